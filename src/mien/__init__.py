@@ -1,0 +1,45 @@
+"""mien recognises facial expressions: pictures in, emotions out; data set in, trustworthy model out.
+
+>>> import mien
+>>> recognizer = mien.Recognizer()
+>>> faces = recognizer.predict(mien.sample("grace_hopper"))
+>>> faces.top
+['happiness']
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Public name -> the module that holds it, loaded at first use (PEP 562): `import mien` costs nothing.
+_HOMES = {
+    "Classifier": "mien.runtime.classifier",
+    "Faces": "mien.core.types",
+    "LabelSet": "mien.core.labels",
+    "MienError": "mien.core.errors",
+    "Predictions": "mien.core.types",
+    "Recognizer": "mien.pipeline.recognizer",
+    "bench": "mien.verbs.bench",
+    "demo": "mien.verbs.demo",
+    "evaluate": "mien.verbs.evaluate",
+    "export": "mien.verbs.export",
+    "load_classifier": "mien.zoo.store",
+    "models": "mien.verbs.models",
+    "predict": "mien.verbs.predict",
+    "prepare": "mien.verbs.prepare",
+    "sample": "mien.verbs.demo",
+    "train": "mien.verbs.train",
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604 - every entry is a string
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mien' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

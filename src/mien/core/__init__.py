@@ -1,0 +1,1 @@
+"""What every room speaks: types, labels, images, errors. Imports nothing else of mien."""

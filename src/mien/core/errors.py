@@ -1,0 +1,47 @@
+"""The exceptions that mien raises.
+
+A message is one line that says what was expected, what was got, and what to do.
+
+    MienError
+    ├── InputError            a source cannot be read: missing, empty, not an image, truncated
+    ├── OutputError           a result cannot be written: exists, no permission, disk full, unknown suffix
+    ├── UsageError            a name, option or argument is not one of those known
+    ├── ModelError            a weight file or card is missing, damaged, or does not fit
+    ├── DataError             a data set, table or row is not as expected
+    ├── TrainingError         a training cannot start or go on
+    └── MissingExtraError     an optional package is not installed (also an ImportError)
+
+"No face in the picture" is not an error: it is an empty result.
+"""
+
+
+class MienError(Exception):
+    """Base of every error that mien raises on purpose."""
+
+
+class InputError(MienError):
+    """A source cannot be read as what it should be."""
+
+
+class OutputError(MienError):
+    """A result cannot be written where it should go."""
+
+
+class UsageError(MienError):
+    """A name, option or argument is not one of those known."""
+
+
+class ModelError(MienError):
+    """A weight file or its card is missing, damaged, or does not fit."""
+
+
+class DataError(MienError):
+    """A data set, table or row of one is not as expected."""
+
+
+class TrainingError(MienError):
+    """A training cannot start or cannot go on."""
+
+
+class MissingExtraError(MienError, ImportError):
+    """A package that belongs to an extra of mien is not installed."""

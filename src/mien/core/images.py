@@ -1,0 +1,124 @@
+"""Pictures in and out. BGR exists only here; everywhere else a picture is RGB uint8 (H, W, 3)."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mien.core.errors import InputError, OutputError
+from mien.core.types import Image
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".gif")
+
+# First bytes of formats that people have and OpenCV's wheels may not read.
+_ISO_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"heif": "HEIF", b"mif1": "HEIF", b"msf1": "HEIF", b"avif": "AVIF", b"avis": "AVIF"}
+
+
+def read_image(source: str | os.PathLike[str] | bytes) -> Image:
+    """Read a picture, upright (its EXIF rotation applied), 8 bit, without alpha.
+
+    Args:
+        source: a path, or the bytes of an encoded picture.
+
+    Returns:
+        RGB uint8 (H, W, 3).
+
+    Raises:
+        InputError: missing, empty, not a picture, cut off, or in a format that cannot be read.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        return decode(bytes(source), name="the given bytes")
+    path = Path(source)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"expected a picture at {path}, got no such file: check the path") from None
+    except IsADirectoryError:
+        raise InputError(f"expected a picture at {path}, got a folder: give a file") from None
+    except OSError as error:
+        raise InputError(f"expected a readable picture at {path}, got: {error.strerror}") from error
+    return decode(data, name=str(path))
+
+
+def decode(data: bytes, *, name: str = "the given bytes") -> Image:
+    """Decode an encoded picture; see `read_image`. `name` stands for it in an error's message."""
+    if not data:
+        raise InputError(f"expected a picture in {name}, got an empty file")
+    array: npt.NDArray[np.uint8] | None
+    try:
+        # IMREAD_COLOR drops alpha, repeats grey, brings CMYK and 16 bit to 8 bit BGR, and applies EXIF rotation.
+        array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)  # type: ignore[assignment]
+    except cv2.error as error:
+        raise InputError(f"expected a picture in {name}, got one that OpenCV refuses: {error.err}") from error
+    if array is None:
+        brand = _ISO_BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" else None
+        if brand:
+            raise InputError(f"expected a JPEG, PNG, WebP, BMP or TIFF in {name}, got {brand}: convert it first")
+        raise InputError(f"expected a picture in {name}, got {len(data)} bytes that are not one")
+    return np.ascontiguousarray(array[:, :, ::-1])
+
+
+def as_image(array: npt.NDArray[np.generic]) -> Image:
+    """Bring an array in any usual form to RGB uint8 (H, W, 3).
+
+    Takes grey (H, W) or (H, W, 1), RGB and RGBA; uint8, uint16 (scaled by 1/257), bool, and floats in 0..1.
+
+    Raises:
+        InputError: another shape or type.
+    """
+    image = np.asarray(array)
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[:, :, 0]
+    if image.size == 0 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (3, 4))):
+        raise InputError(f"expected a picture of shape (H, W), (H, W, 3) or (H, W, 4), got {image.shape}")
+    if image.dtype == np.uint16:
+        image = (image // 257).astype(np.uint8)
+    elif image.dtype == np.bool_:
+        image = image.astype(np.uint8) * np.uint8(255)
+    elif np.issubdtype(image.dtype, np.floating):
+        if not (np.isfinite(image).all() and image.min() >= 0 and image.max() <= 1):
+            raise InputError("expected a float picture with values in 0..1, got values outside: scale it, or give uint8")
+        image = (image * 255 + 0.5).astype(np.uint8)
+    elif image.dtype != np.uint8:
+        raise InputError(f"expected a picture of type uint8, uint16, bool or float, got {image.dtype}")
+    if image.ndim == 2:
+        image = np.repeat(image[:, :, None], 3, axis=2)
+    return np.ascontiguousarray(image[:, :, :3])
+
+
+def to_gray(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """RGB (H, W, 3) to luma (H, W), with the weights of ITU-R BT.601 that FER2013-era tools use."""
+    gray: npt.NDArray[np.uint8] = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)  # type: ignore[assignment]
+    return gray
+
+
+def encode(image: npt.NDArray[np.uint8], suffix: str = ".png") -> bytes:
+    """Encode grey (H, W) or RGB (H, W, 3) uint8 in the format of `suffix`.
+
+    Raises:
+        OutputError: the suffix names no format that can be written.
+    """
+    array = image if image.ndim == 2 else np.ascontiguousarray(image[:, :, ::-1])
+    try:
+        done, data = cv2.imencode(suffix, array)
+    except cv2.error:
+        done = False
+    if not done:
+        raise OutputError(f"expected a picture suffix such as .png or .jpg, got {suffix!r}")
+    return bytes(data)
+
+
+def write_image(path: str | os.PathLike[str], image: npt.NDArray[np.uint8]) -> None:
+    """Write grey or RGB uint8 to a file, in the format of its suffix (non-ASCII paths work on Windows too).
+
+    Raises:
+        OutputError: the suffix is not known, or the file cannot be written.
+    """
+    path = Path(path)
+    data = encode(image, path.suffix)
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise OutputError(f"expected to write {path}, got: {error.strerror}") from error
