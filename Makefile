@@ -1,0 +1,67 @@
+# mien: `make run` and `make test` need only make and a bare Python 3.11 or newer. `make help` lists the rest.
+
+# The first interpreter that is new enough; override with `make run PYTHON=/path/to/python`.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+
+BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+RUN := .venv/$(BIN)
+DEV := .venv-dev/$(BIN)
+
+# Debian packages that the tests need beside Python's: none so far.
+SYSTEM_PACKAGES :=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format bench soak system clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/'
+
+run: .venv/installed ## install the core and recognise the faces in a bundled photograph
+	@$(RUN)/mien demo
+
+test: check ## install everything, run the checks and the whole test suite
+	$(DEV)/python -m pytest
+
+check: .venv-dev/installed ## style, types, imports between rooms, spelling
+	$(DEV)/ruff check .
+	$(DEV)/ruff format --check .
+	$(DEV)/mypy
+	$(DEV)/lint-imports
+	$(DEV)/codespell
+
+format: .venv-dev/installed ## put the code into shape
+	$(DEV)/ruff check --fix .
+	$(DEV)/ruff format .
+
+bench: .venv-dev/installed ## measure speed and memory on this machine
+	@for script in benchmarks/*.py; do echo "== $$script"; $(DEV)/python $$script || exit 1; done
+
+soak: .venv-dev/installed ## long tests: broken trainings, ten thousand photographs, mutated files
+	$(DEV)/python -m pytest -m soak tests/soak
+
+system: ## system packages for the tests (Debian and Ubuntu, as root)
+ifeq ($(strip $(SYSTEM_PACKAGES)),)
+	@echo "system packages: none needed"
+else
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends $(SYSTEM_PACKAGES)
+endif
+
+clean: ## remove the environments and caches, never data or runs
+	rm -rf .venv .venv-dev .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+
+# An environment is made anew when what it holds has changed. Bytecode is written at first use, not for every module.
+.venv/installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "expected Python 3.11 or newer, found none: install it, or say make PYTHON=..."; exit 2; }
+	@echo "Installing mien into .venv (once; about half a minute) ..."
+	@$(RUN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e .
+	@touch $@
+
+.venv-dev/installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "expected Python 3.11 or newer, found none: install it, or say make PYTHON=..."; exit 2; }
+	@echo "Installing mien with all extras and tools into .venv-dev (several GB: torch brings its CUDA libraries) ..."
+	@$(DEV)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv-dev
+	@$(DEV)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	@VIRTUAL_ENV=.venv-dev $(DEV)/uv pip install --quiet -c constraints.txt -e '.[all]' --group dev
+	@touch $@
