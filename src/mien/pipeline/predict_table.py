@@ -1,0 +1,147 @@
+"""The rows of a prediction table: pictures are read ahead, their faces batched through the classifier.
+
+One row a face: source, frame, time_s, face_id, x1, y1, x2, y2, score, p_<label>..., label, error.
+A picture without a face has one row without a face_id; one that cannot be read has one row with its error.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mien.core.errors import MienError
+from mien.core.images import read_image
+from mien.core.labels import LabelSet
+from mien.core.types import Faces, Image, Predictions
+from mien.pipeline.recognizer import Crops, Recognizer
+from mien.pipeline.sources import Found
+
+Row = dict[str, Any]
+
+BATCH = 64  # faces that go through the classifier together
+_PICTURES = 64  # so that rows keep coming where pictures hold few faces
+_PIXELS = 48_000_000  # held at once where the pictures themselves are wanted (two of a large camera)
+_AHEAD = 1  # pictures read while another is looked at; each may take 100 MB
+
+
+@dataclass(frozen=True, eq=False)
+class Recognized:
+    """What was found in one picture.
+
+    Attributes:
+        source: its path.
+        predictions: its faces; None where it could not be read.
+        error: why it could not be read, else None.
+        image: the picture itself, where it was asked for.
+    """
+
+    source: str
+    predictions: Predictions | None
+    error: str | None = None
+    image: Image | None = None
+
+
+def columns(labels: LabelSet) -> dict[str, type]:
+    """Column name -> type of its values, in the order of the table. Any value may be None."""
+    names: dict[str, type] = {"source": str, "frame": int, "time_s": float, "face_id": int}
+    names |= dict.fromkeys(("x1", "y1", "x2", "y2", "score"), float)
+    names |= {f"p_{label}": float for label in labels}
+    return names | {"label": str, "error": str}
+
+
+def recognize(
+    recognizer: Recognizer, pictures: Iterable[Found], *, keep_images: bool = False, batch: int = BATCH
+) -> Iterator[Recognized]:
+    """Run `recognizer` over pictures, in order; memory does not grow with their number.
+
+    A picture that cannot be read does not stop the others: it is yielded with its error.
+
+    Args:
+        recognizer: the detector and the classifier.
+        pictures: what to read.
+        keep_images: hand the pictures on, for drawing.
+        batch: how many faces to gather before the classifier runs.
+    """
+    held: list[tuple[Recognized, Crops | None]] = []
+    faces = pixels = 0
+    for found, image in _read_ahead(pictures):
+        if isinstance(image, MienError):
+            held.append((Recognized(found.source, None, str(image)), None))
+        else:
+            located, crops = recognizer.locate(image)
+            kept = image if keep_images else None
+            held.append((Recognized(found.source, _unclassified(located, recognizer.label_set), None, kept), crops))
+            faces += len(located)
+            pixels += image.shape[0] * image.shape[1] if keep_images else 0
+        if faces >= batch or pixels >= _PIXELS or len(held) >= _PICTURES:
+            yield from _classified(recognizer, held)
+            held, faces, pixels = [], 0, 0
+    yield from _classified(recognizer, held)
+
+
+def rows(found: Recognized, labels: LabelSet, *, abstain: float | None = None) -> list[Row]:
+    """The rows of one picture, every one with all the columns.
+
+    Args:
+        found: the picture.
+        labels: of the recognizer.
+        abstain: leave the label empty where the most probable one has less than this probability.
+    """
+    blank: Row = {**dict.fromkeys(columns(labels)), "source": _printable(found.source), "error": found.error and _printable(found.error)}
+    if found.predictions is None or not len(found.predictions):
+        return [blank]
+    table = found.predictions.to_dict()
+    if abstain is not None:
+        sure = found.predictions.probabilities.max(1) >= abstain
+        table["label"] = [label if keep else None for label, keep in zip(table["label"], sure, strict=True)]
+    return [
+        blank | {"face_id": i} | {name: _rounded(name, values[i]) for name, values in table.items()}
+        for i in range(len(found.predictions))
+    ]
+
+
+def _printable(path: str) -> str:
+    """A file name that is no UTF-8 (Linux allows it) with the odd bytes replaced, so that any format can hold it."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _rounded(name: str, value: Any) -> Any:
+    """Digits that say something: hundredths of a pixel, millionths of a probability."""
+    return round(value, 2 if name in ("x1", "y1", "x2", "y2") else 6) if isinstance(value, float) else value
+
+
+def _unclassified(faces: Faces, labels: LabelSet) -> Predictions:
+    return Predictions(faces, np.zeros((len(faces), len(labels)), np.float32), labels)
+
+
+def _classified(recognizer: Recognizer, held: list[tuple[Recognized, Crops | None]]) -> Iterator[Recognized]:
+    found = [(each.predictions.faces, crops) for each, crops in held if each.predictions is not None and crops is not None]
+    answers = iter(recognizer.classify(found))
+    for each, crops in held:
+        yield each if crops is None else Recognized(each.source, next(answers), None, each.image)
+
+
+def _read_ahead(pictures: Iterable[Found]) -> Iterator[tuple[Found, Image | MienError]]:
+    """Decode the next picture in a thread while the caller works on this one."""
+    with ThreadPoolExecutor(1, thread_name_prefix="mien-read") as reader:
+        waiting: deque[tuple[Found, Future[Image | MienError]]] = deque()
+        for found in pictures:
+            waiting.append((found, reader.submit(_read, found)))
+            if len(waiting) > _AHEAD:
+                first, image = waiting.popleft()
+                yield first, image.result()
+        while waiting:
+            first, image = waiting.popleft()
+            yield first, image.result()
+
+
+def _read(found: Found) -> Image | MienError:
+    if found.error:
+        return MienError(found.error)
+    try:
+        return read_image(found.source)
+    except MienError as error:
+        return error

@@ -1,0 +1,144 @@
+"""Pictures in, emotions out: a detector and a classifier behind one call.
+
+>>> from mien import Recognizer, sample
+>>> recognizer = Recognizer(detector="haar")
+>>> faces = recognizer.predict(sample("grace_hopper"))
+>>> len(faces), faces.top
+(1, ['happiness'])
+>>> both = recognizer.predict([sample("grace_hopper"), sample("astronaut")])  # one call of the classifier
+>>> [len(each) for each in both]
+[1, 1]
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.core.errors import InputError, UsageError
+from mien.core.images import as_image, read_image
+from mien.core.labels import LabelSet
+from mien.core.registry import unknown
+from mien.core.types import Detector, Faces, Image, Predictions
+from mien.faces import DETECTORS
+from mien.runtime.classifier import Classifier
+from mien.runtime.preprocess import crop_faces, fit_crops
+from mien.zoo.store import load_classifier
+
+Picture = str | os.PathLike[str] | bytes | npt.NDArray[Any]
+Crops = npt.NDArray[np.uint8]  # (n, size, size) or (n, size, size, 3)
+
+NO_DETECTOR = "none"
+
+
+class Recognizer:
+    """Finds the faces of a picture and says what they express. Safe to call from several threads."""
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | Classifier = "mien-s",
+        *,
+        detector: str | Detector = "mtcnn",
+        head: str | None = None,
+        min_face: int = 40,
+        device: str = "auto",
+        threads: int | None = None,
+        variant: str | None = None,
+    ) -> None:
+        """Load a model and a detector.
+
+        Args:
+            model: a name out of `mien models list`, an ONNX file with its card beside it, a run folder, or a classifier.
+            detector: ``"mtcnn"``, ``"haar"``, ``"dlib"`` (extra `dlib`), an object of your own, or ``"none"``:
+                every picture is a face crop already; it becomes one face whose box is the whole picture, score 1.
+            head: which of the model's label sets answers; the card's default head if None.
+            min_face: smaller faces (in pixels of the longer side) are not looked for.
+            device: ``"auto"``, ``"cpu"`` or ``"cuda"``, for the classifier.
+            threads: of the classifier; the runtime's choice if None.
+            variant: which of the model's weight files; the card's default if None.
+
+        Raises:
+            UsageError: the model, head or detector is not known, or `min_face` is below 1.
+            ModelError: the model's files are missing, damaged or do not fit.
+            MissingExtraError: the detector needs an extra that is not installed.
+        """
+        if min_face < 1:
+            raise UsageError(f"expected min_face of 1 pixel or more, got {min_face}")
+        self.min_face = min_face
+        self._detector = _detector(detector)  # before the model: it is the quicker one to fail
+        self.classifier = (
+            model
+            if isinstance(model, Classifier)
+            else load_classifier(model, threads=threads, device=device, variant=variant)
+        )
+        self.head = head or self.classifier.card.default_head
+        self.label_set: LabelSet = self.classifier.label_set(self.head)
+
+    @overload
+    def predict(self, source: Picture) -> Predictions: ...
+    @overload
+    def predict(self, source: Sequence[Picture]) -> list[Predictions]: ...
+
+    def predict(self, source: Picture | Sequence[Picture]) -> Predictions | list[Predictions]:
+        """Faces of one picture or of several, with their emotions.
+
+        Args:
+            source: a path, the bytes of an encoded picture, an array (RGB uint8 (H, W, 3); grey, RGBA, 16 bit and
+                floats in 0..1 are understood), or a list of them: then the faces of all go through the classifier
+                together.
+
+        Returns:
+            Predictions (empty when no face is found), or a list of them, one a picture in the order given.
+
+        Raises:
+            InputError: a picture cannot be read.
+        """
+        if isinstance(source, list | tuple):
+            return self.predict_images(source)
+        return self.predict_images([source])[0]  # type: ignore[list-item]
+
+    def predict_images(self, sources: Sequence[Picture]) -> list[Predictions]:
+        """As `predict` of a list. Pictures are opened one at a time; only their face crops are held together."""
+        found = [self.locate(_open(source)) for source in sources]
+        return self.classify(found)
+
+    def locate(self, image: Image) -> tuple[Faces, Crops]:
+        """The faces of one RGB uint8 picture, and their crops as the model wants them: (n, size, size[, 3]) uint8."""
+        card = self.classifier.card
+        if self._detector is None:
+            height, width = image.shape[:2]
+            whole = Faces([[0, 0, width, height]], [1.0], np.full((1, 5, 2), np.nan))  # type: ignore[arg-type]
+            return whole, fit_crops(image[None], card.input)
+        faces = self._detector.detect(image, min_face=self.min_face)
+        return faces, crop_faces(image, faces, card.input, card.crop)
+
+    def classify(self, found: Sequence[tuple[Faces, Crops]]) -> list[Predictions]:
+        """Emotions of the faces that `locate` found in several pictures, through one call of the classifier."""
+        if not found:
+            return []
+        probabilities = self.classifier.predict(np.concatenate([crops for _, crops in found]), head=self.head)
+        ends = np.cumsum([len(faces) for faces, _ in found])
+        parts = np.split(probabilities, ends[:-1])
+        return [Predictions(faces, part, self.label_set) for (faces, _), part in zip(found, parts, strict=True)]
+
+
+def _detector(detector: str | Detector) -> Detector | None:
+    if not isinstance(detector, str):
+        return detector
+    if detector == NO_DETECTOR:
+        return None
+    if detector not in DETECTORS:
+        raise UsageError(unknown("detector", detector, [*DETECTORS, NO_DETECTOR]))
+    return DETECTORS.create(detector)
+
+
+def _open(source: Any) -> Image:
+    if isinstance(source, str | os.PathLike | bytes | bytearray | memoryview):
+        return read_image(source)  # type: ignore[arg-type]
+    if isinstance(source, np.ndarray):
+        return as_image(source)
+    raise InputError(f"expected a path, bytes, an array or a list of them, got {type(source).__name__}")
+
+

@@ -1,0 +1,231 @@
+"""Where the rows of a table go: .csv, .json, .jsonl or .parquet, streamed, and complete or not there at all.
+
+Rows are written to a partial file beside the target, which takes the target's name at the end. After an error,
+Ctrl-C or a full disk the partial file is removed, and whatever stood under the name before still does.
+"""
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Protocol, Self
+
+from mien.core.errors import OutputError
+from mien.core.optional import require
+from mien.core.registry import Registry
+
+Columns = Mapping[str, type]  # column name -> str, int or float; any value may be None
+
+WRITERS: Registry["Writer"] = Registry("table suffix")
+
+
+class Writer(Protocol):
+    """Puts rows into an open binary file."""
+
+    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append rows."""
+        ...
+
+    def finish(self) -> None:
+        """Write what closes the format. The file itself stays open."""
+        ...
+
+
+class Sink:
+    """A table file that grows row by row.
+
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> with Sink(Path(folder, "t.csv"), {"source": str, "score": float}) as sink:
+    ...     sink.write([{"source": "a.jpg", "score": 0.5}])
+    >>> Path(folder, "t.csv").read_text()
+    'source,score\\na.jpg,0.5\\n'
+    """
+
+    def __init__(self, path: str | os.PathLike[str], columns: Columns, *, overwrite: bool = False) -> None:
+        """Open the partial file.
+
+        Raises:
+            OutputError: see `check_target`.
+            MissingExtraError: a Parquet file is asked for, and pyarrow is not installed.
+        """
+        self.path = Path(path)
+        check_target(self.path, overwrite=overwrite)
+        self._partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self._file = self._guarded(lambda: open(self._partial, "wb"))  # noqa: SIM115 - closed in __exit__
+        try:
+            self._writer = self._guarded(lambda: WRITERS.create(self.path.suffix.lower(), file=self._file, columns=columns))
+        except BaseException:
+            self._drop()
+            raise
+
+    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append rows; each holds all the columns.
+
+        Raises:
+            OutputError: the disk is full, or the folder is gone.
+        """
+        self._guarded(lambda: self._writer.write(rows))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None:
+            self._drop()
+            return
+        try:
+            self._guarded(self._finish)
+        except BaseException:
+            self._drop()
+            raise
+
+    def _finish(self) -> None:
+        self._writer.finish()
+        self._file.flush()
+        os.fsync(self._file.fileno())  # a disk that fills up late says so here, not after the rename
+        self._file.close()
+        os.replace(self._partial, self.path)
+
+    def _drop(self) -> None:
+        """Close and remove the partial file, whatever state it is in."""
+        for step in (self._file.close, self._partial.unlink):
+            try:
+                step()
+            except OSError:
+                continue  # closing flushes, which fails again on a full disk
+
+    def _guarded(self, step: Callable[[], Any]) -> Any:
+        try:
+            return step()
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+
+def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """See whether a table can be written to `path`, before any work starts.
+
+    Raises:
+        OutputError: its suffix is not known, its folder is not there or cannot be written, or it exists.
+        MissingExtraError: a Parquet file is asked for, and pyarrow is not installed.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in WRITERS:
+        raise OutputError(f"expected an output file that ends in {', '.join(WRITERS)}, got {path.name}")
+    if path.suffix.lower() == ".parquet":
+        require("pyarrow.parquet", extra="data")
+    if path.is_dir():
+        raise OutputError(f"expected a file to write at {path}, got a folder: name a file in it")
+    if path.exists() and not overwrite:
+        raise OutputError(f"expected no file at {path}, got one: choose another name, or give --overwrite")
+    if not path.parent.is_dir():
+        raise OutputError(f"expected to write {path}, got no folder {path.parent}: make it first")
+    probe = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"expected to write {path}, got: {error.strerror or error}; nothing was left there")
+
+
+class _Lines:
+    """Encodes text lines, for the writers below."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        return self._file.write(text.encode("utf-8"))
+
+
+@WRITERS.register(".csv")
+class CsvWriter:
+    """Comma-separated, UTF-8, a header line; None is an empty field."""
+
+    def __init__(self, *, file: IO[bytes], columns: Columns) -> None:
+        self._rows = csv.DictWriter(_Lines(file), list(columns), lineterminator="\n")
+        self._rows.writeheader()
+
+    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append rows."""
+        self._rows.writerows(rows)
+
+    def finish(self) -> None:
+        """A csv file needs no end."""
+
+
+@WRITERS.register(".json")
+class JsonWriter:
+    """One array of objects, one object a line; None is null."""
+
+    def __init__(self, *, file: IO[bytes], columns: Columns) -> None:
+        self._file = file
+        self._before = b"[\n"
+
+    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append rows."""
+        for row in rows:
+            self._file.write(self._before + dump(row).encode())
+            self._before = b",\n"
+
+    def finish(self) -> None:
+        """Close the array."""
+        self._file.write(b"[]\n" if self._before == b"[\n" else b"\n]\n")
+
+
+@WRITERS.register(".jsonl")
+class JsonLinesWriter:
+    """One object a line; None is null."""
+
+    def __init__(self, *, file: IO[bytes], columns: Columns) -> None:
+        self._file = file
+
+    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append rows."""
+        for row in rows:
+            self._file.write(dump(row).encode() + b"\n")
+
+    def finish(self) -> None:
+        """Lines need no end."""
+
+
+@WRITERS.register(".parquet")
+class ParquetWriter:
+    """Apache Parquet in row groups of a few thousand rows; needs the extra `data`."""
+
+    GROUP = 4096
+
+    def __init__(self, *, file: IO[bytes], columns: Columns) -> None:
+        self._arrow = require("pyarrow", extra="data")
+        types = {str: self._arrow.string(), int: self._arrow.int64(), float: self._arrow.float64()}
+        self._schema = self._arrow.schema([(name, types[kind]) for name, kind in columns.items()])
+        self._out = require("pyarrow.parquet", extra="data").ParquetWriter(file, self._schema)
+        self._held: list[Mapping[str, Any]] = []
+
+    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append rows; they reach the file a row group at a time."""
+        self._held.extend(rows)
+        if len(self._held) >= self.GROUP:
+            self._flush()
+
+    def finish(self) -> None:
+        """Write the last row group and the footer."""
+        self._flush()
+        self._out.close()
+
+    def _flush(self) -> None:
+        if self._held:
+            self._out.write_table(self._arrow.Table.from_pylist(self._held, schema=self._schema))
+            self._held = []
+
+
+def dump(row: Mapping[str, Any]) -> str:
+    """A row as one line of JSON. A number that is not finite, which JSON lacks, becomes null."""
+    finite = {name: None if isinstance(v, float) and v - v != 0 else v for name, v in row.items()}
+    return json.dumps(finite, ensure_ascii=False)
