@@ -1,1 +1,14 @@
+"""Find faces and bring them into one form: detectors behind one Protocol, landmarks, alignment."""
 
+from mien.core.registry import Registry
+from mien.core.types import Detector
+
+DETECTORS: Registry[Detector] = Registry("detector")
+"""Name -> factory. Options of all: `threads` (None: all cores) and `device` of the networks that they run."""
+
+
+@DETECTORS.register("mtcnn")
+def _mtcnn(*, threads: int | None = None, device: str = "auto") -> Detector:
+    from mien.faces.mtcnn import MtcnnDetector
+
+    return MtcnnDetector(threads=threads, device=device)
