@@ -1,1 +1,1 @@
-
+"""From a table of faces to a run folder: configuration, augmentation, fitting, export."""

@@ -1,0 +1,85 @@
+"""What happens at the end of an epoch: a row in the log, a look at the clock."""
+
+import csv
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from lightning import pytorch as lightning
+from lightning.pytorch.callbacks import Callback
+
+from mien.training.config import size_in_epoch
+from mien.training.module import ExpressionModule
+
+
+class EpochLog(Callback):
+    """Writes `metrics.csv`, a row an epoch, and hands each row to `tell`.
+
+    A resumed run keeps the rows of the epochs before it.
+    """
+
+    def __init__(self, path: Path, tell: Callable[[dict[str, Any]], None]) -> None:
+        self.path = path
+        self.tell = tell
+        self._started = 0.0
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Start the epoch's clock, and measure from zero (the sanity check and a resume leave counts behind)."""
+        self._started = time.perf_counter()
+        for metric in cast(ExpressionModule, pl_module).metrics.values():
+            metric.reset()  # type: ignore[operator]
+
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write the epoch's row, and log its selection figure for the checkpoints."""
+        module = cast(ExpressionModule, pl_module)
+        if trainer.sanity_checking:
+            return
+        measured = module.collect_metrics()
+        heads = [value for name, value in measured.items() if name.startswith("valid_accuracy")]
+        selection = sum(heads) / len(heads)
+        module.log("selection", selection)
+        row = {
+            "epoch": trainer.current_epoch,
+            "size": size_in_epoch(module.config, trainer.current_epoch),
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            **measured,
+            "selection": selection,
+            "seconds": time.perf_counter() - self._started,
+        }
+        self._append(row)
+        self.tell(row)
+
+    def _append(self, row: dict[str, Any]) -> None:
+        rows = [each for each in read_log(self.path) if int(each["epoch"]) < row["epoch"]] + [row]
+        with self.path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(row))
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+class StopAfter(Callback):
+    """Ends the training at an epoch boundary when the next epoch would pass the limit."""
+
+    def __init__(self, minutes: float) -> None:
+        self.seconds = minutes * 60
+        self._begun = time.monotonic()
+        self._epoch_begun = self._begun
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Start the epoch's clock."""
+        self._epoch_begun = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Stop if another epoch of this length does not fit."""
+        now = time.monotonic()
+        if now - self._begun + (now - self._epoch_begun) > self.seconds:
+            trainer.should_stop = True
+
+
+def read_log(path: Path) -> list[dict[str, str]]:
+    """Rows of a `metrics.csv`, none if there is no such file."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

@@ -1,0 +1,127 @@
+"""From a run to ONNX files and a card: probabilities of every head and the last feature map."""
+
+import hashlib
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from mien.core.labels import LABEL_SETS, LabelSet
+from mien.nets.heads import MultiHead, mac_count, parameter_count
+from mien.runtime.card import Card, Head, WeightFile
+from mien.runtime.preprocess import fit_crops, to_tensor
+from mien.runtime.quantize import quantize_int8, store_float16
+from mien.training.config import TrainConfig
+from mien.training.fit import load_run
+
+INPUT = "image"
+FEATURES = "features"
+CALIBRATION_FACES = 512
+
+
+class Deployed(nn.Module):
+    """A `MultiHead` whose heads give probabilities, in the order of its heads, and then the feature map."""
+
+    def __init__(self, net: MultiHead) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """(B, C, S, S) -> (B, K) of each head, (B, F, h, w)."""
+        logits, features = self.net(images)
+        return (*(each.softmax(1) for each in logits.values()), features)
+
+
+def write_onnx(net: MultiHead, target: Path, *, channels: int, size: int) -> None:
+    """Write a net as float32 ONNX: `image` (N, C, size, size) -> `probabilities_<head>` (N, K), `features` (N, F, h, w)."""
+    outputs = [*map(output_name, net.heads), FEATURES]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's notes on its own future
+        torch.onnx.export(
+            Deployed(net).eval().to(memory_format=torch.contiguous_format),  # type: ignore[call-overload]
+            (torch.zeros(2, channels, size, size),),
+            str(target),
+            input_names=[INPUT],
+            output_names=outputs,
+            dynamic_axes={name: {0: "n"} for name in (INPUT, *outputs)},
+            opset_version=17,
+            dynamo=False,
+        )
+
+
+def output_name(head: str) -> str:
+    """Name of the output that holds a head's probabilities."""
+    return f"probabilities_{head}"
+
+
+def export_run(run: Path, faces: npt.NDArray[np.uint8], out: Path, *, stem: str) -> Card:
+    """Export a run's best epoch: float16-stored and int8 weights, and the card, not yet calibrated or measured.
+
+    Args:
+        run: a run folder.
+        faces: training faces (N, H, W[, 3]) uint8 that fix the ranges of the int8 net; the first 512 are used.
+        out: folder to write in. stem: file names begin with it.
+
+    Returns:
+        The card, written to `out/<stem>.toml`.
+    """
+    config, net = load_run(run)
+    channels = 1 if config.input.color == "gray" else 3
+    size = config.input.size
+    float16, int8 = f"{stem}.onnx", f"{stem}.int8.onnx"
+    with TemporaryDirectory() as folder:
+        full = Path(folder) / "float32.onnx"
+        write_onnx(net, full, channels=channels, size=size)
+        store_float16(full, out / float16)
+        quantize_int8(full, out / int8, _batches(fit_crops(faces[:CALIBRATION_FACES], config.input), config))
+    card = Card(
+        name=config.name,
+        title=f"{config.name}: facial expression recognition on {size}x{size} faces",
+        version="1",
+        license="Apache-2.0",
+        data="",
+        input=config.input,
+        crop=config.crop,
+        heads={head: Head(_label_set(head, net), output_name(head), 1.0) for head in net.heads},
+        default_head="ferplus" if "ferplus" in net.heads else next(iter(net.heads)),
+        features=FEATURES,
+        files={"float16": weight_file(out / float16), "int8": weight_file(out / int8)},
+        default_file="int8",
+        parameters=parameter_count(net),
+        macs=mac_count(net, channels=channels, size=size),
+        figures=(),
+        train={},
+    )
+    (out / f"{stem}.toml").write_text(card.dump(), "utf-8")
+    return card
+
+
+def finish_card(card: Card, *, temperatures: dict[str, float], **changes: object) -> Card:
+    """The card with a fitted temperature a head, and other fields replaced."""
+    heads = {name: replace(head, temperature=temperatures.get(name, 1.0)) for name, head in card.heads.items()}
+    return replace(card, heads=heads, **changes)  # type: ignore[arg-type]
+
+
+def weight_file(path: Path) -> WeightFile:
+    """Name, checksum and size of a weight file as the card states them."""
+    data = path.read_bytes()
+    return WeightFile(path.name, hashlib.sha256(data).hexdigest(), len(data))
+
+
+def _label_set(head: str, net: MultiHead) -> LabelSet:
+    """The head's labels in the order of its outputs: those that the run was trained with."""
+    labels = LABEL_SETS[head]
+    if len(labels) != net.heads[head].out_features:
+        raise AssertionError(f"head {head} has {net.heads[head].out_features} outputs for {len(labels)} labels")
+    return labels
+
+
+def _batches(faces: npt.NDArray[np.uint8], config: TrainConfig) -> Iterator[npt.NDArray[np.float32]]:
+    for start in range(0, len(faces), 64):
+        yield to_tensor(faces[start : start + 64], config.input)

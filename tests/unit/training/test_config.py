@@ -1,0 +1,68 @@
+"""Training settings: presets, files, changes, and every wrong one named."""
+
+import pytest
+
+from mien.core.errors import UsageError
+from mien.training.config import (
+    TrainConfig,
+    as_settings,
+    load_config,
+    preset_names,
+    size_in_epoch,
+    to_toml,
+)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_loads_and_survives_being_written(name, tmp_path):
+    config = load_config(preset=name)
+    (tmp_path / "config.toml").write_text(to_toml(as_settings(config)), "utf-8")
+    assert as_settings(load_config(file=tmp_path / "config.toml")) == as_settings(config)
+
+
+def test_later_settings_win(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("epochs = 3\nbatch = 64\n[augment]\nflip = 0.25\n", "utf-8")
+    config = load_config(preset="mien-s", file=file, changes=["batch=32", "augment.erase=0", "net_options.widths=[8,16,16]"])
+    assert (config.epochs, config.batch, config.augment.flip, config.augment.erase) == (3, 32, 0.25, 0.0)
+    assert config.net_options["widths"] == [8, 16, 16]
+    assert config.net_options["blocks"] == [1, 2, 2]  # of the preset
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (["epoch=3"], "did you mean 'epochs'"),
+        (["augment.flap=1"], "augment.flip"),
+        (["epochs=many"], "expected int as epochs, got 'many'"),
+        (["epochs"], "expected --set key=value"),
+        (["epochs=0"], "epochs of 1 or more"),
+        (["label_smoothing=1.0"], "label_smoothing in 0..1"),
+        (["start_size=4"], "start_size in 8..48"),
+        (["precision='fp8'"], "precision out of auto, bf16, float32"),
+        (["augment=3"], "expected a table of settings as augment"),
+    ],
+)
+def test_a_wrong_setting_is_named(changes, text):
+    with pytest.raises(UsageError, match=text):
+        load_config(changes=changes)
+
+
+def test_an_unknown_preset_lists_the_known():
+    with pytest.raises(UsageError, match="mien-s"):
+        load_config(preset="mien-x")
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path):
+    file = tmp_path / "broken.toml"
+    file.write_text("epochs = = 3", "utf-8")
+    with pytest.raises(UsageError, match=r"broken\.toml"):
+        load_config(file=file)
+
+
+def test_faces_grow_to_full_size():
+    config = TrainConfig(epochs=20, start_size=36, grow=0.5)
+    sizes = [size_in_epoch(config, epoch) for epoch in range(20)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] == 36
+    assert set(sizes[10:]) == {48}
