@@ -1,0 +1,68 @@
+"""`mien predict` on ten thousand photographs holds its memory."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mien.core.images import read_image, write_image
+
+SAMPLES = Path(__file__).resolve().parents[2] / "src" / "mien" / "samples"
+PHOTOGRAPHS = int(os.environ.get("MIEN_SOAK_PHOTOGRAPHS", "10000"))
+GROWTH_MB = 40  # allocators breathe; a leak of one small picture a photograph would be a gigabyte
+
+pytestmark = [
+    pytest.mark.soak,
+    pytest.mark.timeout(3600),
+    pytest.mark.skipif(os.name == "nt", reason="needs ps"),
+]
+
+
+def resident_mb(process: int) -> float:
+    """Resident memory of a running process, in MB."""
+    done = subprocess.run(["ps", "-o", "rss=", "-p", str(process)], capture_output=True, text=True, check=False)
+    return int(done.stdout.strip() or 0) / 1024
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    """A folder of small photographs with a face each, every hundredth file broken."""
+    folder = tmp_path / "album"
+    folder.mkdir()
+    small = folder / "00000.jpg"
+    write_image(small, read_image(SAMPLES / "astronaut.jpg")[:256, 96:352])
+    for number in range(1, PHOTOGRAPHS):
+        target = folder / f"{number:05}.jpg"
+        if number % 100 == 50:
+            target.write_bytes(b"not a picture")
+        else:
+            shutil.copyfile(small, target)
+    return folder
+
+
+def test_memory_stays_flat(album: Path, tmp_path: Path) -> None:
+    table = tmp_path / "faces.csv"
+    command = [sys.executable, "-m", "mien.cli", "predict", str(album), "--out", str(table)]
+    samples = []
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            time.sleep(0.5)
+            samples.append(resident_mb(process.pid))
+    broken = len(range(50, PHOTOGRAPHS, 100))
+    assert process.returncode == (1 if broken else 0)
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len({row["source"] for row in rows}) == PHOTOGRAPHS
+    assert sum(bool(row["error"]) for row in rows) == broken
+
+    samples = [value for value in samples if value > 0]
+    assert len(samples) >= 20, "too short a run to judge"
+    warm = max(samples[len(samples) // 10 : len(samples) // 4])
+    end = max(samples[-len(samples) // 4 :])
+    print(f"resident: {warm:.0f} MB after a quarter, {end:.0f} MB at the end")
+    assert end - warm < GROWTH_MB

@@ -1,0 +1,95 @@
+"""A training killed again and again, and resumed, learns what an unbroken one learns."""
+
+import csv
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.core.labels import LABEL_SETS
+from mien.datasets.table import LabelColumn, Table, write_table
+
+KILLS = int(os.environ.get("MIEN_SOAK_KILLS", "6"))
+EPOCHS = 6
+SETTINGS = ["epochs=6", "batch=32", "threads=1", "start_size=32", "net_options.widths=[8,16,16]"]
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small table of noise whose brightness gives the label away."""
+    rng = np.random.default_rng(7)
+    n, labels = 1600, LABEL_SETS["ferplus"]
+    ids = rng.integers(0, len(labels), n)
+    images = (rng.integers(0, 60, (n, 48, 48)) + 24 * ids[:, None, None]).astype(np.uint8)
+    table = Table(
+        ids=np.array([f"noise-{number}" for number in range(n)]),
+        images=images,
+        split=np.where(np.arange(n) < 1280, "train", "valid"),
+        sources={"ferplus": LabelColumn(labels, ids, np.eye(len(labels), dtype=np.float32)[ids])},
+    )
+    path = tmp_path_factory.mktemp("data") / "noise.parquet"
+    write_table(table, path)
+    return path
+
+
+def start(data: Path, run: Path, *options: str) -> subprocess.Popen[bytes]:
+    changes = [word for setting in SETTINGS for word in ("--set", setting)]
+    words = ["train", "--data", str(data), "--net", "resnet", "--device", "cpu", *changes, "--out", str(run), *options]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    log = (run.parent / f"{run.name}.log").open("ab")
+    return subprocess.Popen([sys.executable, "-m", "mien.cli", *words], env=environment, stdout=log, stderr=log)
+
+
+def finish(data: Path, run: Path, *options: str) -> None:
+    code = start(data, run, *options).wait()
+    assert code == 0, (run.parent / f"{run.name}.log").read_text("utf-8")
+
+
+def learnt(run: Path) -> dict[str, np.ndarray]:
+    """The averaged weights of the best epoch."""
+    from mien.training.fit import load_run
+
+    _, net = load_run(run)
+    return {name: weight.numpy() for name, weight in net.state_dict().items()}
+
+
+def history(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
+
+
+def test_killed_and_resumed_is_as_unbroken(data: Path, tmp_path: Path) -> None:
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    begun = time.monotonic()
+    finish(data, unbroken)
+    whole = time.monotonic() - begun
+
+    rng = random.Random(11)
+    killed = 0
+    for _ in range(KILLS):
+        process = start(data, broken, *(["--resume"] if broken.exists() else []))
+        try:
+            # Anywhere from before the first step to the middle of the run: no moment may be a bad one.
+            process.wait(timeout=rng.uniform(0.2, 0.8) * whole)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            killed += 1
+        else:
+            break
+    assert killed >= 1
+    finish(data, broken, *(["--resume"] if broken.exists() else []))
+
+    assert [row["epoch"] for row in history(broken)] == [str(epoch) for epoch in range(EPOCHS)]
+    assert history(broken) == history(unbroken)
+    weights, expected = learnt(broken), learnt(unbroken)
+    assert weights.keys() == expected.keys()
+    for name in weights:
+        np.testing.assert_array_equal(weights[name], expected[name], err_msg=name)
