@@ -1,5 +1,6 @@
 """The one form of a data set that everything after the readers works on: faces, splits, labels as arrays."""
 
+import csv
 import hashlib
 import json
 import os
@@ -136,6 +137,44 @@ class Table:
         expect_splits([split], there=self.splits)
         return self.select(self.split == split)
 
+    @classmethod
+    def concatenate(cls, tables: Sequence["Table"]) -> "Table":
+        """One table out of several; a label source or extra column that one of them lacks is empty there.
+
+        Raises:
+            DataError: no table, images of different shapes, a source with different labels, or an id in two of them.
+        """
+        if not tables:
+            raise DataError("expected at least one table, got none")
+        if len(tables) == 1:
+            return tables[0]
+        shapes = {each.images.shape[1:] for each in tables}
+        if len(shapes) > 1:
+            found = " and ".join(map(str, sorted(shapes)))
+            raise DataError(f"expected images of one shape in all data, got {found}: prepare them alike")
+        sources = dict.fromkeys(name for each in tables for name in each.sources)
+        extra = dict.fromkeys(name for each in tables for name in each.extra)
+        return cls(
+            np.concatenate([each.ids for each in tables]),
+            np.concatenate([each.images for each in tables]),
+            np.concatenate([each.split for each in tables]),
+            {name: _join_labels(name, tables) for name in sources},
+            {name: _join_extra(name, tables) for name in extra},
+            {"name": "+".join(dict.fromkeys(each.meta.get("name", "table") for each in tables))},
+        )
+
+    def drop(self, listed: str | os.PathLike[str]) -> Self:
+        """The table without the rows that a csv names in its column `id`.
+
+        Raises:
+            DataError: the csv cannot be read, lacks the column, or names no row of this table.
+        """
+        ids = read_id_list(listed)
+        gone = np.isin(self.ids, list(ids))
+        if ids and not gone.any():
+            raise DataError(f"expected ids of this data in {listed}, such as {self.ids[:1].tolist()}, got none of them")
+        return self.select(~gone)
+
     def source(self, name: str) -> LabelColumn:
         """The labels of one source; DataError if the table has none of it."""
         if name not in self.sources:
@@ -167,6 +206,48 @@ def expect_splits(wanted: Sequence[str], *, there: Sequence[str], where: str | o
             raise UsageError(unknown("split", split, SPLITS))
         if split not in there:
             raise DataError(f"expected the split {split!r} in {where}, got {', '.join(there) or 'no rows'} only")
+
+
+def read_id_list(path: str | os.PathLike[str]) -> set[str]:
+    """The ids in the column `id` of a csv; DataError if that is not there."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            if "id" not in (rows.fieldnames or ()):
+                raise DataError(
+                    f"expected a column id in {path}, got {', '.join(rows.fieldnames or ()) or 'no header'}"
+                )
+            return {row["id"] for row in rows if row["id"]}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"expected a csv of ids at {path}, got: {error}") from error
+
+
+def _join_labels(name: str, tables: Sequence[Table]) -> LabelColumn:
+    columns = [each.sources.get(name) for each in tables]
+    there = [each for each in columns if each is not None]
+    if len({each.label_set.labels for each in there}) > 1:
+        raise DataError(f"expected the same labels of {name!r} in all data, got different ones")
+    k = len(there[0].label_set)
+    ids, soft = [], []
+    for table, column in zip(tables, columns, strict=True):
+        ids.append(np.full(len(table), -1, np.int16) if column is None else column.ids)
+        given = None if column is None else column.soft
+        soft.append(np.full((len(table), k), np.nan, np.float32) if given is None else given)
+    distributions = np.concatenate(soft) if any(each.soft is not None for each in there) else None
+    rule = "; ".join(dict.fromkeys(each.rule for each in there if each.rule))
+    file = "; ".join(dict.fromkeys(each.file for each in there if each.file))
+    return LabelColumn(there[0].label_set, np.concatenate(ids), distributions, rule, file)
+
+
+def _join_extra(name: str, tables: Sequence[Table]) -> npt.NDArray[Any]:
+    """A column of all tables; where one lacks it: -1 in whole numbers, NaN in others, "" in words, False in truths."""
+    there = [each.extra[name] for each in tables if name in each.extra]
+    if len({(each.shape[1:], each.dtype.kind) for each in there}) > 1:
+        raise DataError(f"expected the extra column {name!r} of one kind in all data, got different ones")
+    fill: Any = {"i": -1, "f": np.nan, "U": ""}.get(there[0].dtype.kind, 0)
+    shape, kind = there[0].shape[1:], there[0].dtype
+    parts = [each.extra.get(name, np.full((len(each), *shape), fill, kind)) for each in tables]
+    return np.concatenate(parts)
 
 
 def _strings(values: npt.ArrayLike) -> Strings:
@@ -322,7 +403,7 @@ def _decode(data: bytes | None, shape: tuple[int, ...], where: str) -> npt.NDArr
 
 def _read_labels(frame: Any, name: str, about: Mapping[str, Any], path: Path) -> LabelColumn:
     label_set = LabelSet(about["label_set"], tuple(about["labels"]))
-    numbers: dict[str | None, int] = {label: k for k, label in enumerate(label_set.labels)} | {None: -1}
+    numbers: dict[str | None, int] = {None: -1, **{label: k for k, label in enumerate(label_set)}}
     names = frame[f"label_{name}"].to_pylist()
     strange = set(names) - set(numbers)
     if strange:

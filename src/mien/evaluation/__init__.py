@@ -1,1 +1,22 @@
+"""Figures out of prediction tables. No models, no plots, no torch."""
 
+from mien.evaluation.calibration import apply_temperature, cross_fitted_ece, fit_temperature
+from mien.evaluation.judge import Evaluation, judge
+from mien.evaluation.metrics import METRICS, Estimate, Outcomes, UndefinedMetricWarning
+from mien.evaluation.predictions import PredictionTable, average, in_common, read_predictions
+
+__all__ = [
+    "METRICS",
+    "Estimate",
+    "Evaluation",
+    "Outcomes",
+    "PredictionTable",
+    "UndefinedMetricWarning",
+    "apply_temperature",
+    "average",
+    "cross_fitted_ece",
+    "fit_temperature",
+    "in_common",
+    "judge",
+    "read_predictions",
+]

@@ -1,0 +1,315 @@
+"""`mien evaluate`: models and labelled faces in, figures with their intervals out."""
+
+import json
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mien import __version__
+from mien.core.errors import DataError, OutputError, UsageError
+from mien.datasets import Table, open_data
+from mien.datasets.table import SPLITS, expect_splits, read_id_list
+from mien.evaluation import Evaluation, PredictionTable, average, in_common, judge, read_predictions
+from mien.runtime.classifier import Classifier
+from mien.zoo.store import load_classifier
+
+_FACES_AT_ONCE = 512
+
+Spec = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """What decides an evaluation.
+
+    Attributes:
+        data: a prepared table, or ``"ferplus=DIR"``; prediction tables need none, they bring their labels along.
+        split: train, valid or test.
+        head: of the models; it is judged by the label source of the same name or, where the data have no such
+            source, by the labels that both know. None: the default head, or another whose source the data have.
+        drop: csv with a column `id` of faces to leave out.
+        tta: evaluate the mean over each face and its mirror image too, as a row of its own.
+        device, threads, variant: as in `load_classifier`.
+        seed: of the bootstrap and the folds.
+        out: a folder for the results. overwrite: replace those of an earlier evaluation.
+    """
+
+    data: str | None = None
+    split: str = "valid"
+    head: str | None = None
+    drop: Spec | None = None
+    tta: bool = False
+    device: str = "auto"
+    threads: int | None = None
+    variant: str | None = None
+    seed: int = 0
+    out: Spec | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        expect_splits([self.split], there=SPLITS)
+
+
+@dataclass(frozen=True)
+class EvaluateResult:
+    """All evaluations, in the order of the models, and the files written."""
+
+    evaluations: tuple[Evaluation, ...]
+    files: tuple[Path, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"evaluations": [each.to_dict() for each in self.evaluations], "files": [str(f) for f in self.files]}
+
+
+@dataclass(frozen=True, eq=False)
+class _Faces:
+    """The labelled faces, opened once for all models."""
+
+    table: Table
+    digest: str
+    in_train: npt.NDArray[np.bool_] | None
+    dropped: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """One line of the result to be: predictions, what to say beside, and their cost."""
+
+    predictions: PredictionTable
+    notes: tuple[str, ...] = ()
+    passes: int = 1
+
+
+def evaluate(
+    models: Spec | Sequence[Spec],
+    config: EvaluateConfig | None = None,
+    *,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+    **changes: Any,
+) -> EvaluateResult:
+    """Measure models on labelled faces; of several models each, and the mean of their probabilities.
+
+    With `out`, a folder then holds predictions-<split>.parquet, metrics-<split>.json and confusion-<split>.csv; of
+    several evaluations each file carries the model's name too.
+
+    Args:
+        models: names out of `mien models list`, ONNX files, run folders, or prediction tables (.parquet, .csv).
+        config: the settings; the defaults if None.
+        tell: called with the number of faces done and their total.
+        **changes: fields of `EvaluateConfig` by name.
+
+    Raises:
+        UsageError, DataError, ModelError: a name, the data, or a model is not as it should be.
+        OutputError: results are there already, or cannot be written.
+
+    Example:
+        >>> mien.evaluate("mien-s", data="ferplus=data/").evaluations[0].metrics["accuracy"]  # doctest: +SKIP
+        Estimate(value=0.87..., low=0.86..., high=0.88..., n=None)
+    """
+    config = replace(config or EvaluateConfig(), **changes)
+    specs = [models] if isinstance(models, str | os.PathLike) else list(models)
+    if not specs:
+        raise UsageError("expected a model, run folder or prediction table, got none")
+    networks = [spec for spec in specs if not _is_predictions(spec)]
+    if networks and config.data is None:
+        raise UsageError(f"expected --data TABLE or NAME=ROOT to evaluate {networks[0]} on, got none")
+    if config.out is not None:
+        _check_out(Path(config.out), config.split, overwrite=config.overwrite)
+    # Models before data: a name that is not known is said at once, not after the data were read.
+    classifiers = [None if _is_predictions(spec) else _load(spec, config) for spec in specs]
+    faces = _open(config) if networks else None
+    step = _Steps(tell, 0 if faces is None else len(faces.table) * len(networks) * (1 + config.tta))
+    rows: list[_Row] = []
+    plain: list[PredictionTable] = []
+    for spec, name, classifier in zip(specs, _names(specs), classifiers, strict=True):
+        if classifier is None or faces is None:
+            made = [_Row(_read(spec, name, config))]
+        else:
+            made = _predict(classifier, name, faces, config, step)
+        rows += made
+        plain.append(made[0].predictions)
+    if len(plain) > 1:
+        rows.append(_Row(average(plain), passes=len(plain)))
+    evaluations = tuple(judge(row.predictions, notes=row.notes, passes=row.passes, seed=config.seed) for row in rows)
+    files = _write(evaluations, Path(config.out), config.split) if config.out is not None else ()
+    return EvaluateResult(evaluations, files)
+
+
+class _Steps:
+    """Adds up the faces done over all models and tells the sum."""
+
+    def __init__(self, tell: Callable[[int, int], None], total: int) -> None:
+        self._tell, self._total, self._done = tell, total, 0
+
+    def __call__(self, faces: int) -> None:
+        self._done += faces
+        self._tell(self._done, self._total)
+
+
+def _open(config: EvaluateConfig) -> _Faces:
+    whole = open_data(str(config.data))
+    in_split = whole.of_split(config.split)
+    kept = np.ones(len(in_split), np.bool_)
+    if config.drop is not None:
+        kept = np.isin(in_split.ids, whole.drop(config.drop).ids)
+    table = in_split.select(kept)
+    in_train = None
+    if config.split != "train" and "train" in whole.splits:
+        seen = set(whole.of_split("train").pixel_keys())
+        in_train = np.array([key in seen for key in table.pixel_keys()], np.bool_)
+    return _Faces(table, whole.digest(), in_train, int((~kept).sum()))
+
+
+def _load(spec: Spec, config: EvaluateConfig) -> Classifier:
+    return load_classifier(spec, threads=config.threads, device=config.device, variant=config.variant)
+
+
+def _predict(classifier: Classifier, name: str, faces: _Faces, config: EvaluateConfig, step: _Steps) -> list[_Row]:
+    """The predictions of one model, and with `tta` those of the mean with mirror images beside."""
+    head, source = _head_and_source(classifier, faces.table, config.head)
+    images = faces.table.images
+    probabilities = _probabilities(classifier, images, head, step)
+    rows = [_join(classifier, faces, head, source, probabilities, name)]
+    if config.tta:
+        mirrored = _probabilities(classifier, images[:, :, ::-1], head, step)
+        mean = (probabilities + mirrored) / np.float32(2)
+        row = _join(classifier, faces, head, source, mean, f"{name}+flip")
+        rows.append(replace(row, passes=2))
+    return rows
+
+
+def _head_and_source(classifier: Classifier, table: Table, head: str | None) -> tuple[str, str]:
+    """Which head to ask, and which label source to judge it by."""
+    sources = table.sources
+    if not sources:
+        raise DataError("expected labels in the data, got none: choose another data set")
+    if head is None:
+        default = classifier.card.default_head
+        with_source = [each for each in classifier.card.heads if each in sources]
+        head = default if default in sources or not with_source else with_source[0]
+    labels = classifier.label_set(head)  # an unknown head raises here
+    if head in sources:
+        return head, head
+    return head, max(sources, key=lambda each: int((labels.columns_in(sources[each].label_set) >= 0).sum()))
+
+
+def _probabilities(
+    classifier: Classifier, images: npt.NDArray[np.uint8], head: str, step: _Steps
+) -> npt.NDArray[np.float32]:
+    parts = [np.empty((0, len(classifier.label_set(head))), np.float32)]
+    for start in range(0, len(images), _FACES_AT_ONCE):
+        crops = np.ascontiguousarray(images[start : start + _FACES_AT_ONCE])
+        parts.append(classifier.predict(crops, head=head))
+        step(len(crops))
+    return np.concatenate(parts)
+
+
+def _join(
+    classifier: Classifier, faces: _Faces, head: str, source: str, probabilities: npt.NDArray[np.float32], name: str
+) -> _Row:
+    """Predictions and labels side by side, in the model's labels or in those it has in common with the data."""
+    table, column, labels = faces.table, faces.table.source(source), classifier.label_set(head)
+    ids, soft = column.ids, column.soft
+    notes: tuple[str, ...] = ()
+    if labels.labels != column.label_set.labels:
+        every = dict.fromkeys((*labels, *column.label_set))
+        probabilities, ids, labels = in_common(probabilities, labels, column.ids, column.label_set)
+        soft = None
+        missing = [each for each in every if each not in labels.labels]
+        lost = int(np.count_nonzero((column.ids >= 0) & (ids < 0)))
+        said = f"head {head} judged by the labels of {source}, {len(labels)} in common, probabilities renormalised"
+        notes = (f"{said}; without {', '.join(missing)}: {lost} faces left out",) if missing else ()
+    about = {
+        "model": name,
+        "model_version": str(classifier.card.version),
+        "head": head,
+        "data": table.meta.get("name", "table"),
+        "data_sha256": faces.digest,
+        "split": table.split[0] if len(table) else "",
+        "label_source": source,
+        "label_file": column.file,
+        "rule": column.rule,
+        "dropped": str(faces.dropped),
+        "mien": __version__,
+    }
+    predictions = PredictionTable(
+        ids=table.ids,
+        split=table.split,
+        label_ids=ids,
+        probabilities=probabilities,
+        label_set=labels,
+        soft=soft,
+        subject=table.extra.get("subject"),
+        group=table.extra.get("group"),
+        in_train=faces.in_train,
+        meta={key: str(value) for key, value in about.items()},
+    )
+    return _Row(predictions, notes)
+
+
+def _is_predictions(spec: Spec) -> bool:
+    return Path(spec).suffix in (".parquet", ".csv")
+
+
+def _read(spec: Spec, name: str, config: EvaluateConfig) -> PredictionTable:
+    """A prediction table's rows of the split, without those to drop."""
+    table = read_predictions(spec)
+    if config.head not in (None, table.meta.get("head", config.head)):
+        raise DataError(f"expected predictions of head {config.head!r} in {spec}, got those of {table.meta['head']!r}")
+    there = sorted(set(table.split.tolist()) - {""})
+    if there:  # a csv made elsewhere may say nothing of splits
+        expect_splits([config.split], there=there, where=spec)
+        table = table.select(table.split == config.split)
+    if config.drop is not None:
+        table = table.select(~np.isin(table.ids, list(read_id_list(config.drop))))
+    return replace(table, meta={**table.meta, "model": table.meta.get("model", name), "split": config.split})
+
+
+def _names(specs: Sequence[Spec]) -> list[str]:
+    """What to call the models: distinct, so that a second "run" is "run-2"."""
+    seen: dict[str, int] = {}
+    names = []
+    for spec in specs:
+        path = Path(spec)
+        name = path.stem if path.suffix in (".onnx", ".parquet", ".csv") else path.name
+        if name == "model":  # of a run folder: its own name says more
+            name = path.resolve().parent.name
+        seen[name] = seen.get(name, 0) + 1
+        names.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return names
+
+
+def _check_out(out: Path, split: str, *, overwrite: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"expected a folder for the results, got the file {out}: choose another name")
+    there = sorted(out.glob(f"metrics-{split}*.json"))
+    if there and not overwrite:
+        raise OutputError(
+            f"expected no results for {split} in {out}, got {there[0].name}: choose another, or overwrite"
+        )
+
+
+def _write(evaluations: Sequence[Evaluation], out: Path, split: str) -> tuple[Path, ...]:
+    files: list[Path] = []
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for each in evaluations:
+            stem = split if len(evaluations) == 1 else f"{split}-" + re.sub(r"[^\w.+-]", "_", each.name)
+            table, metrics, confusion = (
+                out / name for name in (f"predictions-{stem}.parquet", f"metrics-{stem}.json", f"confusion-{stem}.csv")
+            )
+            each.predictions.write(table)
+            text = json.dumps(each.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+            metrics.write_text(text + "\n", "utf-8", newline="\n")
+            confusion.write_text(each.confusion_csv(), "utf-8", newline="\n")
+            files += [table, metrics, confusion]
+    except OSError as error:
+        raise OutputError(f"expected to write into {out}, got: {error.strerror or error}") from error
+    return tuple(files)
