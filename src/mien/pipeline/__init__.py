@@ -1,1 +1,1 @@
-
+"""From pictures to tables of faces and emotions, and to drawn copies."""

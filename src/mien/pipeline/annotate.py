@@ -58,7 +58,9 @@ def annotate(image: Image, predictions: Predictions, *, labels: Sequence[str | N
         RGB uint8, of the same size, or a whole multiple of it where the picture is small.
     """
     factor = max(1, -(-_READABLE // max(image.shape[:2])))
-    canvas = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC) if factor > 1 else image.copy()
+    canvas = (
+        cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC) if factor > 1 else image.copy()
+    )
     size = (canvas.shape[1], canvas.shape[0])
     names = list(predictions.top) if labels is None else [label or UNSURE for label in labels]
     boxes = [_visible(box * factor, size) for box in predictions.boxes]
@@ -79,7 +81,7 @@ def annotate(image: Image, predictions: Predictions, *, labels: Sequence[str | N
 
 
 class Annotations:
-    """Names and writes the annotated copies of a run in one folder; two sources never share a name."""
+    """Names the annotated copies of a run in one folder; two sources never share a name."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
@@ -98,22 +100,23 @@ class Annotations:
         self._used.setdefault(name.lower(), 1)
         return self.folder / f"{name}{ANNOTATED}"
 
-    def write(self, source: str, image: Image) -> Path:
-        """Write the next copy, complete or not at all.
 
-        Raises:
-            OutputError: it cannot be written.
-        """
-        path = self.path(source)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-        data = encode(image, path.suffix)
-        try:
-            partial.write_bytes(data)
-            os.replace(partial, path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise OutputError(f"expected to write {path}, got: {error.strerror or error}") from error
-        return path
+def write(path: Path, image: Image) -> None:
+    """Write a copy, complete or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    data = encode(image, path.suffix)
+    try:
+        partial.write_bytes(data)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(
+            f"expected to write {path}, got: {error.strerror or error}; nothing was left there"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -182,10 +185,19 @@ def _panel(bars: list[_Bar], row: int, edge: Color) -> tuple[Image, npt.NDArray[
         middle = unit // 2 + i * unit + unit // 2
         thick = unit // 4
         ink = _LIGHT if bar.top else _FAINT
-        _text(paint, bar.name, (start - unit // 2 - _text_width(bar.name, _scale(unit), bar.top), middle), unit, ink, bar.top)
+        _text(
+            paint,
+            bar.name,
+            (start - unit // 2 - _text_width(bar.name, _scale(unit), bar.top), middle),
+            unit,
+            ink,
+            bar.top,
+        )
         _rounded_rectangle(paint, (start, middle - thick, start + length * fine, middle + thick), (52, 58, 68), thick)
         full = paint.copy()
-        _rounded_rectangle(full, (start, middle - thick, start + length * fine, middle + thick), _color(bar.name), thick)
+        _rounded_rectangle(
+            full, (start, middle - thick, start + length * fine, middle + thick), _color(bar.name), thick
+        )
         end = start + round(length * fine * bar.share)
         paint[:, start:end] = full[:, start:end]
         _text(paint, f"{bar.share:.0%}", (start + length * fine + unit // 2, middle), unit, ink, bar.top)

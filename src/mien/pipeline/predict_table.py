@@ -90,7 +90,11 @@ def rows(found: Recognized, labels: LabelSet, *, abstain: float | None = None) -
         labels: of the recognizer.
         abstain: leave the label empty where the most probable one has less than this probability.
     """
-    blank: Row = {**dict.fromkeys(columns(labels)), "source": _printable(found.source), "error": found.error and _printable(found.error)}
+    blank: Row = {
+        **dict.fromkeys(columns(labels)),
+        "source": _printable(found.source),
+        "error": found.error and _printable(found.error),
+    }
     if found.predictions is None or not len(found.predictions):
         return [blank]
     table = found.predictions.to_dict()
@@ -118,7 +122,9 @@ def _unclassified(faces: Faces, labels: LabelSet) -> Predictions:
 
 
 def _classified(recognizer: Recognizer, held: list[tuple[Recognized, Crops | None]]) -> Iterator[Recognized]:
-    found = [(each.predictions.faces, crops) for each, crops in held if each.predictions is not None and crops is not None]
+    found = [
+        (each.predictions.faces, crops) for each, crops in held if each.predictions is not None and crops is not None
+    ]
     answers = iter(recognizer.classify(found))
     for each, crops in held:
         yield each if crops is None else Recognized(each.source, next(answers), None, each.image)

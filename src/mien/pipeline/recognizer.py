@@ -50,7 +50,7 @@ class Recognizer:
         """Load a model and a detector.
 
         Args:
-            model: a name out of `mien models list`, an ONNX file with its card beside it, a run folder, or a classifier.
+            model: a name out of `mien models list`, an ONNX file with its card beside it, a run folder, a classifier.
             detector: ``"mtcnn"``, ``"haar"``, ``"dlib"`` (extra `dlib`), an object of your own, or ``"none"``:
                 every picture is a face crop already; it becomes one face whose box is the whole picture, score 1.
             head: which of the model's label sets answers; the card's default head if None.
@@ -140,5 +140,3 @@ def _open(source: Any) -> Image:
     if isinstance(source, np.ndarray):
         return as_image(source)
     raise InputError(f"expected a path, bytes, an array or a list of them, got {type(source).__name__}")
-
-

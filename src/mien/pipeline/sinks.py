@@ -32,16 +32,20 @@ class Writer(Protocol):
         """Write what closes the format. The file itself stays open."""
         ...
 
+    def abandon(self) -> None:
+        """Forget what is not written yet: the file is about to be removed."""
+        ...
+
 
 class Sink:
-    """A table file that grows row by row.
+    r"""A table file that grows row by row.
 
     >>> import tempfile
     >>> folder = tempfile.mkdtemp()
     >>> with Sink(Path(folder, "t.csv"), {"source": str, "score": float}) as sink:
     ...     sink.write([{"source": "a.jpg", "score": 0.5}])
     >>> Path(folder, "t.csv").read_text()
-    'source,score\\na.jpg,0.5\\n'
+    'source,score\na.jpg,0.5\n'
     """
 
     def __init__(self, path: str | os.PathLike[str], columns: Columns, *, overwrite: bool = False) -> None:
@@ -56,7 +60,9 @@ class Sink:
         self._partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         self._file = self._guarded(lambda: open(self._partial, "wb"))  # noqa: SIM115 - closed in __exit__
         try:
-            self._writer = self._guarded(lambda: WRITERS.create(self.path.suffix.lower(), file=self._file, columns=columns))
+            self._writer = self._guarded(
+                lambda: WRITERS.create(self.path.suffix.lower(), file=self._file, columns=columns)
+            )
         except BaseException:
             self._drop()
             raise
@@ -72,7 +78,9 @@ class Sink:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is not None:
             self._drop()
             return
@@ -91,6 +99,8 @@ class Sink:
 
     def _drop(self) -> None:
         """Close and remove the partial file, whatever state it is in."""
+        if hasattr(self, "_writer"):
+            self._writer.abandon()
         for step in (self._file.close, self._partial.unlink):
             try:
                 step()
@@ -159,6 +169,9 @@ class CsvWriter:
     def finish(self) -> None:
         """A csv file needs no end."""
 
+    def abandon(self) -> None:
+        """Nothing is held back."""
+
 
 @WRITERS.register(".json")
 class JsonWriter:
@@ -178,6 +191,9 @@ class JsonWriter:
         """Close the array."""
         self._file.write(b"[]\n" if self._before == b"[\n" else b"\n]\n")
 
+    def abandon(self) -> None:
+        """Nothing is held back."""
+
 
 @WRITERS.register(".jsonl")
 class JsonLinesWriter:
@@ -193,6 +209,9 @@ class JsonLinesWriter:
 
     def finish(self) -> None:
         """Lines need no end."""
+
+    def abandon(self) -> None:
+        """Nothing is held back."""
 
 
 @WRITERS.register(".parquet")
@@ -218,6 +237,14 @@ class ParquetWriter:
         """Write the last row group and the footer."""
         self._flush()
         self._out.close()
+
+    def abandon(self) -> None:
+        """Close pyarrow's writer while its file is open; later it would complain."""
+        self._held = []
+        try:
+            self._out.close()
+        except (OSError, ValueError):
+            self._out.is_open = False
 
     def _flush(self) -> None:
         if self._held:

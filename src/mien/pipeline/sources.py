@@ -133,7 +133,9 @@ def is_photograph(name: str) -> bool:
 
     Hidden files, such as ``._a.jpg``, do not, nor do the copies that mien itself drew on.
     """
-    return not name.startswith(".") and not name.endswith(ANNOTATED) and os.path.splitext(name)[1].lower() in PHOTOGRAPHS
+    return (
+        not name.startswith(".") and not name.endswith(ANNOTATED) and os.path.splitext(name)[1].lower() in PHOTOGRAPHS
+    )
 
 
 def _refuse_moving(name: str) -> None:

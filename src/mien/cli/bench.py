@@ -1,0 +1,36 @@
+"""`mien bench`."""
+
+from typing import Annotated
+
+import typer
+
+from mien.cli.console import examples, print_json, table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    app.command("bench", epilog=examples("mien bench inference", "mien bench cold --json"))(bench)
+
+
+def bench(
+    kind: Annotated[str, typer.Argument(metavar="inference|cold", help="What to measure.")],
+    model: Annotated[str, typer.Option("--model", metavar="NAME|FILE", help="Which model.")] = "mien-s",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Measure the speed of mien on this machine."""
+    import dataclasses
+
+    from mien.verbs.bench import bench as run
+
+    result = run(kind, model=model)
+    if json:
+        print_json(dataclasses.asdict(result))
+        return
+    rows = [(each.what, _number(each.value, each.unit), each.unit, each.note) for each in result.measurements]
+    print(table(("what", "median", "", f"{result.processors} processors"), rows, right=(1,)))
+
+
+def _number(value: float, unit: str) -> str:
+    if value != value:
+        return "-"
+    return f"{value:,.3f}" if unit == "s" else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"

@@ -1,0 +1,44 @@
+"""`mien data`: what is done to data sets."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli.console import examples, note, print_json, table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    group = typer.Typer(help="Read data sets as they are distributed, and prepare tables.")
+    group.callback()(_data)  # keeps `prepare` a command of the group while it is the only one
+    group.command("prepare", epilog=examples("mien data prepare ferplus=data/fer2013 --out ferplus.parquet"))(prepare)
+    app.add_typer(group, name="data")
+
+
+def _data() -> None:
+    """Read data sets as they are distributed, and prepare tables."""
+
+
+def prepare(
+    data: Annotated[str, typer.Argument(metavar="NAME=ROOT", help="A data set and its folder: ferplus=data/fer2013.")],
+    out: Annotated[Path, typer.Option("--out", metavar="TABLE.parquet", help="The table to write.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a table that exists.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Read a data set as it is distributed and write it as one table, which opens faster."""
+    import dataclasses
+
+    from mien.verbs.prepare import prepare as run
+
+    result = run(data, out=out, overwrite=overwrite)
+    if json:
+        print_json(dataclasses.asdict(result))
+        return
+    header = ("", *result.faces)
+    rows: list[tuple[object, ...]] = [("images", *result.faces.values())]
+    rows += [(f"labelled by {name}", *counts.values()) for name, counts in result.labelled.items()]
+    print(table(header, rows, right=range(1, len(header))))
+    for name, rule in result.rules.items():
+        print(f"{name}: {rule}")
+    note(f"wrote {result.out} (sha256 {result.digest[:12]})")

@@ -1,0 +1,109 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from mien.core.errors import InputError, UsageError
+from mien.pipeline.sources import Skipped, check, expand
+
+
+def make(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+
+
+def names(folder: Path, *sources: Path, skipped: Skipped | None = None) -> list[str]:
+    found = expand(sources or [folder], skipped=skipped)
+    return [Path(each.source).relative_to(folder).as_posix() for each in found]
+
+
+def test_a_folder_is_walked_in_sorted_order_with_its_folders(tmp_path: Path) -> None:
+    make(tmp_path, "b.jpg", "a/2.PNG", "a/1.webp", "c/d/e.tiff", "a.jpg")
+    assert names(tmp_path) == ["a/1.webp", "a/2.PNG", "a.jpg", "b.jpg", "c/d/e.tiff"]
+
+
+def test_files_that_are_not_photographs_are_counted_not_dropped_in_silence(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "notes.txt", "x/more.txt", ".DS_Store", "._a.jpg", "clip.mp4", "b.annotated.jpg")
+    skipped = Skipped()
+    assert names(tmp_path, skipped=skipped) == ["a.jpg"]
+    assert skipped.total == 6
+    assert str(skipped).startswith("skipped 6 files that are not photographs: 2 .txt, 1 ")
+    assert "1 .annotated.jpg" in str(skipped)
+
+
+def test_photographs_that_cannot_be_read_are_not_skipped(tmp_path: Path) -> None:
+    make(tmp_path, "a.heic", "b.avif")
+    assert names(tmp_path) == ["a.heic", "b.avif"]
+
+
+def test_a_file_given_by_name_is_taken_whatever_its_suffix(tmp_path: Path) -> None:
+    make(tmp_path, "photo", "b.dat")
+    assert names(tmp_path, tmp_path / "photo", tmp_path / "b.dat") == ["photo", "b.dat"]
+
+
+def test_the_order_of_the_sources_and_repeats_are_kept(tmp_path: Path) -> None:
+    make(tmp_path, "b.jpg", "a.jpg")
+    assert names(tmp_path, tmp_path / "b.jpg", tmp_path, tmp_path / "b.jpg") == ["b.jpg", "a.jpg", "b.jpg", "b.jpg"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_a_link_that_leads_back_up_ends_the_walk(tmp_path: Path) -> None:
+    make(tmp_path, "a/photo.jpg")
+    (tmp_path / "a" / "again").symlink_to(tmp_path, target_is_directory=True)
+    assert names(tmp_path) == ["a/photo.jpg"]
+
+
+def test_a_folder_is_walked_lazily(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path, "a/1.jpg", "b/2.jpg")
+    opened: list[str] = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: (opened.append(folder), scandir(folder))[1])
+    next(expand([tmp_path]))
+    assert opened == [str(tmp_path), str(tmp_path / "a")]
+
+
+def test_a_missing_source_and_an_empty_folder_among_others_are_errors_of_their_own(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "empty/notes.txt")
+    found = list(expand([tmp_path / "gone.jpg", tmp_path / "a.jpg", tmp_path / "empty"]))
+    assert [each.error is None for each in found] == [False, True, False]
+    assert "got no such file" in (found[0].error or "")
+    assert "expected photographs in the folder" in (found[2].error or "")
+    assert check([tmp_path / "gone.jpg", tmp_path / "a.jpg"]) == 2
+
+
+def test_a_folder_that_may_not_be_read_is_an_error_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path, "a.jpg")
+
+    def refuse(folder: str) -> None:
+        raise PermissionError(13, "Permission denied", folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    (found,) = expand([tmp_path])
+    assert found.error == f"expected a readable folder at {tmp_path}, got: Permission denied"
+
+
+def test_the_only_source_raises(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected a picture at .*gone\.jpg, got no such file: check the path"):
+        check([tmp_path / "gone.jpg"])
+    with pytest.raises(InputError, match=r"expected photographs in the folder .*, got none: files are known"):
+        check([tmp_path])
+    with pytest.raises(UsageError, match="expected a photograph or a folder, got nothing"):
+        check([])
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("camera:0", "a camera"),
+        ("https://example.org/a.jpg", "an address"),
+        ("rtsp://host/stream", "an address"),
+        ("clip.MP4", "a video"),
+    ],
+)
+def test_what_moves_is_refused_before_any_work(source: str, kind: str) -> None:
+    with pytest.raises(UsageError) as error:
+        check([source])
+    assert str(error.value) == (
+        f"expected photographs or folders, got {kind} ({source}): this version reads photographs only"
+    )
