@@ -27,7 +27,7 @@ check: .venv-dev/installed ## style, types, imports between rooms, spelling
 	$(DEV)/ruff check .
 	$(DEV)/ruff format --check .
 	$(DEV)/mypy
-	$(DEV)/lint-imports
+	$(DEV)/lint-imports --no-logo
 	$(DEV)/codespell
 
 format: .venv-dev/installed ## put the code into shape
