@@ -29,7 +29,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 WHEEL_SHA256 = "0a96b4868e56db9ae984449519642be6dba03240e608a67e928ebb47833e9144"
 WEIGHTS = Path(__file__).parents[1] / "src" / "mien" / "faces" / "weights"
-SOURCE = "Weights: the Python package mtcnn 1.0.0 by Iván de Paz Centeno (MIT), after Zhang et al. 2016, doi 10.1109/LSP.2016.2603342"
+SOURCE = (
+    "Weights: the Python package mtcnn 1.0.0 by Iván de Paz Centeno (MIT), "
+    "after Zhang et al. 2016, doi 10.1109/LSP.2016.2603342"
+)
 
 Array = npt.NDArray[np.float32]
 
@@ -168,6 +171,7 @@ def output_network(weights: list[Array]) -> onnx.ModelProto:
 
 
 def main() -> None:
+    """Parse the command line and write the three files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("wheel", type=Path, help="mtcnn-1.0.0-py3-none-any.whl, as published")
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder to write to (%(default)s)")

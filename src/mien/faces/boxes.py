@@ -28,6 +28,14 @@ def squares(boxes: Floats) -> Floats:
     return np.hstack([centres - half, centres + half])
 
 
+def trimmed(boxes: Floats, shape: tuple[int, int]) -> Floats:
+    """Boxes without what reaches past the edge of a picture of `shape` (height, width)."""
+    height, width = shape
+    limits = np.asarray([width, height, width, height], np.float32)
+    result: Floats = np.clip(boxes, np.float32(0), limits)
+    return result
+
+
 def rescaled(boxes: Floats, scale: float, shift: tuple[float, float]) -> Floats:
     """Boxes grown by `scale` around their centres, then moved by `shift` (x, y) in units of the grown sides."""
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2

@@ -1,18 +1,23 @@
-"""The cascade of Zhang et al. 2016, "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional Networks".
+"""MTCNN: Zhang et al. 2016, "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional Networks".
 
-doi 10.1109/LSP.2016.2603342. P-Net looks at every window of the picture at many sizes, R-Net and O-Net look again at what
-it proposes, each more closely. The networks are MTCNN's own; see `scripts/export_mtcnn.py`.
+doi 10.1109/LSP.2016.2603342. P-Net looks at every window of the picture at many sizes, R-Net and O-Net look again at
+what it proposes, each more closely. `scripts/export_mtcnn.py` made the networks.
+
+Which of a dozen good boxes of one face wins hangs on fine details, so those of the first look are the ones of the
+implementation that most tools descend from, which `tests/parity/test_mtcnn.py` compares: linear interpolation, whole
+pixels, windows that start one pixel late, boxes trimmed to the picture before they are moved.
 """
 
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from mien.core.errors import UsageError
 from mien.core.images import as_image
 from mien.core.types import Faces, Floats, Image
-from mien.faces.boxes import distinct, not_inside, shifted, sides, squares
+from mien.faces.boxes import distinct, not_inside, shifted, sides, squares, trimmed
 from mien.faces.landmarks import points
 from mien.faces.networks import Device, network, run_crops
 from mien.faces.pyramid import Pyramid
@@ -20,7 +25,7 @@ from mien.runtime.session import Session
 
 CELL = 12  # side of P-Net's window
 STRIDE = 2
-FACTOR = 0.709  # from one size to the next: half the area
+FACTOR = 0.707  # from one size to the next: half the area
 STRIP = 512  # rows of P-Net's answer computed at once: bounds the memory of large pictures
 MOST_WINDOWS = 20_000  # of one size
 MOST_PROPOSALS = 5_000  # of one picture
@@ -30,26 +35,29 @@ MOST_PROPOSALS = 5_000  # of one picture
 class Thresholds:
     """Least scores of the three stages, and the overlaps above which the lesser of two boxes is dropped."""
 
-    proposal: float = 0.6
+    proposal: float = 0.7
     refined: float = 0.7
     output: float = 0.7
     overlap_in_size: float = 0.5
     overlap: float = 0.7
 
 
+FIRST_LOOK = Thresholds()
+SECOND_LOOK = Thresholds(proposal=0.5, refined=0.6)
+
+
 class MtcnnDetector:
     """Faces and five landmarks by MTCNN. Thread-safe.
 
+    Where the usual thresholds find nobody, a second look with lower ones lets more boxes through to O-Net, which alone
+    decides and is as strict as before.
+
     Args:
-        thresholds: of the three stages.
         threads: for the networks; None for all cores.
         device: where the networks run.
     """
 
-    def __init__(
-        self, *, thresholds: Thresholds = Thresholds(), threads: int | None = None, device: Device = "auto"
-    ) -> None:
-        self.thresholds = thresholds
+    def __init__(self, *, threads: int | None = None, device: Device = "auto") -> None:
         self._pnet, self._rnet, self._onet = (network(name, threads, device) for name in ("pnet", "rnet", "onet"))
 
     def detect(self, image: Image, /, *, min_face: int = 40) -> Faces:
@@ -64,47 +72,51 @@ class MtcnnDetector:
         """
         check_min_face(min_face)
         pyramid = Pyramid(as_image(image))
-        boxes = self._propose(pyramid, max(min_face, CELL))
-        boxes = self._refine(pyramid, boxes)
-        faces = self._output(pyramid, boxes)
+        return self._look(pyramid, min_face, FIRST_LOOK) or self._look(pyramid, min_face, SECOND_LOOK)
+
+    def _look(self, pyramid: Pyramid, min_face: int, limits: Thresholds) -> Faces:
+        """The cascade, once."""
+        boxes = self._propose(pyramid, max(min_face, CELL), limits)
+        boxes = self._refine(pyramid, boxes, limits)
+        faces = self._output(pyramid, boxes, limits)
         return faces[sides(faces.boxes).max(1, initial=0) >= min_face]
 
-    def _propose(self, pyramid: Pyramid, min_face: int) -> Floats:
+    def _propose(self, pyramid: Pyramid, min_face: int, limits: Thresholds) -> Floats:
         """P-Net over all sizes: (n, 4) squares."""
-        limit = self.thresholds
-        found = [propose(self._pnet, pyramid, scale, limit.proposal) for scale in scales(pyramid.shape, min_face)]
+        found = [propose(self._pnet, pyramid.image, s, limits.proposal) for s in scales(pyramid.shape, min_face)]
         if not found:
             return np.empty((0, 4), np.float32)
         boxes, scores, offsets = (np.concatenate(parts) for parts in zip(*found, strict=True))
         sizes = np.repeat(np.arange(len(found), dtype=np.int32), [len(part[0]) for part in found])
-        kept = distinct(boxes, scores, overlap=limit.overlap_in_size, groups=sizes)
+        kept = distinct(boxes, scores, overlap=limits.overlap_in_size, groups=sizes)
         boxes, scores, offsets = boxes[kept], scores[kept], offsets[kept]
-        kept = distinct(boxes, scores, overlap=limit.overlap)[:MOST_PROPOSALS]
+        kept = distinct(boxes, scores, overlap=limits.overlap)[:MOST_PROPOSALS]
         return squares(shifted(boxes[kept], offsets[kept]))
 
-    def _refine(self, pyramid: Pyramid, boxes: Floats) -> Floats:
+    def _refine(self, pyramid: Pyramid, boxes: Floats, limits: Thresholds) -> Floats:
         """R-Net: the squares that look like a face at 24 x 24, moved onto it."""
         if not len(boxes):
             return boxes
-        crops, boxes = pyramid.crops(boxes, 24)
+        crops, cut = pyramid.crops(boxes, 24)
+        boxes = trimmed(cut, pyramid.shape)
         answer = run_crops(self._rnet, crops, batch=256)
         scores = answer["score"][:, 0]
-        sure = np.flatnonzero(scores > self.thresholds.refined)
-        sure = sure[distinct(boxes[sure], scores[sure], overlap=self.thresholds.overlap)]
+        sure = np.flatnonzero(scores > limits.refined)
+        sure = sure[distinct(boxes[sure], scores[sure], overlap=limits.overlap)]
         return squares(shifted(boxes[sure], answer["offsets"][sure]))
 
-    def _output(self, pyramid: Pyramid, boxes: Floats) -> Faces:
+    def _output(self, pyramid: Pyramid, boxes: Floats, limits: Thresholds) -> Faces:
         """O-Net: the squares that look like a face at 48 x 48, moved onto it, with landmarks."""
         if not len(boxes):
             return Faces.empty()
-        crops, boxes = pyramid.crops(boxes, 48)
+        crops, cut = pyramid.crops(boxes, 48)
         answer = run_crops(self._onet, crops, batch=64)
         scores = answer["score"][:, 0]
-        sure = np.flatnonzero(scores > self.thresholds.output)
-        final = shifted(boxes[sure], answer["offsets"][sure])
-        kept = not_inside(final, scores[sure], overlap=self.thresholds.overlap)
+        sure = np.flatnonzero(scores > limits.output)
+        boxes = shifted(trimmed(cut, pyramid.shape)[sure], answer["offsets"][sure])
+        kept = not_inside(boxes, scores[sure], overlap=limits.overlap)
         rows = sure[kept]
-        return Faces(final[kept], scores[rows], points(boxes[rows], answer["landmarks"][rows]))
+        return Faces(boxes[kept], scores[rows], points(cut[rows], answer["landmarks"][rows]))
 
 
 def check_min_face(min_face: int) -> None:
@@ -114,30 +126,30 @@ def check_min_face(min_face: int) -> None:
 
 
 def scales(shape: tuple[int, int], min_face: int) -> list[float]:
-    """Sizes at which P-Net's window of 12 pixels is a face of `min_face` pixels and more, up to the picture's height.
+    """Factors by which to shrink a picture so that P-Net's window is a face of `min_face` pixels, and of more and more.
 
     Args:
         shape: height and width of the picture.
         min_face: the smallest face.
 
     Returns:
-        Factors by which to shrink the picture, largest first; empty if no window fits.
+        Factors, largest first; empty if the picture is smaller than the smallest face.
     """
-    first = CELL / min_face
-    count = math.floor(math.log(min(shape) * first / CELL) / -math.log(FACTOR)) + 1 if min(shape) * first >= CELL else 0
-    return [first * FACTOR**power for power in range(count)]
+    found = [CELL / min_face]
+    while min(shape) * found[-1] > CELL:
+        found.append(found[-1] * FACTOR)
+    return found[:-1]
 
 
-def propose(pnet: Session, pyramid: Pyramid, scale: float, threshold: float) -> tuple[Floats, Floats, Floats]:
+def propose(pnet: Session, image: Image, scale: float, threshold: float) -> tuple[Floats, Floats, Floats]:
     """P-Net's windows above the threshold at one size: boxes (n, 4), scores (n,), offsets (n, 4)."""
-    full = np.asarray(pyramid.shape)
-    height, width = np.ceil(full * scale - 1e-6).astype(int).tolist()
-    image = pyramid.resized(height, width)[None]
+    height, width = (math.ceil(side * scale) for side in image.shape[:2])
+    small = cv2.resize(image, (width, height))[None]
     rows = (height - CELL) // STRIDE + 1
     found = []
-    for top in range(0, max(rows, 1), STRIP):
+    for top in range(0, rows, STRIP):
         bottom = height if top + STRIP >= rows else STRIDE * (top + STRIP) + CELL - STRIDE
-        answer = pnet.run(None, image=image[:, STRIDE * top : bottom])
+        answer = pnet.run(None, image=small[:, STRIDE * top : bottom])
         score, offsets = answer["score"][0, 0], answer["offsets"][0]
         y, x = np.nonzero(score > threshold)
         found.append((np.stack([x, y + top], 1), score[y, x], offsets[:, y, x].T))
@@ -145,7 +157,7 @@ def propose(pnet: Session, pyramid: Pyramid, scale: float, threshold: float) -> 
     if len(scores) > MOST_WINDOWS:
         best = np.argpartition(-scores, MOST_WINDOWS)[:MOST_WINDOWS]
         cells, scores, offsets = cells[best], scores[best], offsets[best]
-    corner = STRIDE * cells
-    shrink = np.asarray([width, height]) / full[::-1]
-    boxes = np.hstack([corner / shrink, (corner + CELL) / shrink]).astype(np.float32)
+    first = STRIDE * cells + 1
+    last = first + CELL
+    boxes = np.hstack([np.rint(first / scale), np.rint(last / scale) + 1]).astype(np.float32)
     return boxes, scores, offsets

@@ -1,6 +1,6 @@
 """MTCNN's three networks, which `scripts/export_mtcnn.py` made; shared by all that use them."""
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 Device = Literal["auto", "cpu", "cuda"]
 
 
-@lru_cache(maxsize=None)
+@cache
 def network(name: str, threads: int | None, device: Device) -> Session:
     """The session of `pnet`, `rnet` or `onet`, loaded once a process for each combination of options."""
     return Session(WEIGHTS / f"{name}.onnx", threads=threads, device=device)
