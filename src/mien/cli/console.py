@@ -36,10 +36,10 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, int | str) else str(value)
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> str:
+def table(header: Sequence[str] | None, rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> str:
     """Lines of aligned columns; the columns numbered in `right` are aligned right."""
-    lines = [[str(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    lines = [[str(cell) for cell in row] for row in (*([header] if header else []), *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
             cell.rjust(width) if i in right else cell.ljust(width)
@@ -76,7 +76,11 @@ class Progress:
 
     def step(self, total: int | None, count: int = 1) -> None:
         """So many more are done, out of `total`."""
-        self._done += count
+        self.at(self._done + count, total)
+
+    def at(self, done: int, total: int | None) -> None:
+        """So many are done now, out of `total`."""
+        self._done = done
         if self._quiet or time.monotonic() - self._began < self.PATIENCE_S:
             return
         if self._bar is None:

@@ -5,22 +5,29 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.cli.console import examples, Progress, interval, note, print_json, table
+from mien.cli.console import Progress, examples, interval, note, print_json, table
 
-Data = Annotated[list[str], typer.Option("--data", metavar="TABLE|NAME=ROOT", help="A table or data set; may repeat.")]
+_EVALUATE = examples(
+    "mien evaluate mien-s --data ferplus=data/fer2013 --split valid",
+    "mien evaluate runs/a runs/b --data table.parquet --head fer2013 --out runs/both",
+)
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to compute.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    app.command("train", epilog=examples("mien train --data ferplus=data/fer2013 --preset mien-s --out runs/mien-s", """"", "from mien.verbs.train import train as run", "", "def tell(row: dict[str, Any]) -> None:", "if not json:", "print("  ".join(f"{name} {_number(value)}" for name, value in row.items()), flush=True)", "", "result = run(", "data,", "out=out,", "net=net,", "preset=preset,", "config=config,", "changes=changes or [],", "drop=drop,", "device=device,", "resume=resume,", "max_minutes=max_minutes,", "tell=tell,", ")", "if json:", "print_json({"run": result.run, "epochs": result.epochs, "finished": result.finished, "figures": result.figures})", "return", "if result.figures:", "header = list(result.figures[0])", "print(table(header, [[_number(row.get(name)) for name in header] for row in result.figures]))", "more = "" if result.finished else ", not finished: go on with --resume"", "note(f"trained {result.epochs} epochs in {result.run}{more}")", "", "", "def _number(value: Any) -> str:", """"Few digits: enough to follow a training by."""", "return f"{value:.4g}" if isinstance(value, float) else str(value)", "", "", "def evaluate(", "models: Annotated[", "list[str], typer.Argument(metavar="MODEL|RUN|PREDICTIONS", help="What to judge; several: also their mean.")", "],", "data: Annotated[", "str | None, typer.Option("--data", metavar="TABLE|NAME=ROOT", help="Labelled faces; predictions bring theirs.")", "] = None,", "split: Annotated[str, typer.Option("--split", metavar="train|valid|test", help="Which part of them.")] = "valid",", "head: Annotated[str | None, typer.Option("--head", metavar="H", help="Which label set of the model.")] = None,", "tta: Annotated[bool, typer.Option("--tta", help="Also the mean with mirror images, as a row of its own.")] = False,", "drop: Annotated[Path | None, typer.Option("--drop", metavar="LIST.csv", help="Faces to leave out.")] = None,", "out: Annotated[", "Path | None, typer.Option("--out", metavar="RUN", help="Folder for predictions and metrics.")", "] = None,", "overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier evaluation.")] = False,", "variant: Annotated[str | None, typer.Option("--variant", metavar="NAME", help="Which weight file.")] = None,", "device: Device = "auto",", "json: Json = False,", ") -> None:", "r"""Measure models on labelled faces: accuracy, F1, calibration and the confusion matrix, with 95 % intervals.", "", "\b", "Examples:", "mien evaluate mien-s --data ferplus=data/fer2013 --split valid", "mien evaluate runs/a runs/b --data table.parquet --head fer2013 --out runs/both", """"", "from mien.verbs.evaluate import evaluate as run", "", "with Progress("faces") as progress:", "done = 0", "", "def tell(now: int, total: int) -> None:", "nonlocal done", "progress.step(total, now - done)", "done = now", "", "result = run(", "models,", "data=data,", "split=split,", "head=head,", "out=out,", "tta=tta,", "drop=drop,", "device=device,", "variant=variant,", "overwrite=overwrite,", "tell=tell,", ")", "if json:", "print_json(result.to_dict())", "return", "for each in result.evaluations:", "_print_evaluation(each)", "if result.files:", "note("wrote " + ", ".join(map(str, result.files)))", "", "", "def _print_evaluation(each: Any) -> None:", "about = each.predictions.meta", "labels = f"labels {about.get('label_source', each.label_set.name)}"", "facts = [about.get("data"), about.get("split"), labels, f"n = {each.n:,}", about.get("rule")]", "print(f"{each.name}: {', '.join(str(fact) for fact in facts if fact)}")", "if each.passes > 1:", "print(f"  {each.passes} passes through a network a face")", "figures = [(f"  {name}", interval(figure.to_dict(), scale=1, digits=3)) for name, figure in each.metrics.items()]", "print(table(("  figure", "value (95 % interval)"), figures))", "print("\n  rows: labels, columns: predicted")", "header = ("", *(label[:6] for label in each.label_set))", "counts = [(f"  {label}", *row) for label, row in zip(each.label_set, each.confusion.tolist(), strict=True)]", "print(table(header, counts, right=range(1, len(header))))", "for line in each.notes:", "note(line)", "print()", "", "", "def export(", "model: Annotated[str, typer.Argument(metavar="MODEL|RUN", help="A bundled model, an ONNX file, a run folder.")],", "out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")],", "form: Annotated[str, typer.Option("--format", metavar="onnx|int8", help="Which weights.")] = "onnx",", "overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,", "json: Json = False,", ") -> None:", "r"""Write a model as an ONNX file with its card beside it.", "", "\b", "Example:", "mien export mien-s --format int8 --out exported/"))(train)
-    app.command("evaluate")(evaluate)
-    app.command("export")(export)
+    command = "mien train --data ferplus=data/fer2013 --preset mien-s --out runs/mien-s"
+    app.command("train", epilog=examples(command))(train)
+    app.command("evaluate", epilog=_EVALUATE)(evaluate)
+    app.command("export", epilog=examples("mien export mien-s --format int8 --out exported/"))(export)
 
 
 def train(
-    data: Data,
+    data: Annotated[
+        list[str], typer.Option("--data", metavar="TABLE|NAME=ROOT", help="A table or a data set; may repeat.")
+    ],
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run folder.")],
     net: Annotated[str | None, typer.Option("--net", metavar="NAME", help="An architecture.")] = None,
     preset: Annotated[str | None, typer.Option("--preset", metavar="NAME", help="A recipe, such as mien-s.")] = None,
@@ -37,6 +44,108 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a model, select its best epoch on the valid split, and export it with its card."""
+    from mien.verbs.train import train as run
+
+    def tell(row: dict[str, Any]) -> None:
+        if not json:
+            print("  ".join(f"{name} {_number(value)}" for name, value in row.items()), flush=True)
+
+    try:
+        result = run(
+            data,
+            out=out,
+            net=net,
+            preset=preset,
+            config=config,
+            changes=changes or [],
+            drop=drop,
+            device=device,
+            resume=resume,
+            max_minutes=max_minutes,
+            tell=tell,
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"go on with --resume from the last finished epoch in {out}") from None
+    if json:
+        print_json({"run": result.run, "epochs": result.epochs, "finished": result.finished, "figures": result.figures})
+        return
+    if result.figures:
+        header = list(result.figures[0])
+        print(table(header, [[_number(row.get(name)) for name in header] for row in result.figures]))
+    more = "" if result.finished else ", not finished: go on with --resume"
+    note(f"trained {result.epochs} epochs in {result.run}{more}")
+
+
+def evaluate(
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL|RUN|PREDICTIONS", help="What to judge; of several also the mean.")
+    ],
+    data: Annotated[
+        str | None, typer.Option("--data", metavar="TABLE|NAME=ROOT", help="Labelled faces; predictions bring theirs.")
+    ] = None,
+    split: Annotated[str, typer.Option("--split", metavar="train|valid|test", help="Which part of them.")] = "valid",
+    head: Annotated[str | None, typer.Option("--head", metavar="H", help="Which label set of the model.")] = None,
+    tta: Annotated[bool, typer.Option("--tta", help="Also the mean with mirror images, a row of its own.")] = False,
+    drop: Annotated[Path | None, typer.Option("--drop", metavar="LIST.csv", help="Faces to leave out.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="RUN", help="Folder for predictions and metrics.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier evaluation.")] = False,
+    variant: Annotated[str | None, typer.Option("--variant", metavar="NAME", help="Which weight file.")] = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Measure models on labelled faces: accuracy, F1, calibration and the confusion matrix, with 95 % intervals."""
+    from mien.verbs.evaluate import evaluate as run
+
+    with Progress("faces") as progress:
+        result = run(
+            models,
+            data=data,
+            split=split,
+            head=head,
+            out=out,
+            tta=tta,
+            drop=drop,
+            device=device,
+            variant=variant,
+            overwrite=overwrite,
+            tell=progress.at,
+        )
+    if json:
+        print_json(result.to_dict())
+        return
+    for each in result.evaluations:
+        _print_evaluation(each)
+    if result.files:
+        note("wrote " + ", ".join(map(str, result.files)))
+
+
+def _print_evaluation(each: Any) -> None:
+    about = each.predictions.meta
+    labels = f"labels {about.get('label_source') or each.label_set.name}"
+    facts = [about.get("data"), about.get("split"), labels, f"n = {each.n:,}", about.get("rule")]
+    print(f"{each.name}: {', '.join(str(fact) for fact in facts if fact)}")
+    if each.passes > 1:
+        print(f"  {each.passes} passes through a network a face")
+    figures = [(f"  {name}", interval(figure.to_dict())) for name, figure in each.metrics.items()]
+    print(table(("  figure", "value (95 % interval)"), figures))
+    print("\n  rows: labels; columns: what was predicted")
+    header = ("", *(label[:6] for label in each.label_set))
+    counts = [(f"  {label}", *row) for label, row in zip(each.label_set, each.confusion.tolist(), strict=True)]
+    print(table(header, counts, right=range(1, len(header))) + "\n")
+    for line in each.notes:
+        note(line)
+
+
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL|RUN", help="A bundled model, an ONNX file, or a run folder.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")],
+    form: Annotated[str, typer.Option("--format", metavar="onnx|int8", help="Which weights.")] = "onnx",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    json: Json = False,
+) -> None:
+    """Write a model as an ONNX file with its card beside it."""
     from mien.verbs.export import export as run
 
     result = run(model, format=form, out=out, overwrite=overwrite)
@@ -44,3 +153,8 @@ def train(
         print_json({"files": result.files})
         return
     note("wrote " + ", ".join(map(str, result.files)))
+
+
+def _number(value: Any) -> str:
+    """Few digits: enough to follow a training by."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -6,23 +6,24 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.cli.console import examples, Progress, note, share
+from mien.cli.console import Progress, examples, note, share
+
+_PREDICT = examples("mien predict photo.jpg", "mien predict holiday/ more.png --out faces.csv --annotate drawn/")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    app.command("predict", epilog=examples("mien predict photo.jpg", "mien predict holiday/ more.png --out faces.csv --annotate drawn/", """"", "from mien.verbs.predict import PredictConfig, Step", "from mien.verbs.predict import predict as run", "", "config = PredictConfig(", "model=model,", "head=head,", "detector=detector,", "min_face=min_face,", "abstain=abstain,", "out=out,", "annotate=annotate,", "overwrite=overwrite,", "device=device,", ")", "printer = _JsonRows() if json else _Table() if out is None else None", "with Progress("pictures") as progress:", "", "def tell(step: Step) -> None:", "if printer:", "printer.rows(step.rows)", "progress.step(step.total)", "", "try:", "result = run(sources, config, tell=tell)", "except KeyboardInterrupt:", "raise KeyboardInterrupt(f"{out} was not written" if out else "") from None", "if printer:", "printer.end()", "_report(result, quiet=json)", "if result.failed:", "raise typer.Exit(1)", "", "", "def demo(", "out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the annotated copies go.")] = Path("demo"),", "detector: Detector = "mtcnn",", "model: Model = "mien-s",", "json: Json = False,", ") -> None:", "r"""Recognise the faces of two bundled photographs and write annotated copies.", "", "\b", "Example:", "mien demo --out demo/", """"", "from mien.verbs.demo import demo as run", "", "printer = _JsonRows() if json else _Table()", "result = run(out, detector=detector, model=model, tell=lambda step: printer.rows(step.rows))", "printer.end()", "_report(result, quiet=json)", "", "", "def _report(result: Any, *, quiet: bool) -> None:", """"What was written, what failed and what was left out: to stderr, so that a table can be piped."""", "for source, error in result.failed.items():", "note(f"{source}: {error}")", "if result.skipped:", "note(result.skipped)", "if quiet:", "return", "if result.out is not None:", "note(f"wrote {result.out}: {_count(result.pictures, 'picture')}, {_count(result.faces, 'face')}")", "if result.annotated:", "first, more = result.annotated[0], len(result.annotated) - 1", "note(f"drew {first}" + (f" and {more} more" if more else ""))", "if result.failed:", "note(f"{_count(len(result.failed), 'input')} of {result.pictures} failed")", "", "", "def _count(number: int, thing: str) -> str:", "return f"{number} {thing}" if number == 1 else f"{number} {thing}s"", "", "", "class _Table:", """"Rows for people, printed as they come; the widths are those of the first rows."""", "", "_FORM = "{:<28}  {:>4}  {:>20}  {:<10}  {:>4}  {}"", "", "def __init__(self) -> None:", "self._empty = True", "", "def rows(self, rows: Sequence[dict[str, Any]]) -> None:", "if self._empty:", "print(self._FORM.format("picture", "face", "x1, y1, x2, y2", "emotion", "", "next").rstrip())", "self._empty = False", "for row in rows:", "if row["error"]:", "continue  # named on stderr at the end", "print(self._FORM.format(_shortened(row["source"], 28), *_cells(row)).rstrip())", "", "def end(self) -> None:", """"A table for people needs no end."""", "", "", "def _cells(row: dict[str, Any]) -> tuple[str, ...]:", "if row["face_id"] is None:", "return "-", "", "no face", "", """, "shares = {name.removeprefix("p_"): value for name, value in row.items() if name.startswith("p_")}", "(top, best), *others = sorted(shares.items(), key=lambda item: -item[1])", "box = ", ".join(f"{row[name]:.0f}" for name in ("x1", "y1", "x2", "y2"))", "following = ", ".join(f"{name} {share(value)}" for name, value in others[:2] if value >= 0.01)", "if row["label"] is None:", "return str(row["face_id"]), box, "unsure", "", f"{top} {share(best)}" + (f", {following}" if following else "")", "return str(row["face_id"]), box, top, share(best), following", "", "", "def _shortened(name: str, most: int) -> str:", """"The end of a long path: it tells more than its beginning."""", "return name if len(name) <= most else "…" + name[-(most - 1) :]", "", "", "class _JsonRows:"))(predict)
-    app.command("demo")(demo)
+    app.command("predict", epilog=_PREDICT)(predict)
+    app.command("demo", epilog=examples("mien demo --out demo/"))(demo)
 
 
 Sources = Annotated[list[str], typer.Argument(metavar="SOURCE", help="Photographs, and folders of them.")]
 Model = Annotated[
-    str, typer.Option("--model", metavar="NAME|FILE", help="A bundled model, an ONNX file, a run folder.")
+    str, typer.Option("--model", metavar="NAME|FILE", help="A bundled model, an ONNX file, or a run folder.")
 ]
 Detector = Annotated[
     str, typer.Option("--detector", metavar="mtcnn|haar|dlib|none", help="none: the input is a face crop already.")
 ]
-Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where the model runs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
@@ -42,10 +43,117 @@ def predict(
         Path | None, typer.Option("--annotate", metavar="DIR", help="Copies with boxes, emotions and bars.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
-    device: Device = "auto",
+    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where the model runs.")] = "auto",
     json: Json = False,
 ) -> None:
-    """Find faces in photographs and what they express."""One JSON array of rows, streamed."""
+    """Find faces in photographs and what they express."""
+    from mien.verbs.predict import PredictConfig, Step
+    from mien.verbs.predict import predict as run
+
+    config = PredictConfig(
+        model=model,
+        head=head,
+        detector=detector,
+        min_face=min_face,
+        abstain=abstain,
+        out=out,
+        annotate=annotate,
+        overwrite=overwrite,
+        device=device,
+    )
+    printer = _JsonRows() if json else _Table() if out is None else None
+    with Progress("pictures") as progress:
+
+        def tell(step: Step) -> None:
+            if printer:
+                printer.rows(step.rows)
+            progress.step(step.total)
+
+        try:
+            result = run(sources, config, tell=tell)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"{out} was not written" if out else "") from None
+    if printer:
+        printer.end()
+    _report(result, quiet=json)
+    if result.failed:
+        raise typer.Exit(1)
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the annotated copies go.")] = Path("demo"),
+    detector: Detector = "mtcnn",
+    model: Model = "mien-s",
+    json: Json = False,
+) -> None:
+    """Recognise the faces of two bundled photographs and write annotated copies."""
+    from mien.verbs.demo import demo as run
+
+    printer = _JsonRows() if json else _Table()
+    result = run(out, detector=detector, model=model, tell=lambda step: printer.rows(step.rows))
+    printer.end()
+    _report(result, quiet=json)
+
+
+def _report(result: Any, *, quiet: bool) -> None:
+    """What was written, what failed and what was left out: to stderr, so that a table can be piped."""
+    for error in result.failed.values():
+        note(error)
+    if result.skipped:
+        note(result.skipped)
+    if quiet:
+        return
+    if result.out is not None:
+        note(f"wrote {result.out}: {_count(result.pictures, 'picture')}, {_count(result.faces, 'face')}")
+    if result.annotated:
+        note(f"drew {_count(len(result.annotated), 'annotated picture')} in {result.annotated[0].parent}")
+    if result.failed:
+        note(f"{_count(len(result.failed), 'input')} out of {result.pictures} failed")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+class _Table:
+    """Rows for people, printed as they come."""
+
+    _FORM = "{:<28}  {:>4}  {:>20}  {:<10}  {:>4}  {}"
+
+    def __init__(self) -> None:
+        self._empty = True
+
+    def rows(self, rows: Sequence[dict[str, Any]]) -> None:
+        if self._empty:
+            print(self._FORM.format("picture", "face", "x1, y1, x2, y2", "emotion", "", "then").rstrip())
+            self._empty = False
+        for row in rows:
+            if not row["error"]:  # those are named on stderr at the end
+                print(self._FORM.format(_shortened(row["source"], 28), *_cells(row)).rstrip())
+
+    def end(self) -> None:
+        """A table for people needs no end."""
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    if row["face_id"] is None:
+        return "-", "", "no face", "", ""
+    shares = {name.removeprefix("p_"): value for name, value in row.items() if name.startswith("p_")}
+    (top, best), *others = sorted(shares.items(), key=lambda item: -item[1])
+    box = ", ".join(f"{row[name]:.0f}" for name in ("x1", "y1", "x2", "y2"))
+    then = [f"{name} {share(value)}" for name, value in others[:2] if value >= 0.01]
+    if row["label"] is None:
+        return str(row["face_id"]), box, "unsure", "", ", ".join([f"{top} {share(best)}", *then])
+    return str(row["face_id"]), box, top, share(best), ", ".join(then)
+
+
+def _shortened(name: str, most: int) -> str:
+    """The end of a long path: it tells more than its beginning."""
+    return name if len(name) <= most else "…" + name[-(most - 1) :]
+
+
+class _JsonRows:
+    """One JSON array of rows, streamed."""
 
     def __init__(self) -> None:
         self._before = "[\n"
