@@ -4,108 +4,159 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.core.errors import ModelError, UsageError
+from mien.core.registry import unknown
 
+Device = Literal["auto", "cpu", "cuda"]
 DEVICES = ("auto", "cpu", "cuda")
+
+# The nets here are small: more threads than this wait for each other more than they compute.
+_MOST_THREADS = 8
+_CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
 class Session:
-    """A loaded ONNX net. Calls from several threads are safe.
+    """A loaded network. Safe to call from several threads.
 
-    Args:
-        source: path or bytes of the ONNX file.
-        threads: of one call; None: as many as this process may use.
-        device: ``auto`` takes a CUDA GPU where ONNX Runtime offers one; ``cuda`` insists; ``cpu`` never does.
-
-    Raises:
-        ModelError: the file is missing, damaged, or no ONNX that can run here.
-        UsageError: an unknown device, or ``cuda`` where there is none.
+    The file is read here, and the runtime gets its bytes: any path works on any system, what was checked is what
+    runs, and a file that refers to further files (external data) is refused.
     """
 
-    def __init__(self, source: str | os.PathLike[str] | bytes, *, threads: int | None = None, device: str = "auto") -> None:
-        import onnxruntime  # here, so that `import mien` does not load it
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | bytes,
+        *,
+        threads: int | None = None,
+        device: Device = "auto",
+        name: str | None = None,
+    ) -> None:
+        """Load a network.
 
-        name = "the given bytes" if isinstance(source, bytes) else os.fspath(source)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or usable_cpus()
-        options.log_severity_level = 4  # its failures reach the caller as errors; its warnings are for us
-        try:
-            model = source if isinstance(source, bytes) else Path(source).read_bytes()
-            self._session = onnxruntime.InferenceSession(model, options, providers=_providers(device))
-        except FileNotFoundError:
-            raise ModelError(f"expected an ONNX file at {name}, got no such file") from None
-        except OSError as error:
-            raise ModelError(f"expected a readable ONNX file at {name}, got: {error.strerror}") from error
-        except UsageError:
-            raise
-        except Exception as error:  # ONNX Runtime's own exceptions share no base but this
-            raise ModelError(f"expected an ONNX model in {name}, got: {_first_line(error)}") from error
-        self.inputs: dict[str, tuple[int | str | None, ...]] = {
-            each.name: tuple(each.shape) for each in self._session.get_inputs()
-        }
-        self.outputs: dict[str, tuple[int | str | None, ...]] = {
-            each.name: tuple(each.shape) for each in self._session.get_outputs()
-        }
+        Args:
+            source: an ONNX file, or the bytes of one.
+            threads: at work on one call; as many as this process may use, up to 8, if None.
+            device: ``"cuda"`` for a graphics card (needs the package onnxruntime-gpu), ``"cpu"``, or ``"auto"``:
+                a graphics card where there is one.
+            name: what error messages call the file; its path if None.
 
-    @property
-    def input_names(self) -> tuple[str, ...]:
-        """Names of the inputs."""
-        return tuple(self.inputs)
+        Raises:
+            ModelError: there is no such file, or it is not a network that can be run.
+            UsageError: the device is not known or not there, or `threads` is below 1.
+        """
+        if threads is not None and threads < 1:
+            raise UsageError(f"expected 1 thread or more, got {threads}")
+        data = source if isinstance(source, bytes) else read_weights(Path(source))
+        self.name = name or ("the given bytes" if isinstance(source, bytes) else str(source))
+        self._session = _load(data, self.name, threads or default_threads(), device)
+        self.input_names = tuple(each.name for each in self._session.get_inputs())
+        self.output_names = tuple(each.name for each in self._session.get_outputs())
+        self.input_shapes = {each.name: _shape(each.shape) for each in self._session.get_inputs()}
+        self.output_shapes = {each.name: _shape(each.shape) for each in self._session.get_outputs()}
+        self.device: Device = "cuda" if _CUDA in self._session.get_providers() else "cpu"
 
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """Names of the outputs."""
-        return tuple(self.outputs)
-
-    def run(
-        self, names: Sequence[str] | None = None, **arrays: npt.NDArray[np.generic]
-    ) -> dict[str, npt.NDArray[Any]]:
+    def run(self, names: Sequence[str] | None, /, **arrays: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
         """Compute outputs.
 
         Args:
-            names: the outputs wanted; None: all.
-            arrays: each input by name.
+            names: of the outputs wanted; all if None.
+            **arrays: one array for each input, under its name.
+
+        Returns:
+            Output name -> array, in the order of `names`.
 
         Raises:
-            ModelError: the model refuses the arrays.
+            ModelError: a name, shape or type does not fit the network.
         """
-        wanted = list(names or self.outputs)
+        wanted = self.output_names if names is None else tuple(names)
+        if set(arrays) != set(self.input_names) or not set(wanted) <= set(self.output_names):
+            raise ModelError(
+                f"expected inputs {', '.join(self.input_names)} and outputs out of {', '.join(self.output_names)} for "
+                f"{self.name}, got inputs {', '.join(arrays) or 'none'} and outputs {', '.join(wanted)}"
+            )
+        feed = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         try:
-            values = self._session.run(wanted, arrays)
-        except Exception as error:  # see above
-            raise ModelError(f"expected a model that takes its input, got: {_first_line(error)}") from error
-        return dict(zip(wanted, values, strict=True))
+            found = self._session.run(list(wanted), feed)
+        except Exception as error:  # the runtime's exceptions have no base class of their own
+            raise ModelError(f"expected {self.name} to take the given arrays, got: {_one_line(error)}") from error
+        return dict(zip(wanted, found, strict=True))
 
 
-def usable_cpus() -> int:
-    """Processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def read_weights(path: Path) -> bytes:
+    """The bytes of a weight file.
+
+    Raises:
+        ModelError: missing, empty or unreadable.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(f"expected a model file at {path}, got no such file: check the path") from None
+    except OSError as error:
+        raise ModelError(f"expected a readable model file at {path}, got: {error.strerror}") from error
+    if not data:
+        raise ModelError(f"expected an ONNX model in {path}, got an empty file")
+    return data
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
-    """The sha256 of a file, hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 of a file, as 64 hexadecimal digits.
+
+    Raises:
+        ModelError: the file is missing, empty or unreadable.
+    """
+    return hashlib.sha256(read_weights(Path(path))).hexdigest()
 
 
-def _providers(device: str) -> list[str]:
-    import onnxruntime
+def default_threads() -> int:
+    """As many threads as this process may use, up to 8."""
+    if hasattr(os, "sched_getaffinity"):  # what a container or scheduler grants; not known on Windows and macOS
+        return min(len(os.sched_getaffinity(0)), _MOST_THREADS)
+    return min(os.cpu_count() or 1, _MOST_THREADS)
 
+
+def _load(data: bytes, name: str, threads: int, device: Device) -> Any:
     if device not in DEVICES:
-        raise UsageError(f"expected a device out of {', '.join(DEVICES)}, got {device!r}")
-    there = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    if device == "cuda" and not there:
-        raise UsageError("expected a CUDA GPU and the package onnxruntime-gpu for device cuda, got none: use cpu")
-    return [*(["CUDAExecutionProvider"] if there and device != "cpu" else []), "CPUExecutionProvider"]
+        raise UsageError(unknown("device", device, DEVICES))
+    # Imported here: it costs 0.1 s that `import mien` must not take.
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 4  # errors arrive as exceptions; printing them too would make two of each
+    # Several nets take turns: idle threads of one must not spin while the next computes.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    providers = _providers(ort.get_available_providers(), device)
+    try:
+        session = ort.InferenceSession(data, options, providers=providers)
+    except Exception as error:  # the runtime's exceptions have no base class of their own
+        raise ModelError(f"expected an ONNX model in {name}, got: {_one_line(error)}") from error
+    if device == "cuda" and _CUDA not in session.get_providers():
+        raise UsageError("expected a graphics card for device 'cuda', got none that onnxruntime can use: use 'cpu'")
+    return session
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+def _providers(available: Sequence[str], device: Device) -> list[str]:
+    if device == "cpu" or (device == "auto" and _CUDA not in available):
+        return [_CPU]
+    if _CUDA not in available:
+        raise UsageError(
+            "expected onnxruntime with CUDA for device 'cuda', got one without: install onnxruntime-gpu in its place"
+        )
+    return [_CUDA, _CPU]
+
+
+def _shape(shape: Sequence[int | str | None]) -> tuple[int | None, ...]:
+    """Sizes that may vary, which the file gives as a name or not at all, become None."""
+    return tuple(each if isinstance(each, int) else None for each in shape)
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:300]}…"

@@ -1,0 +1,124 @@
+"""From a photograph and its faces to what a net sees. Training, evaluation and inference all come through here."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mien.core.errors import DataError
+from mien.core.images import to_gray
+from mien.core.types import Faces, Image
+from mien.runtime.card import CropGeometry, InputSpec
+
+Crops = npt.NDArray[np.uint8]
+
+_LARGEST_OVERSAMPLING = 8
+
+
+def crop_faces(image: Image, faces: Faces, input: InputSpec, crop: CropGeometry) -> Crops:
+    """Cut each face out as the card says.
+
+    Args:
+        image: RGB uint8 (H, W, 3).
+        faces: n faces with boxes in MTCNN's convention; they may reach past the edge, which is then continued.
+        input: size and colour of the result. crop: the geometry.
+
+    Returns:
+        (n, size, size) uint8 if `input` is grey, (n, size, size, 3) RGB if it is colour.
+    """
+    shape = (len(faces), input.size, input.size) + ((3,) if input.color == "rgb" else ())
+    crops = np.empty(shape, np.uint8)
+    for out, box, points in zip(crops, faces.boxes, faces.landmarks, strict=True):
+        out[:] = _cut(image, _square(box, points, crop), input)
+    return crops
+
+
+def fit_crops(crops: Crops, input: InputSpec) -> Crops:
+    """Bring faces that are cut out already to the size and colour that a net takes.
+
+    Args:
+        crops: (n, H, W) grey or (n, H, W, 3) RGB uint8.
+        input: what the net takes. Faces that fit come back unchanged.
+
+    Raises:
+        DataError: another shape or type.
+    """
+    crops = np.asarray(crops)
+    colour = crops.ndim == 4 and crops.shape[3] == 3
+    if crops.dtype != np.uint8 or not (colour or crops.ndim == 3) or 0 in crops.shape[1:]:
+        raise DataError(
+            f"expected faces of shape (n, H, W) or (n, H, W, 3) of uint8, got {crops.shape} of {crops.dtype}"
+        )
+    size = (input.size, input.size)
+    if crops.shape[1:3] == size and colour == (input.color == "rgb"):
+        return crops
+    fitted = np.empty((len(crops), *size, *((3,) if input.color == "rgb" else ())), np.uint8)
+    for out, face in zip(fitted, crops, strict=True):
+        out[:] = resize(_coloured(face, input), size)
+    return fitted
+
+
+def to_tensor(crops: Crops, input: InputSpec) -> npt.NDArray[np.float32]:
+    """(n, size, size[, 3]) uint8 -> (n, C, size, size) float32, (x / 255 - mean) / std."""
+    mean, std = (np.asarray(each, np.float32) for each in (input.mean, input.std))
+    values = crops[:, :, :, None] if crops.ndim == 3 else crops
+    scaled = values.astype(np.float32)
+    scaled *= 1 / (255 * std)
+    scaled -= mean / std
+    return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
+
+
+def resize(image: Crops, size: tuple[int, int]) -> Crops:
+    """Resize to (width, height): averaging where it shrinks, bilinear where it grows."""
+    shrinks = image.shape[1] > size[0] or image.shape[0] > size[1]
+    resized: Crops = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)  # type: ignore[assignment]
+    return resized
+
+
+def _coloured(image: Crops, input: InputSpec) -> Crops:
+    """Grey or RGB, whichever the net takes."""
+    if input.color == "gray":
+        return to_gray(image) if image.ndim == 3 else image
+    return image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)
+
+
+def _square(box: npt.NDArray[np.float32], points: npt.NDArray[np.float32], crop: CropGeometry) -> tuple[float, ...]:
+    """Centre x, centre y, side and angle (radians, clockwise in the picture) of the square to cut."""
+    x1, y1, x2, y2 = (float(each) for each in box)
+    longer = max(x2 - x1, y2 - y1, 1.0)
+    angle = 0.0
+    if crop.align and np.isfinite(points[:2]).all():
+        dx, dy = (points[1] - points[0]).tolist()  # from the right eye, which is on the left, to the left eye
+        angle = float(np.arctan2(dy, dx))
+    cos, sin = np.cos(angle), np.sin(angle)
+    along, down = crop.shift_x * longer, crop.shift_y * longer
+    centre = ((x1 + x2) / 2 + cos * along - sin * down, (y1 + y2) / 2 + sin * along + cos * down)
+    return (*centre, longer * crop.scale, angle)
+
+
+def _cut(image: Image, square: tuple[float, ...], input: InputSpec) -> Crops:
+    """Sample the square at a multiple of the wanted size, then average down: sharp, and free of aliases.
+
+    A pixel (i, j) stands for the area i..i+1, j..j+1, so that its centre lies at + 0.5.
+    """
+    x, y, side, angle = square
+    reach = side * 0.75 + 2  # half a diagonal, and a rim for interpolation
+    left, top = max(0, int(min(x - reach, image.shape[1] - 1))), max(0, int(min(y - reach, image.shape[0] - 1)))
+    right, bottom = max(left + 1, int(x + reach) + 1), max(top + 1, int(y + reach) + 1)
+    patch = _coloured(image[top:bottom, left:right], input)
+    x, y = x - left, y - top
+    # A face far larger than what the net sees is first reduced, which bounds the work.
+    reduction = int(side / (input.size * _LARGEST_OVERSAMPLING))
+    if reduction > 1:
+        width, height = (max(1, each // reduction) for each in (patch.shape[1], patch.shape[0]))
+        x, y, side = x * width / patch.shape[1], y * height / patch.shape[0], side * width / patch.shape[1]
+        patch = resize(patch, (width, height))
+    times = min(_LARGEST_OVERSAMPLING, max(1, round(side / input.size)))
+    sampled = input.size * times
+    cos, sin = np.cos(angle) * side / sampled, np.sin(angle) * side / sampled
+    middle = sampled / 2 - 0.5
+    matrix = np.array(
+        [[cos, -sin, x - 0.5 - (cos - sin) * middle], [sin, cos, y - 0.5 - (sin + cos) * middle]], np.float64
+    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped: Crops = cv2.warpAffine(patch, matrix, (sampled, sampled), flags=flags, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[assignment]
+    return resize(warped, (input.size, input.size)) if times > 1 else warped
