@@ -29,6 +29,8 @@ FACTOR = 0.707  # from one size to the next: half the area
 STRIP = 512  # rows of P-Net's answer computed at once: bounds the memory of large pictures
 MOST_WINDOWS = 20_000  # of one size
 MOST_PROPOSALS = 5_000  # of one picture
+SMALL = 640  # longer side of the copy for the second look
+BORDER = 0.2  # of that copy, in units of its longer side
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ SECOND_LOOK = Thresholds(proposal=0.5, refined=0.6)
 class MtcnnDetector:
     """Faces and five landmarks by MTCNN. Thread-safe.
 
-    Where the usual thresholds find nobody, a second look with lower ones lets more boxes through to O-Net, which alone
-    decides and is as strict as before.
+    Where nobody is found, a second look searches for a face that fills the picture, which P-Net misses as it shows too
+    little around it: the picture gets a border, and more boxes go on to O-Net, which is as strict as before.
 
     Args:
         threads: for the networks; None for all cores.
@@ -71,17 +73,32 @@ class MtcnnDetector:
             UsageError: `min_face` is less than 1.
         """
         check_min_face(min_face)
-        pyramid = Pyramid(as_image(image))
-        return self._look(pyramid, min_face, FIRST_LOOK) or self._look(pyramid, min_face, SECOND_LOOK)
-
-    def _look(self, pyramid: Pyramid, min_face: int, limits: Thresholds) -> Faces:
-        """The cascade, once."""
-        boxes = self._propose(pyramid, max(min_face, CELL), limits)
-        boxes = self._refine(pyramid, boxes, limits)
-        faces = self._output(pyramid, boxes, limits)
+        image = as_image(image)
+        faces = self._cascade(image, max(min_face, CELL), FIRST_LOOK) or self._second_look(image, min_face)
         return faces[sides(faces.boxes).max(1, initial=0) >= min_face]
 
-    def _propose(self, pyramid: Pyramid, min_face: int, limits: Thresholds) -> Floats:
+    def _second_look(self, image: Image, min_face: int) -> Faces:
+        """A face that fills at least an eighth of the picture, on a small copy with a border."""
+        longest = max(image.shape[:2])
+        shrink = min(SMALL / longest, 1.0)
+        small = image
+        if shrink < 1:
+            height, width = (max(round(side * shrink), 1) for side in image.shape[:2])
+            small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        border = round(BORDER * max(small.shape[:2]))
+        framed = cv2.copyMakeBorder(small, border, border, border, border, cv2.BORDER_REPLICATE)
+        faces = self._cascade(framed, max(min_face * shrink, longest * shrink / 8, CELL), SECOND_LOOK)
+        back = np.float32(1 / shrink)
+        return Faces((faces.boxes - border) * back, faces.scores, (faces.landmarks - border) * back)
+
+    def _cascade(self, image: Image, min_face: float, limits: Thresholds) -> Faces:
+        """The three stages, one after the other."""
+        pyramid = Pyramid(image)
+        boxes = self._propose(pyramid, min_face, limits)
+        boxes = self._refine(pyramid, boxes, limits)
+        return self._output(pyramid, boxes, limits)
+
+    def _propose(self, pyramid: Pyramid, min_face: float, limits: Thresholds) -> Floats:
         """P-Net over all sizes: (n, 4) squares."""
         found = [propose(self._pnet, pyramid.image, s, limits.proposal) for s in scales(pyramid.shape, min_face)]
         if not found:
@@ -125,7 +142,7 @@ def check_min_face(min_face: int) -> None:
         raise UsageError(f"expected min_face of at least 1 pixel, got {min_face}")
 
 
-def scales(shape: tuple[int, int], min_face: int) -> list[float]:
+def scales(shape: tuple[int, int], min_face: float) -> list[float]:
     """Factors by which to shrink a picture so that P-Net's window is a face of `min_face` pixels, and of more and more.
 
     Args:
