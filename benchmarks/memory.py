@@ -77,11 +77,8 @@ def report(held: list[float], count: int, seconds: float, code: int) -> None:
     print(f"{count:,} photographs in {seconds:,.0f} s ({count / seconds:.1f} a second), exit code {code}\n")
     print("| when | resident memory, median | highest |")
     print("|---|---|---|")
-    for name, middle in (
-        ("second tenth", tenth * 3 // 2),
-        ("middle", len(held) // 2),
-        ("last tenth", len(held) - tenth // 2),
-    ):
+    centres = {"second tenth": tenth * 3 // 2, "middle": len(held) // 2, "last tenth": len(held) - tenth // 2}
+    for name, middle in centres.items():
         part = sorted(held[max(0, middle - tenth // 2) : middle + tenth // 2 + 1])
         print(f"| {name} | {part[len(part) // 2]:,.0f} MB | {part[-1]:,.0f} MB |")
 
