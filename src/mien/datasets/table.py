@@ -328,7 +328,7 @@ def read_table(path: str | os.PathLike[str], *, splits: Sequence[str] | None = N
             about = _read_about(file.schema_arrow, path)
             split = np.array(file.read(["split"])["split"].to_pylist(), np.str_)
             expect_splits(list(splits or ()), there=[each for each in SPLITS if each in split], where=path)
-            kept = np.isin(split, list(SPLITS if splits is None else splits))
+            kept = np.ones(len(split), np.bool_) if splits is None else np.isin(split, list(splits))
             images = _read_images(file, kept, tuple(about["shape"]), path)
             frame = file.read([name for name in file.schema_arrow.names if name != "image"])
     except FileNotFoundError:
