@@ -32,7 +32,7 @@ _HOMES = {
     "train": "mien.verbs.train",
 }
 
-__all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604 - every entry is a string
+__all__ = ["__version__", *sorted(_HOMES)]
 
 
 def __getattr__(name: str) -> Any:

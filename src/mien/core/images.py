@@ -13,7 +13,15 @@ from mien.core.types import Image
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".gif")
 
 # First bytes of formats that people have and OpenCV's wheels may not read.
-_ISO_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"heif": "HEIF", b"mif1": "HEIF", b"msf1": "HEIF", b"avif": "AVIF", b"avis": "AVIF"}
+_ISO_BRANDS = {
+    b"heic": "HEIC",
+    b"heix": "HEIC",
+    b"heif": "HEIF",
+    b"mif1": "HEIF",
+    b"msf1": "HEIF",
+    b"avif": "AVIF",
+    b"avis": "AVIF",
+}
 
 
 def read_image(source: str | os.PathLike[str] | bytes) -> Image:
@@ -79,7 +87,7 @@ def as_image(array: npt.NDArray[np.generic]) -> Image:
         image = image.astype(np.uint8) * np.uint8(255)
     elif np.issubdtype(image.dtype, np.floating):
         if not (np.isfinite(image).all() and image.min() >= 0 and image.max() <= 1):
-            raise InputError("expected a float picture with values in 0..1, got values outside: scale it, or give uint8")
+            raise InputError("expected a float picture in 0..1, got values outside: scale it, or give uint8")
         image = (image * 255 + 0.5).astype(np.uint8)
     elif image.dtype != np.uint8:
         raise InputError(f"expected a picture of type uint8, uint16, bool or float, got {image.dtype}")
