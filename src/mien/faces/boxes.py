@@ -1,5 +1,7 @@
 """Arithmetic on boxes: (n, 4) float32, x1 y1 x2 y2. Pixel i covers i..i+1, so a box is x2 - x1 wide."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -36,12 +38,24 @@ def trimmed(boxes: Floats, shape: tuple[int, int]) -> Floats:
     return result
 
 
-def rescaled(boxes: Floats, scale: float, shift: tuple[float, float]) -> Floats:
-    """Boxes grown by `scale` around their centres, then moved by `shift` (x, y) in units of the grown sides."""
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    grown = sides(boxes) * np.float32(scale)
-    centres = centres + grown * np.asarray(shift, np.float32)
-    return np.hstack([centres - grown / 2, centres + grown / 2])
+@dataclass(frozen=True)
+class BoxFit:
+    """How the boxes of one detector become boxes in MTCNN's convention; `scripts/fit_boxes.py` fits it.
+
+    Attributes:
+        scale: width and height of the new box in units of the old ones.
+        shift: of the centre, right and down, in units of the old width and height.
+    """
+
+    scale: tuple[float, float]
+    shift: tuple[float, float]
+
+    def apply(self, boxes: Floats) -> Floats:
+        """The boxes (n, 4) in MTCNN's convention."""
+        old = sides(boxes)
+        centres = (boxes[:, :2] + boxes[:, 2:]) / 2 + old * np.asarray(self.shift, np.float32)
+        half = old * np.asarray(self.scale, np.float32) / 2
+        return np.hstack([centres - half, centres + half])
 
 
 def overlaps(boxes: Floats, others: Floats, *, of_smaller: bool = False) -> Floats:

@@ -9,8 +9,9 @@ import numpy as np
 from mien.core.images import as_image
 from mien.core.types import Floats, Image
 from mien.faces.boxes import sides, squares
-from mien.faces.networks import Device, network, run_crops
+from mien.faces.networks import network, run_crops
 from mien.faces.pyramid import Pyramid
+from mien.runtime.session import Device
 
 
 def find_landmarks(image: Image, boxes: Floats, *, threads: int | None = None, device: Device = "auto") -> Floats:

@@ -19,9 +19,9 @@ from mien.core.images import as_image
 from mien.core.types import Faces, Floats, Image
 from mien.faces.boxes import distinct, not_inside, shifted, sides, squares, trimmed
 from mien.faces.landmarks import points
-from mien.faces.networks import Device, network, run_crops
+from mien.faces.networks import network, run_crops
 from mien.faces.pyramid import Pyramid
-from mien.runtime.session import Session
+from mien.runtime.session import Device, Session
 
 CELL = 12  # side of P-Net's window
 STRIDE = 2
@@ -81,12 +81,10 @@ class MtcnnDetector:
         """A face that fills at least an eighth of the picture, on a small copy with a border."""
         longest = max(image.shape[:2])
         shrink = min(SMALL / longest, 1.0)
-        small = image
-        if shrink < 1:
-            height, width = (max(round(side * shrink), 1) for side in image.shape[:2])
-            small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        border = round(BORDER * max(small.shape[:2]))
-        framed = cv2.copyMakeBorder(small, border, border, border, border, cv2.BORDER_REPLICATE)
+        height, width = (max(round(side * shrink), 1) for side in image.shape[:2])
+        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        border = round(BORDER * max(height, width))
+        framed: Image = cv2.copyMakeBorder(small, *[border] * 4, cv2.BORDER_REPLICATE)  # type: ignore[assignment]
         faces = self._cascade(framed, max(min_face * shrink, longest * shrink / 8, CELL), SECOND_LOOK)
         back = np.float32(1 / shrink)
         return Faces((faces.boxes - border) * back, faces.scores, (faces.landmarks - border) * back)

@@ -2,16 +2,14 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.core.types import Floats
-from mien.runtime.session import Session
+from mien.runtime.session import Device, Session
 
 WEIGHTS = Path(__file__).parent / "weights"
-Device = Literal["auto", "cpu", "cuda"]
 
 
 @cache

@@ -1,0 +1,80 @@
+"""dlib's frontal face detector: histograms of oriented gradients and a linear classifier. Needs the extra `dlib`.
+
+Dalal and Triggs 2005, "Histograms of Oriented Gradients for Human Detection", doi 10.1109/CVPR.2005.177; King 2009,
+"Dlib-ml: A Machine Learning Toolkit".
+"""
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from mien.core.images import as_image
+from mien.core.optional import require
+from mien.core.types import Faces, Image
+from mien.faces.boxes import BoxFit, sides
+from mien.faces.landmarks import find_landmarks
+from mien.faces.mtcnn import check_min_face
+from mien.faces.scaled import scaled_gray
+from mien.runtime.session import Device
+
+FIT = BoxFit(scale=(0.973, 1.288), shift=(-0.024, -0.066))
+WINDOW = 80  # side of the smallest face that the detector sees, in its own convention
+MOST_PIXELS = 64_000_000
+
+
+class DlibDetector:
+    """Faces by dlib, landmarks by O-Net. Thread-safe: each thread has a detector of its own.
+
+    Boxes are in MTCNN's convention: median intersection over union with MTCNN's, see `FIT` and `scripts/fit_boxes.py`.
+
+    Args:
+        fit: how its boxes become MTCNN's.
+        threads: for the landmarks; None for all cores.
+        device: where the landmarks are computed.
+
+    Raises:
+        MissingExtraError: dlib is not installed.
+    """
+
+    def __init__(self, *, fit: BoxFit = FIT, threads: int | None = None, device: Device = "auto") -> None:
+        self._fit = fit
+        self._dlib = require("dlib", extra="dlib")
+        self._threads, self._device = threads, device
+        self._own = threading.local()
+
+    def detect(self, image: Image, /, *, min_face: int = 40) -> Faces:
+        """Faces at least `min_face` pixels wide or high, best score first.
+
+        Args:
+            image: RGB uint8 (H, W, 3), or any form that `as_image` takes.
+            min_face: in pixels; the picture is enlarged so that such a face is large enough for dlib. Pictures are
+                searched at 64 megapixels at most.
+
+        Raises:
+            UsageError: `min_face` is less than 1.
+        """
+        check_min_face(min_face)
+        image = as_image(image)
+        gray, back = scaled_gray(
+            image, window=WINDOW * max(self._fit.scale), min_face=min_face, most_pixels=MOST_PIXELS
+        )
+        found, margins, _ = self._detector().run(gray, 0, 0.0)
+        if not len(found):
+            return Faces.empty()
+        edges = [(box.left(), box.top(), box.right() + 1, box.bottom() + 1) for box in found]
+        boxes = self._fit.apply(np.asarray(edges, np.float32) * back)
+        # The distance from the classifier's plane has no unit: the logistic function brings it to 0..1.
+        scores = 1 / (1 + np.exp(-np.asarray(margins, np.float32)))
+        order = np.argsort(-scores, kind="stable")
+        order = order[sides(boxes[order]).max(1) >= min_face]
+        boxes = boxes[order]
+        landmarks = find_landmarks(image, boxes, threads=self._threads, device=self._device)
+        return Faces(boxes, scores[order], landmarks)
+
+    def _detector(self) -> Any:
+        """This thread's detector."""
+        detector = getattr(self._own, "detector", None)
+        if detector is None:
+            detector = self._own.detector = self._dlib.get_frontal_face_detector()
+        return detector
