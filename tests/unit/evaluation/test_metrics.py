@@ -1,0 +1,138 @@
+"""Metrics against values worked out by hand, and what they say where they are not defined."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mien.core.errors import DataError, UsageError
+from mien.core.labels import LabelSet
+from mien.evaluation import METRICS, Estimate, Outcomes, UndefinedMetricWarning
+from mien.evaluation.metrics import by_class, calibration_error, resampled_confusions, wilson
+
+ABC = LabelSet("abc", ("a", "b", "c"))
+
+
+def outcomes(labels, predicted, *, confidence=0.8, subjects=None, seed=0):
+    rest = (1 - confidence) / 2
+    probabilities = np.where(np.arange(3) == np.array(predicted).reshape(-1, 1), confidence, rest)
+    return Outcomes(probabilities.reshape(-1, 3), np.array(labels, np.int64), ABC, subjects, seed)
+
+
+EXAMPLE = outcomes([0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 2, 2])
+
+
+def test_values_worked_out_by_hand():
+    assert METRICS["accuracy"](EXAMPLE).value == pytest.approx(4 / 6)
+    assert METRICS["balanced_accuracy"](EXAMPLE).value == pytest.approx((2 / 3 + 1 / 2 + 1) / 3)
+    assert METRICS["macro_f1"](EXAMPLE).value == pytest.approx((4 / 5 + 2 / 4 + 2 / 3) / 3)
+    assert METRICS["ece"](EXAMPLE).value == pytest.approx(0.8 - 4 / 6)
+    assert METRICS["nll"](EXAMPLE).value == pytest.approx(-(4 * math.log(0.8) + 2 * math.log(0.1)) / 6)
+    right, wrong = 0.2**2 + 2 * 0.1**2, 0.8**2 + 0.9**2 + 0.1**2
+    assert METRICS["brier"](EXAMPLE).value == pytest.approx((4 * right + 2 * wrong) / 6)
+    np.testing.assert_array_equal(EXAMPLE.confusion, [[2, 1, 0], [0, 1, 1], [0, 0, 1]])
+
+
+def test_classes_one_by_one():
+    figures = by_class(EXAMPLE)
+    assert figures["recall_a"] == Estimate(wilson(2, 3).value, wilson(2, 3).low, wilson(2, 3).high, 3)
+    assert figures["precision_a"].value == 1 and figures["precision_b"].value == 0.5
+    assert figures["precision_c"].n == 2
+
+
+def test_calibration_error_by_hand():
+    confidence = np.array([0.0, 0.05, 0.95, 1.0])
+    correct = np.array([False, True, True, True])
+    # the first two share a bin: |(0 + 1) - 0.05|; the last two share one: |2 - 1.95|
+    assert calibration_error(confidence, correct) == pytest.approx((0.95 + 0.05) / 4)
+    assert calibration_error(np.array([1.0, 1.0]), np.array([True, False])) == pytest.approx(0.5)
+
+
+def test_an_interval_holds_its_value_and_narrows_with_n():
+    few, many = (outcomes([0, 1, 2, 0] * n, [0, 1, 2, 1] * n) for n in (5, 500))
+    for name in ("accuracy", "macro_f1", "balanced_accuracy"):
+        a, b = METRICS[name](few), METRICS[name](many)
+        assert a.low < a.value < a.high and b.low < b.value < b.high
+        assert b.high - b.low < (a.high - a.low) / 5
+
+
+def test_the_bootstrap_is_that_of_drawing_faces():
+    """The counts of a resampled confusion matrix, against drawing faces one by one."""
+    matrices = np.concatenate(list(resampled_confusions(EXAMPLE, 4000)))
+    assert matrices.shape == (4000, 3, 3) and (matrices.sum((1, 2)) == 6).all()
+    generator = np.random.default_rng(1)
+    drawn = generator.integers(0, 6, (4000, 6))
+    cells = EXAMPLE.labels * 3 + EXAMPLE.predicted
+    brute = np.stack([np.bincount(cells[each], minlength=9) for each in drawn]).reshape(-1, 3, 3)
+    np.testing.assert_allclose(matrices.mean(0), brute.mean(0), atol=0.1)
+    np.testing.assert_allclose(np.cov(matrices.reshape(-1, 9).T), np.cov(brute.reshape(-1, 9).T), atol=0.12)
+
+
+def test_the_bootstrap_draws_people_where_there_are_people():
+    labels, predicted = [0, 1, 2] * 40, [0, 1, 2] * 20 + [1, 2, 0] * 20
+    alone = METRICS["macro_f1"](outcomes(labels, predicted))
+    subjects = np.repeat([f"s{k}" for k in range(4)], 30)  # two people always right, two never
+    people = METRICS["macro_f1"](outcomes(labels, predicted, subjects=subjects))
+    assert people.value == alone.value
+    assert people.high - people.low > 2 * (alone.high - alone.low)
+    own = np.array([str(k) for k in range(120)])
+    apart = METRICS["macro_f1"](outcomes(labels, predicted, subjects=own))
+    assert apart.low == pytest.approx(alone.low, abs=0.01) and apart.high == pytest.approx(alone.high, abs=0.01)
+
+
+def test_the_seed_decides():
+    one, same, other = (METRICS["macro_f1"](outcomes([0, 1, 2] * 9, [0, 1, 1] * 9, seed=seed)) for seed in (1, 1, 2))
+    assert one == same != other
+
+
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "balanced_accuracy", "ece", "brier", "nll"])
+def test_no_faces_is_not_a_number_and_a_warning(name):
+    with pytest.warns(UndefinedMetricWarning, match="is not defined: there are no faces"):
+        figure = METRICS[name](outcomes([], []))
+    assert math.isnan(figure.value) and figure.to_dict() == {"value": None, "low": None, "high": None}
+
+
+def test_classes_without_faces_are_left_out_with_a_warning():
+    lacking = outcomes([0, 0, 1], [0, 1, 1])
+    with pytest.warns(UndefinedMetricWarning, match="macro_f1 leaves out c: no such faces"):
+        assert METRICS["macro_f1"](lacking).value == pytest.approx(2 / 3)
+    with pytest.warns(UndefinedMetricWarning, match="balanced_accuracy leaves out c"):
+        assert METRICS["balanced_accuracy"](lacking).value == pytest.approx(0.75)
+    with pytest.warns(UndefinedMetricWarning, match="recall_c is not defined"):
+        figures = by_class(lacking)
+    assert math.isnan(figures["recall_c"].value) and figures["recall_c"].to_dict()["value"] is None
+
+
+def test_a_class_predicted_but_never_true_counts_as_nought():
+    with pytest.warns(UndefinedMetricWarning, match="balanced_accuracy leaves out c"):
+        assert METRICS["balanced_accuracy"](outcomes([0, 1], [0, 2])).value == pytest.approx(0.5)
+    assert METRICS["macro_f1"](outcomes([0, 1], [0, 2])).value == pytest.approx(1 / 3)  # defined for all three
+
+
+@settings(deadline=None, max_examples=40)
+@given(n=st.integers(1, 10_000), share=st.floats(0, 1))
+def test_wilson_stays_in_the_unit_interval_and_around_its_value(n, share):
+    figure = wilson(round(n * share), n)
+    assert 0 <= figure.low <= figure.value + 1e-12 and figure.value - 1e-12 <= figure.high <= 1
+    assert figure.high - figure.low > 0  # all right out of n is still no certainty
+
+
+def test_one_face_at_probability_nought_is_finite():
+    sure = Outcomes(np.array([[1.0, 0, 0], [1.0, 0, 0]]), np.array([0, 1]), ABC)
+    assert METRICS["nll"](sure).value == pytest.approx(-math.log(2.220446049250313e-16) / 2)
+
+
+def test_wrong_shapes_and_ids_are_refused():
+    with pytest.raises(DataError, match=r"probabilities of shape \(2, 3\), got \(2, 2\)"):
+        Outcomes(np.zeros((2, 2)), np.array([0, 1]), ABC)
+    with pytest.raises(DataError, match=r"class ids in 0\.\.2, got others: leave out faces without a label"):
+        Outcomes(np.full((1, 3), 1 / 3), np.array([-1]), ABC)
+
+
+def test_a_metric_is_added_by_name():
+    with pytest.raises(UsageError, match="expected a metric out of accuracy, macro_f1"):
+        METRICS["kappaa"]
+    with pytest.raises(ValueError, match="a second time"):
+        METRICS.register("accuracy")(lambda outcomes: Estimate(0.0))

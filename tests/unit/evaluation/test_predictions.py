@@ -1,0 +1,141 @@
+"""Prediction tables: validated, the same after a trip through Parquet, readable from a csv made elsewhere."""
+
+import csv
+
+import numpy as np
+import pyarrow.parquet as parquet
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mien.core.errors import DataError, OutputError
+from mien.core.labels import LABEL_SETS, LabelSet
+from mien.evaluation import PredictionTable, average, in_common, read_predictions
+
+FER2013, FERPLUS = LABEL_SETS["fer2013"], LABEL_SETS["ferplus"]
+
+
+def make(n=5, *, seed=0, full=True, model="m"):
+    generator = np.random.default_rng(seed)
+    soft = generator.dirichlet(np.ones(8), n).astype(np.float32)
+    soft[1::2] = np.nan
+    more = {
+        "soft": soft,
+        "subject": np.array([f"s{k}" for k in range(n)], np.str_),
+        "group": np.array(["ü"] * n, np.str_),
+        "in_train": np.arange(n) % 2 == 0,
+    }
+    return PredictionTable(
+        ids=np.array([f"face-{k}" for k in range(n)], np.str_),
+        split=np.array(["valid"] * n, np.str_),
+        label_ids=generator.integers(-1, 8, n).astype(np.int16),
+        probabilities=generator.dirichlet(np.ones(8), n).astype(np.float32),
+        label_set=FERPLUS,
+        meta={"model": model, "rule": "a rule"},
+        **(more if full else {}),
+    )
+
+
+def assert_same(a, b):
+    assert a.label_set == b.label_set and dict(a.meta) == dict(b.meta)
+    for name in ("ids", "split", "label_ids", "probabilities", "soft", "subject", "group", "in_train"):
+        one, two = getattr(a, name), getattr(b, name)
+        assert (one is None) == (two is None), name
+        if one is not None:
+            np.testing.assert_array_equal(one, two, err_msg=name)
+
+
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(n=st.integers(0, 9), full=st.booleans(), seed=st.integers(0, 99))
+def test_the_same_after_a_trip_through_parquet(n, full, seed, tmp_path):
+    table = make(n, full=full, seed=seed)
+    table.write(tmp_path / "p.parquet")
+    assert_same(read_predictions(tmp_path / "p.parquet"), table)
+
+
+def test_the_columns_are_those_of_the_contract(tmp_path):
+    make().write(tmp_path / "p.parquet")
+    names = parquet.read_schema(tmp_path / "p.parquet").names
+    assert names[:6] == ["id", "split", "subject", "group", "in_train", "label"]
+    assert names[6:14] == [f"p_{label}" for label in FERPLUS]
+    assert names[14:] == [f"soft_{label}" for label in FERPLUS]
+
+
+def test_a_csv_made_elsewhere(tmp_path):
+    table = make(full=False)
+    columns = table.to_columns()
+    path = tmp_path / "p.csv"
+    with open(path, "w", newline="") as file:
+        csv.writer(file).writerows([list(columns), *zip(*columns.values(), strict=True)])
+    read = read_predictions(path)
+    assert read.label_set == FERPLUS  # known by its labels
+    np.testing.assert_array_equal(read.label_ids, table.label_ids)
+    np.testing.assert_allclose(read.probabilities, table.probabilities)
+    path.write_text("id,label,p_yes,p_no\na,yes,0.75,0.25\nb,,0.5,0.5\n")
+    read = read_predictions(path)
+    assert read.label_set == LabelSet("custom", ("yes", "no")) and read.label_ids.tolist() == [0, -1]
+    assert len(read.labelled()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected the columns id, label and p_<label>... in .*, got none"),
+        ("id,label\n1,a\n", "got id, label"),
+        ("id,label,p_a,p_b\n1,c,0.5,0.5\n", "expected labels out of a, b in .*, got 'c'"),
+        ("id,label,p_a,p_b\n1,a,0.5,0.6\n", "rows sum to 1"),
+        ("id,label,p_a,p_b\n1,a,1.5,-0.5\n", "rows sum to 1"),
+        ("id,label,p_a,p_b\n1,a,nan,nan\n", "rows sum to 1"),
+        ("id,label,p_a,p_b\n1,a,x,0.6\n", r"expected numbers in the columns p_<label> of .*p\.csv"),
+        ("id,label,p_a,p_b\n1,a,0.5\n", "rows of one length"),
+    ],
+)
+def test_what_is_no_prediction_table(text, message, tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=message) as caught:
+        read_predictions(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_files_that_are_not_there_or_damaged(tmp_path):
+    with pytest.raises(DataError, match="no such file: check the path"):
+        read_predictions(tmp_path / "p.parquet")
+    (tmp_path / "p.parquet").write_bytes(b"PAR1 and nothing more")
+    with pytest.raises(DataError, match="expected Parquet at"):
+        read_predictions(tmp_path / "p.parquet")
+    with pytest.raises(OutputError, match="expected to write"):
+        make().write(tmp_path / "absent" / "p.parquet")
+
+
+def test_parts_that_do_not_fit():
+    parts = {name: getattr(make(), name) for name in ("ids", "split", "label_ids", "probabilities", "label_set")}
+    with pytest.raises(DataError, match=r"expected probabilities of shape \(5, 8\) in the predictions, got \(4, 8\)"):
+        PredictionTable(**parts | {"probabilities": parts["probabilities"][:4]})
+    with pytest.raises(DataError, match=r"class ids in -1\.\.7"):
+        PredictionTable(**parts | {"label_ids": np.full(5, 8, np.int16)})
+
+
+def test_the_mean_of_several():
+    one, two = make(model="a"), make(seed=1, model="b")
+    two = PredictionTable(one.ids, one.split, one.label_ids, two.probabilities, FERPLUS, meta=two.meta)
+    mean = average([one, two])
+    np.testing.assert_allclose(mean.probabilities, (one.probabilities + two.probabilities) / 2, rtol=1e-6)
+    assert mean.meta["model"] == "ensemble" and mean.meta["members"] == "a, b"
+    with pytest.raises(DataError, match="the same labels on the same faces"):
+        average([one, make(4)])
+
+
+def test_labels_in_common():
+    generator = np.random.default_rng(0)
+    probabilities = generator.dirichlet(np.ones(8), 4).astype(np.float32)
+    probabilities[3] = np.eye(8, dtype=np.float32)[7]  # contempt alone, which FER2013 lacks
+    scaled, ids, labels = in_common(probabilities, FERPLUS, np.array([0, 6, -1, 3], np.int16), FER2013)
+    assert labels.labels == FERPLUS.labels[:7]
+    assert [labels.labels[k] if k >= 0 else None for k in ids] == ["anger", "neutral", None, "happiness"]
+    np.testing.assert_allclose(scaled[:3], probabilities[:3, :7] / probabilities[:3, :7].sum(1, keepdims=True))
+    np.testing.assert_allclose(scaled[3], 1 / 7)
+    back, ids, labels = in_common(scaled, labels, np.array([7, 1], np.int16), FERPLUS)
+    assert ids.tolist() == [-1, 1] and back.shape == (4, 7)
+    with pytest.raises(DataError, match=r"expected labels that the model knows .*, got yes, no"):
+        in_common(probabilities, FERPLUS, np.zeros(4, np.int16), LabelSet("other", ("yes", "no")))
