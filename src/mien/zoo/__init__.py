@@ -1,1 +1,1 @@
-"""The models that come with mien, and how one's own are found: weights beside their cards."""
+"""The models that are shipped, as data: a card and weight files each, in `weights/`."""

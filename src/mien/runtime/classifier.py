@@ -1,0 +1,116 @@
+"""Faces in, calibrated probabilities out."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.core.errors import ModelError, UsageError
+from mien.core.labels import LabelSet
+from mien.core.registry import unknown
+from mien.runtime.card import Card, Head
+from mien.runtime.preprocess import Crops, fit_crops, to_tensor
+from mien.runtime.session import Session
+
+Floats = npt.NDArray[np.float32]
+
+
+class Classifier:
+    """A net and its card. Calls from several threads are safe.
+
+    Args:
+        card: what the net takes and gives.
+        session: the net.
+
+    Raises:
+        ModelError: the card does not fit the net.
+
+    >>> import numpy, mien
+    >>> classifier = mien.load_classifier("mien-s")
+    >>> classifier.predict(numpy.zeros((2, 48, 48), numpy.uint8)).shape
+    (2, 8)
+    """
+
+    def __init__(self, card: Card, session: Session) -> None:
+        self.card = card
+        self._session = session
+        _check_fit(card, session)
+        self._input = session.input_names[0]
+
+    def head(self, name: str | None = None) -> Head:
+        """One of the card's heads, the default one if none is named; an unknown name raises UsageError."""
+        name = name or self.card.default_head
+        if name not in self.card.heads:
+            raise UsageError(unknown(f"head of {self.card.name}", name, list(self.card.heads)))
+        return self.card.heads[name]
+
+    def label_set(self, head: str | None = None) -> LabelSet:
+        """The labels of a head's columns."""
+        return self.head(head).label_set
+
+    def predict(self, crops: Crops, *, head: str | None = None, batch: int = 64) -> Floats:
+        """Classify faces.
+
+        Args:
+            crops: (n, H, W) grey or (n, H, W, 3) RGB uint8, brought to the net's size and colour.
+            head: which classifier; None: the card's default.
+            batch: how many faces go through the net at a time.
+
+        Returns:
+            (n, K) float32, calibrated by the head's temperature, rows sum to 1.
+        """
+        which = self.head(head)
+        parts = [self._run(part, which.output) for part in self._parts(crops, batch)]
+        if not parts:
+            return np.empty((0, len(which.label_set)), np.float32)
+        return calibrate(np.concatenate(parts), which.temperature)
+
+    def features(self, crops: Crops, *, batch: int = 64) -> Floats:
+        """The last feature map of each face: (n, F, h, w) float32.
+
+        Raises:
+            ModelError: the card names no such output.
+        """
+        if not self.card.features:
+            raise ModelError(f"expected a feature map from {self.card.name}, got a card that names none")
+        parts = [self._run(part, self.card.features) for part in self._parts(crops, batch)]
+        if not parts:
+            width, *size = self._session.output_shapes[self.card.features][1:]
+            return np.empty((0, *(each if isinstance(each, int) else 0 for each in (width, *size))), np.float32)
+        return np.concatenate(parts)
+
+    def _parts(self, crops: Crops, batch: int) -> Iterator[Floats]:
+        if batch < 1:
+            raise UsageError(f"expected a batch of 1 or more faces, got {batch}")
+        for start in range(0, len(crops), batch):
+            yield to_tensor(fit_crops(crops[start : start + batch], self.card.input), self.card.input)
+
+    def _run(self, images: Floats, output: str) -> Floats:
+        result: Floats = self._session.run([output], **{self._input: images})[output]
+        return result
+
+
+def calibrate(probabilities: Floats, temperature: float) -> Floats:
+    """Temperature scaling (Guo et al. 2017, arXiv:1706.04599) of (n, K) probabilities: p ** (1 / T), rows to sum 1."""
+    powers = np.log(np.maximum(probabilities, np.float32(1e-30))) / np.float32(temperature)
+    powers = np.exp(powers - powers.max(1, keepdims=True))
+    scaled: Floats = powers / powers.sum(1, keepdims=True)
+    return scaled
+
+
+def _check_fit(card: Card, session: Session) -> None:
+    """Raise ModelError where the card says one thing and the net another. Named sizes are free."""
+    if len(session.input_shapes) != 1:
+        raise ModelError(f"expected a net with one input for {card.name}, got {', '.join(session.input_shapes)}")
+    (name, shape), *_ = session.input_shapes.items()
+    wanted = (card.input.channels, card.input.size, card.input.size)
+    if len(shape) != 4 or any(isinstance(got, int) and got != want for got, want in zip(shape[1:], wanted, strict=True)):
+        raise ModelError(f"expected the input {name} of shape (N, {wanted[0]}, {wanted[1]}, {wanted[2]}), got {shape}")
+    for head, each in card.heads.items():
+        if each.output not in session.output_shapes:
+            raise ModelError(f"expected the output {each.output} for head {head}, got {', '.join(session.output_shapes)}")
+        classes = session.output_shapes[each.output][-1]
+        if isinstance(classes, int) and classes != len(each.label_set):
+            raise ModelError(f"expected {len(each.label_set)} classes from head {head} as its card says, got {classes}")
+    if card.features and card.features not in session.output_shapes:
+        raise ModelError(f"expected the output {card.features}, got {', '.join(session.output_shapes)}")

@@ -1,0 +1,120 @@
+"""Find a model, verify its weights, load it."""
+
+import os
+from pathlib import Path
+
+from mien.core.errors import ModelError, UsageError
+from mien.core.registry import unknown
+from mien.runtime.card import Card, WeightFile
+from mien.runtime.classifier import Classifier
+from mien.runtime.session import Session, file_sha256
+
+WEIGHTS = Path(__file__).parent / "weights"
+RUN_CARD = "model.toml"  # in a run folder
+
+
+def names() -> list[str]:
+    """Names of the models that are shipped."""
+    return sorted(each.stem for each in WEIGHTS.glob("*.toml"))
+
+
+def find_card(model: str | os.PathLike[str]) -> Path:
+    """Path of the card that a name or path means.
+
+    Args:
+        model: a shipped model's name, an ``.onnx`` file with a card of the same name beside it, a card, or a run folder.
+
+    Raises:
+        UsageError: no shipped model has this name (the known ones are listed).
+        ModelError: the path or the card beside it is not there.
+    """
+    text = os.fspath(model)
+    if text in names():
+        return WEIGHTS / f"{text}.toml"
+    path = Path(text)
+    if path.is_dir():
+        if not (path / RUN_CARD).exists():
+            raise ModelError(f"expected {RUN_CARD} in the run {path}, got none: `mien train --resume` finishes a run")
+        return path / RUN_CARD
+    if path.suffix in (".onnx", ".toml"):
+        card = _card_beside(path)
+        if not path.exists():
+            raise ModelError(f"expected a model at {path}, got no such file")
+        if not card.exists():
+            raise ModelError(f"expected the card {card.name} beside {path}, got none: see docs/bring-your-own-model.md")
+        return card
+    if path.name == text and not path.suffix:
+        raise UsageError(unknown("model", text, names()) + "; a file of yours ends in .onnx")
+    raise ModelError(f"expected a model's name, an .onnx file or a run folder, got {text!r}, which is none")
+
+
+def load_card(model: str | os.PathLike[str]) -> Card:
+    """The card of a model; see `find_card` for what `model` may be."""
+    return Card.load(find_card(model))
+
+
+def load_classifier(
+    model: str | os.PathLike[str] = "mien-s",
+    *,
+    variant: str | None = None,
+    threads: int | None = None,
+    device: str = "auto",
+) -> Classifier:
+    """Load a model.
+
+    Args:
+        model: a shipped model's name, a path of an ONNX file or card, or a run folder.
+        variant: which of the card's weight files (``float16``, ``int8``); None: the one named, or the card's default.
+        threads: of one call; None: as many as this process may use.
+        device: auto, cpu or cuda.
+
+    Raises:
+        UsageError: an unknown name, variant or device.
+        ModelError: a file is missing, damaged or changed, or does not fit its card.
+
+    >>> import mien
+    >>> mien.load_classifier("mien-s").label_set().labels[:2]
+    ('neutral', 'happiness')
+    """
+    path = find_card(model)
+    card = Card.load(path)
+    weights = _chosen(card, os.fspath(model), variant)
+    file = path.parent / weights.file
+    _verify(file, weights)
+    return Classifier(card, Session(file, threads=threads, device=device))
+
+
+def verify(model: str | os.PathLike[str]) -> None:
+    """Check every weight file of a model against its card; ModelError names the one that differs."""
+    path = find_card(model)
+    for weights in Card.load(path).files.values():
+        _verify(path.parent / weights.file, weights)
+
+
+def _card_beside(path: Path) -> Path:
+    """``x.onnx`` -> ``x.toml``; ``x.int8.onnx`` -> ``x.int8.toml`` if there is one, else ``x.toml``."""
+    card = path.with_suffix(".toml")
+    return card if card.exists() else path.with_name(path.name.partition(".")[0] + ".toml")
+
+
+def _chosen(card: Card, model: str, variant: str | None) -> WeightFile:
+    if variant is None:
+        named = [each for each in card.files.values() if each.file == Path(model).name]
+        if Path(model).suffix == ".onnx" and not named:
+            files = ", ".join(each.file for each in card.files.values())
+            raise ModelError(f"expected a card that names {Path(model).name}, got one that names {files}")
+        return named[0] if named else card.files[card.default_file]
+    if variant not in card.files:
+        raise UsageError(unknown(f"weight file of {card.name}", variant, list(card.files)))
+    return card.files[variant]
+
+
+def _verify(file: Path, weights: WeightFile) -> None:
+    if not file.exists():
+        raise ModelError(f"expected the weight file {file}, got none: install the model again")
+    got = file_sha256(file)
+    if got != weights.sha256:
+        raise ModelError(
+            f"expected sha256 {weights.sha256[:12]}... of {file.name} as its card says, got {got[:12]}...: "
+            "the file is damaged or was changed; install it again"
+        )
