@@ -2,7 +2,7 @@
 
     python scripts/fit_boxes.py ../shared/data/wild
 
-Fits on half `a`, where both detectors find the face, and reports the overlap with MTCNN's boxes on half `b`. The lines it
+Fits on half `a`, where both detectors find the face, and reports the overlap with MTCNN's boxes on half `b`. What it
 prints are the constants `FIT` of `mien.faces.haar` and `mien.faces.dlib`, and `TEMPLATE` of `mien.faces.align`.
 """
 
@@ -50,7 +50,7 @@ def fitted(own: Floats, wanted: Floats) -> BoxFit:
     scale = np.median(sides(wanted) / size, axis=0)
     shift = np.median(((wanted[:, :2] + wanted[:, 2:]) - (own[:, :2] + own[:, 2:])) / 2 / size, axis=0)
     (sx, sy), (dx, dy) = scale.tolist(), shift.tolist()
-    return BoxFit(scale=(round(sx, 3), round(sy, 3)), shift=(round(dx, 3), round(dy, 3)))
+    return BoxFit(scale=(round(sx, 3), round(sy, 3)), shift=(round(dx, 3) + 0.0, round(dy, 3) + 0.0))
 
 
 def report(name: str, detector: Detector, wanted: dict[str, list[Faces]], images: dict[str, list[Path]]) -> None:
@@ -99,7 +99,8 @@ def main() -> None:
         print(f"mtcnn, half {half}: a face in {sum(map(bool, wanted[half]))} of {len(wanted[half])} photographs")
     report("haar", HaarDetector(fit=OWN), wanted, images)
     report("dlib", DlibDetector(fit=OWN), wanted, images)
-    print(f"TEMPLATE = {(template(wanted['a']) + 0.5).round(3).tolist()}, moved down or up as liked")
+    points = [[round(value, 3) for value in point] for point in (template(wanted["a"]) + 0.5).tolist()]
+    print(f"TEMPLATE = {points}, to be made symmetric and moved down")
 
 
 if __name__ == "__main__":

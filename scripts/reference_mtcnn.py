@@ -3,8 +3,8 @@
     python scripts/reference_mtcnn.py WILD/images --count 60 --out tests/parity/mtcnn_runtime.json
 
 Runs in an environment of its own that holds mtcnn-runtime 1.0.0 (it pulls the full OpenCV, which clashes with the
-headless one); imports nothing of mien. Its boxes name the last pixel inside: 1 is added to x2 and y2. A picture at which
-it fails (it raises where P-Net finds nothing at all) counts as one without a face.
+headless one); imports nothing of mien. Its boxes name the last pixel inside: 1 is added to x2 and y2. A picture at
+which it fails (it raises where P-Net finds nothing at all) counts as one without a face.
 """
 
 import argparse

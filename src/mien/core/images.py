@@ -54,6 +54,8 @@ def decode(data: bytes, *, name: str = "the given bytes") -> Image:
     """Decode an encoded picture; see `read_image`. `name` stands for it in an error's message."""
     if not data:
         raise InputError(f"expected a picture in {name}, got an empty file")
+    if _cut_off(data):  # OpenCV up to 4.10 returns the upper part and a grey rest, later versions nothing
+        raise InputError(f"expected a whole JPEG in {name}, got one that is cut off: copy it again")
     array: npt.NDArray[np.uint8] | None
     try:
         # IMREAD_COLOR drops alpha, repeats grey, brings CMYK and 16 bit to 8 bit BGR, and applies EXIF rotation.
@@ -66,6 +68,17 @@ def decode(data: bytes, *, name: str = "the given bytes") -> Image:
             raise InputError(f"expected a JPEG, PNG, WebP, BMP or TIFF in {name}, got {brand}: convert it first")
         raise InputError(f"expected a picture in {name}, got {len(data)} bytes that are not one")
     return np.ascontiguousarray(array[:, :, ::-1])
+
+
+def _cut_off(data: bytes) -> bool:
+    """Whether a JPEG ends before its end marker; what follows that marker (a phone's clip, say) does not count."""
+    position = 2
+    while data[:2] == b"\xff\xd8" and data[position : position + 1] == b"\xff":
+        marker, length = data[position + 1 : position + 2], int.from_bytes(data[position + 2 : position + 4], "big")
+        if marker == b"\xda":  # the scan begins, in which 0xff is never followed by 0xd9 but at the end
+            return b"\xff\xd9" not in data[position:]
+        position += 1 if marker == b"\xff" else 2 + length
+    return data[:2] == b"\xff\xd8" and position >= len(data)
 
 
 def as_image(array: npt.NDArray[np.generic]) -> Image:

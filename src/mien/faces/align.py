@@ -9,10 +9,9 @@ import numpy as np
 from mien.core.errors import DataError
 from mien.core.types import Floats, Image
 
-# Where the landmarks of an upright frontal face lie, in units of the crop's side; the order of `LANDMARKS`. The means
-# of MTCNN's landmarks over half a of the wild photographs, after each face was scaled, turned and moved onto the
-# others; the eyes lie level, and the face is centred.
-TEMPLATE = np.asarray([(0.31, 0.38), (0.69, 0.38), (0.50, 0.58), (0.34, 0.76), (0.66, 0.76)], np.float32)
+# Where the landmarks of an upright frontal face lie, in units of the crop's side, in the order of `LANDMARKS`: the mean
+# of MTCNN's over half a of the wild photographs (`scripts/fit_boxes.py`), made symmetric and placed in the crop.
+TEMPLATE = np.asarray([(0.31, 0.37), (0.69, 0.37), (0.50, 0.58), (0.34, 0.795), (0.66, 0.795)], np.float32)
 
 
 def similarity(source: Floats, target: Floats) -> Floats:

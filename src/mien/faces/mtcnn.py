@@ -84,7 +84,7 @@ class MtcnnDetector:
         height, width = (max(round(side * shrink), 1) for side in image.shape[:2])
         small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         border = round(BORDER * max(height, width))
-        framed: Image = cv2.copyMakeBorder(small, *[border] * 4, cv2.BORDER_REPLICATE)  # type: ignore[assignment]
+        framed: Image = np.pad(small, ((border, border), (border, border), (0, 0)), mode="edge")
         faces = self._cascade(framed, max(min_face * shrink, longest * shrink / 8, CELL), SECOND_LOOK)
         back = np.float32(1 / shrink)
         return Faces((faces.boxes - border) * back, faces.scores, (faces.landmarks - border) * back)
