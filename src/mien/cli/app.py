@@ -68,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         if error.errno == errno.EINVAL and os.name == "nt":  # what a closed pipe is there
             return _pipe_closed()
-        return _fail(f"expected to read and write, got: {error}")
+        where = f" at {error.filename}" if error.filename else ""
+        return _fail(f"expected to read and write{where}, got: {error.strerror or error}")
 
 
 def _invoke(words: list[str]) -> int:

@@ -2,7 +2,7 @@
 
 >>> from mien import Recognizer, sample
 >>> recognizer = Recognizer(detector="haar")
->>> faces = recognizer.predict(sample("grace_hopper"))
+>>> faces = recognizer.predict(sample("astronaut"))
 >>> len(faces), faces.top
 (1, ['happiness'])
 >>> both = recognizer.predict([sample("grace_hopper"), sample("astronaut")])  # one call of the classifier
@@ -55,8 +55,8 @@ class Recognizer:
                 every picture is a face crop already; it becomes one face whose box is the whole picture, score 1.
             head: which of the model's label sets answers; the card's default head if None.
             min_face: smaller faces (in pixels of the longer side) are not looked for.
-            device: ``"auto"``, ``"cpu"`` or ``"cuda"``, for the classifier.
-            threads: of the classifier; the runtime's choice if None.
+            device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+            threads: of each network; as many as this process may use if None.
             variant: which of the model's weight files; the card's default if None.
 
         Raises:
@@ -67,7 +67,9 @@ class Recognizer:
         if min_face < 1:
             raise UsageError(f"expected min_face of 1 pixel or more, got {min_face}")
         self.min_face = min_face
-        self._detector = _detector(detector)  # before the model: it is the quicker one to fail
+        self._detector = _detector(
+            detector, threads=threads, device=device
+        )  # before the model: it is the quicker one to fail
         self.classifier = (
             model
             if isinstance(model, Classifier)
@@ -76,8 +78,8 @@ class Recognizer:
         self.head = head or self.classifier.card.default_head
         self.label_set: LabelSet = self.classifier.label_set(self.head)
 
-    @overload
-    def predict(self, source: Picture) -> Predictions: ...
+    @overload  # a str is a sequence of str too, but here it is a path
+    def predict(self, source: Picture) -> Predictions: ...  # type: ignore[overload-overlap]
     @overload
     def predict(self, source: Sequence[Picture]) -> list[Predictions]: ...
 
@@ -124,14 +126,14 @@ class Recognizer:
         return [Predictions(faces, part, self.label_set) for (faces, _), part in zip(found, parts, strict=True)]
 
 
-def _detector(detector: str | Detector) -> Detector | None:
+def _detector(detector: str | Detector, *, threads: int | None, device: str) -> Detector | None:
     if not isinstance(detector, str):
         return detector
     if detector == NO_DETECTOR:
         return None
     if detector not in DETECTORS:
         raise UsageError(unknown("detector", detector, [*DETECTORS, NO_DETECTOR]))
-    return DETECTORS.create(detector)
+    return DETECTORS.create(detector, threads=threads, device=device)
 
 
 def _open(source: Any) -> Image:

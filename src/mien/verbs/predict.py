@@ -27,7 +27,7 @@ class PredictConfig:
         model: a name out of `mien models list`, an ONNX file with its card beside it, or a run folder.
         head: which of its label sets; the card's default if None. variant: which of its weight files.
         detector: mtcnn, haar, dlib, or none (each picture is a face crop already). min_face: in pixels.
-        device: auto, cpu or cuda. threads: of the classifier.
+        device: auto, cpu or cuda. threads: of each network.
         abstain: leave the label empty below this probability.
         out: a table: .csv, .json, .jsonl or .parquet. annotate: a folder for drawn copies.
         overwrite: replace what stands under those names.
@@ -117,7 +117,7 @@ def predict(
 
     Example:
         >>> import mien
-        >>> mien.predict(mien.sample("grace_hopper"), detector="haar").rows[0]["label"]
+        >>> mien.predict(mien.sample("astronaut"), detector="haar").rows[0]["label"]
         'happiness'
     """
     config = replace(config or PredictConfig(), **changes)

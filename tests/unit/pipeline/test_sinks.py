@@ -64,7 +64,7 @@ def test_json_has_null_for_what_is_not_finite(tmp_path: Path) -> None:
 def test_an_unknown_suffix_lists_the_known() -> None:
     with pytest.raises(OutputError, match=r"ends in \.csv, \.json, \.jsonl, \.parquet, got faces\.xlsx"):
         check_target("faces.xlsx")
-    with pytest.raises(OutputError, match="got faces$"):
+    with pytest.raises(OutputError, match=r"got faces$"):
         check_target("faces")
 
 
