@@ -16,7 +16,7 @@ from mien.datasets.table import LabelColumn, Table, write_table
 
 KILLS = int(os.environ.get("MIEN_SOAK_KILLS", "6"))
 EPOCHS = 6
-SETTINGS = ["epochs=6", "batch=32", "threads=1", "start_size=32", "net_options.widths=[8,16,16]"]
+SETTINGS = ["epochs=6", "batch=32", "threads=1", "net_options.widths=[8,16,16]", "net_options.blocks=[1,1,1]"]
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
