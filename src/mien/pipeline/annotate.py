@@ -58,9 +58,8 @@ def annotate(image: Image, predictions: Predictions, *, labels: Sequence[str | N
         RGB uint8, of the same size, or a whole multiple of it where the picture is small.
     """
     factor = max(1, -(-_READABLE // max(image.shape[:2])))
-    canvas = (
-        cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC) if factor > 1 else image.copy()
-    )
+    enlarged = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)  # a copy if factor is 1
+    canvas: Image = np.asarray(enlarged, np.uint8)
     size = (canvas.shape[1], canvas.shape[0])
     names = list(predictions.top) if labels is None else [label or UNSURE for label in labels]
     boxes = [_visible(box * factor, size) for box in predictions.boxes]
@@ -269,10 +268,10 @@ def _blend(canvas: Image, paint: Image, opacity: npt.NDArray[np.float32], place:
 def _rounded_rectangle(canvas: npt.NDArray[np.uint8], rect: Sequence[int], color: int | Color, radius: int) -> None:
     x1, y1, x2, y2 = rect
     r = max(0, min(radius, (x2 - x1) // 2, (y2 - y1) // 2))
-    cv2.rectangle(canvas, (x1 + r, y1), (x2 - r, y2), color, -1)  # type: ignore[call-overload]
-    cv2.rectangle(canvas, (x1, y1 + r), (x2, y2 - r), color, -1)  # type: ignore[call-overload]
+    cv2.rectangle(canvas, (x1 + r, y1), (x2 - r, y2), color, -1)
+    cv2.rectangle(canvas, (x1, y1 + r), (x2, y2 - r), color, -1)
     for center in ((x1 + r, y1 + r), (x2 - r, y1 + r), (x1 + r, y2 - r), (x2 - r, y2 - r)):
-        cv2.circle(canvas, center, r, color, -1, cv2.LINE_AA)  # type: ignore[call-overload]
+        cv2.circle(canvas, center, r, color, -1, cv2.LINE_AA)
 
 
 def _rounded_outline(canvas: Image, rect: Sequence[int], color: Color, radius: int, width: int) -> None:
