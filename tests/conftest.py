@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 # What CI's machine may lack for a good reason; whatever else is skipped there was not tested.
-_EXCUSED = ("needs CUDA", "needs Windows", "needs macOS")
+_EXCUSED = ("needs CUDA", "needs Windows", "needs macOS", "+SKIP option")  # the last: an example that only shows
 
 
 @pytest.hookimpl(wrapper=True)
