@@ -29,7 +29,8 @@ class EvaluateConfig:
     """What decides an evaluation.
 
     Attributes:
-        data: a prepared table, or ``"ferplus=DIR"``; prediction tables need none, they bring their labels along.
+        data: a prepared table (its path, or one in memory), or ``"ferplus=DIR"``; prediction tables need none, they
+            bring their labels along.
         split: train, valid or test.
         head: of the models; it is judged by the label source of the same name or, where the data have no such
             source, by the labels that both know. None: the default head, or another whose source the data have.
@@ -40,7 +41,7 @@ class EvaluateConfig:
         out: a folder for the results. overwrite: replace those of an earlier evaluation.
     """
 
-    data: str | None = None
+    data: str | Table | None = None
     split: str = "valid"
     head: str | None = None
     drop: Spec | None = None
@@ -154,7 +155,7 @@ class _Steps:
 
 
 def _open(config: EvaluateConfig) -> _Faces:
-    whole = open_data(str(config.data))
+    whole = config.data if isinstance(config.data, Table) else open_data(str(config.data))
     in_split = whole.of_split(config.split)
     kept = np.ones(len(in_split), np.bool_)
     if config.drop is not None:
@@ -236,9 +237,10 @@ def _join(
         "label_source": source,
         "label_file": column.file,
         "rule": column.rule,
-        "dropped": str(faces.dropped),
         "mien": __version__,
     }
+    if faces.dropped:
+        about["dropped"] = str(faces.dropped)
     predictions = PredictionTable(
         ids=table.ids,
         split=table.split,

@@ -64,6 +64,12 @@ def test_every_grey_value_is_read(tmp_path, write_csv):
         np.testing.assert_array_equal(image.ravel(), np.roll(values, shift))
 
 
+def test_rows_written_as_usual_are_never_read_one_by_one(tmp_path, images, rows, write_csv, monkeypatch):
+    """Else the fast way could be wrong, or never taken, and no other test would tell."""
+    monkeypatch.setattr(fer2013, "_parse_row", None)
+    np.testing.assert_array_equal(read_fer2013(write_csv(tmp_path / "a.csv", HEADER, rows)).images, images)
+
+
 def test_more_rows_than_a_block(tmp_path, rows, images, write_csv):
     path = write_csv(tmp_path / "a.csv", HEADER, rows * 40)  # 160 rows, in blocks of 64
     np.testing.assert_array_equal(read_fer2013(path).images, np.tile(images, (40, 1, 1)))
@@ -103,6 +109,8 @@ PIXELS = ["7"] * 2304
         (1, " ".join([*PIXELS[1:], "-1"]), "expected grey values in 0..255 in FILE, line 4, got '-1'"),
         (1, " ".join([*PIXELS[1:], "1.5"]), "expected grey values in 0..255 in FILE, line 4, got '1.5'"),
         (1, " ".join([*PIXELS[1:], "0012"]), None),
+        (1, " ".join([*PIXELS[1:], "1012"]), "expected grey values in 0..255 in FILE, line 4, got '1012'"),
+        (1, " ".join([*PIXELS[2:], "", "5"]), "expected 2,304 pixels in FILE, line 4, got 2,303"),
         (1, " ".join([*PIXELS[1:], "x"]), "expected grey values in 0..255 in FILE, line 4, got 'x'"),
         (0, "7", "expected an emotion in 0..6 in FILE, line 4, got '7'"),
         (0, "-1", "expected an emotion in 0..6 in FILE, line 4, got '-1'"),

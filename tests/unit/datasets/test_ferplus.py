@@ -68,6 +68,11 @@ def test_the_majority_rule(votes, label):
     assert (LABEL_SETS["ferplus"].labels[id_] if id_ >= 0 else None) == label
 
 
+def test_no_soft_label_where_most_see_no_face():
+    votes = np.array([[4, 0, 0, 0, 0, 0, 0, 0, 0, 6], [5, 0, 0, 0, 0, 0, 0, 0, 0, 5]], np.int8)
+    assert np.isnan(soften(votes)).all(1).tolist() == [True, False]  # a tie goes to the emotion
+
+
 @given(st.lists(st.lists(st.integers(0, 10), min_size=10, max_size=10), min_size=1, max_size=20))
 def test_soft_labels_are_distributions_that_agree_with_the_majority(rows):
     votes = np.array(rows, np.int8)

@@ -48,6 +48,9 @@ def test_calibration_error_by_hand():
     # the first two share a bin: |(0 + 1) - 0.05|; the last two share one: |2 - 1.95|
     assert calibration_error(confidence, correct) == pytest.approx((0.95 + 0.05) / 4)
     assert calibration_error(np.array([1.0, 1.0]), np.array([True, False])) == pytest.approx(0.5)
+    edge = np.linspace(0, 1, 16)[9]  # belongs to the bin above it
+    assert calibration_error(np.array([edge, edge - 0.02]), np.array([True, False])) == pytest.approx(0.49)
+    assert calibration_error(np.array([edge, edge + 0.02]), np.array([True, False])) == pytest.approx(edge - 0.49)
 
 
 def test_an_interval_holds_its_value_and_narrows_with_n():
