@@ -2,28 +2,27 @@
 
 from mien.core.registry import Registry
 from mien.core.types import Detector
-from mien.runtime.session import Device
 
 DETECTORS: Registry[Detector] = Registry("detector")
 """Name -> factory. Options of all: `threads` (None: all cores) and `device` of the networks that they run."""
 
 
 @DETECTORS.register("mtcnn")
-def _mtcnn(*, threads: int | None = None, device: Device = "auto") -> Detector:
+def _mtcnn(*, threads: int | None = None, device: str = "auto") -> Detector:
     from mien.faces.mtcnn import MtcnnDetector
 
     return MtcnnDetector(threads=threads, device=device)
 
 
 @DETECTORS.register("haar")
-def _haar(*, threads: int | None = None, device: Device = "auto") -> Detector:
+def _haar(*, threads: int | None = None, device: str = "auto") -> Detector:
     from mien.faces.haar import HaarDetector
 
     return HaarDetector(threads=threads, device=device)
 
 
 @DETECTORS.register("dlib")
-def _dlib(*, threads: int | None = None, device: Device = "auto") -> Detector:
+def _dlib(*, threads: int | None = None, device: str = "auto") -> Detector:
     from mien.faces.dlib import DlibDetector
 
     return DlibDetector(threads=threads, device=device)

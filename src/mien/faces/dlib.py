@@ -16,7 +16,6 @@ from mien.faces.boxes import BoxFit, sides
 from mien.faces.landmarks import find_landmarks
 from mien.faces.mtcnn import check_min_face
 from mien.faces.scaled import scaled_gray
-from mien.runtime.session import Device
 
 FIT = BoxFit(scale=(0.971, 1.274), shift=(-0.017, -0.08))
 WINDOW = 80  # side of the smallest face that the detector sees, in its own convention
@@ -38,7 +37,7 @@ class DlibDetector:
         MissingExtraError: dlib is not installed.
     """
 
-    def __init__(self, *, fit: BoxFit = FIT, threads: int | None = None, device: Device = "auto") -> None:
+    def __init__(self, *, fit: BoxFit = FIT, threads: int | None = None, device: str = "auto") -> None:
         self._fit = fit
         self._dlib = require("dlib", extra="dlib")
         self._threads, self._device = threads, device

@@ -16,7 +16,6 @@ from mien.faces.boxes import BoxFit, sides
 from mien.faces.landmarks import find_landmarks
 from mien.faces.mtcnn import check_min_face
 from mien.faces.scaled import scaled_gray
-from mien.runtime.session import Device
 
 FIT = BoxFit(scale=(0.94, 1.232), shift=(0.0, 0.044))
 WINDOW = 20  # side of the smallest face that the cascade sees, in its own convention
@@ -38,7 +37,7 @@ class HaarDetector:
         device: where the landmarks are computed.
     """
 
-    def __init__(self, *, fit: BoxFit = FIT, threads: int | None = None, device: Device = "auto") -> None:
+    def __init__(self, *, fit: BoxFit = FIT, threads: int | None = None, device: str = "auto") -> None:
         self._fit = fit
         self._threads, self._device = threads, device
         self._own = threading.local()

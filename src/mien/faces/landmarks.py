@@ -11,10 +11,9 @@ from mien.core.types import Floats, Image
 from mien.faces.boxes import sides, squares
 from mien.faces.networks import network, run_crops
 from mien.faces.pyramid import Pyramid
-from mien.runtime.session import Device
 
 
-def find_landmarks(image: Image, boxes: Floats, *, threads: int | None = None, device: Device = "auto") -> Floats:
+def find_landmarks(image: Image, boxes: Floats, *, threads: int | None = None, device: str = "auto") -> Floats:
     """Five landmarks in each box.
 
     Args:

@@ -21,7 +21,7 @@ from mien.faces.boxes import distinct, not_inside, shifted, sides, squares, trim
 from mien.faces.landmarks import points
 from mien.faces.networks import network, run_crops
 from mien.faces.pyramid import Pyramid
-from mien.runtime.session import Device, Session
+from mien.runtime.session import Session
 
 CELL = 12  # side of P-Net's window
 STRIDE = 2
@@ -41,6 +41,7 @@ class Thresholds:
     refined: float = 0.7
     output: float = 0.7
     overlap_in_size: float = 0.5
+    overlap_of_sizes: float = 0.6
     overlap: float = 0.7
 
 
@@ -59,7 +60,7 @@ class MtcnnDetector:
         device: where the networks run.
     """
 
-    def __init__(self, *, threads: int | None = None, device: Device = "auto") -> None:
+    def __init__(self, *, threads: int | None = None, device: str = "auto") -> None:
         self._pnet, self._rnet, self._onet = (network(name, threads, device) for name in ("pnet", "rnet", "onet"))
 
     def detect(self, image: Image, /, *, min_face: int = 40) -> Faces:
@@ -105,7 +106,7 @@ class MtcnnDetector:
         sizes = np.repeat(np.arange(len(found), dtype=np.int32), [len(part[0]) for part in found])
         kept = distinct(boxes, scores, overlap=limits.overlap_in_size, groups=sizes)
         boxes, scores, offsets = boxes[kept], scores[kept], offsets[kept]
-        kept = distinct(boxes, scores, overlap=limits.overlap)[:MOST_PROPOSALS]
+        kept = distinct(boxes, scores, overlap=limits.overlap_of_sizes)[:MOST_PROPOSALS]
         return squares(shifted(boxes[kept], offsets[kept]))
 
     def _refine(self, pyramid: Pyramid, boxes: Floats, limits: Thresholds) -> Floats:

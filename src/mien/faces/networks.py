@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.core.types import Floats
-from mien.runtime.session import Device, Session
+from mien.runtime.session import Session
 
 WEIGHTS = Path(__file__).parent / "weights"
 
 
 @cache
-def network(name: str, threads: int | None, device: Device) -> Session:
+def network(name: str, threads: int | None, device: str) -> Session:
     """The session of `pnet`, `rnet` or `onet`, loaded once a process for each combination of options."""
     return Session(WEIGHTS / f"{name}.onnx", threads=threads, device=device)
 
