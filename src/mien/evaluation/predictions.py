@@ -214,7 +214,8 @@ def _read_parquet(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     pyarrow = require("pyarrow", extra="data")
     parquet = require("pyarrow.parquet", extra="data")
     try:
-        frame = parquet.read_table(path)
+        with parquet.ParquetFile(path) as file:  # read_table would take a folder named "a=b" for a column
+            frame = file.read()
     except pyarrow.ArrowInvalid as error:
         raise DataError(f"expected Parquet at {path}, got: {str(error).splitlines()[0]}") from error
     return frame.to_pydict(), json.loads((frame.schema.metadata or {}).get(_ABOUT, "{}"))

@@ -98,8 +98,8 @@ def test_splits():
     assert table.splits == ("train", "valid") and len(table.of_split("valid")) == 3
     with pytest.raises(DataError, match="expected the split 'test' in the data, got train, valid only"):
         table.of_split("test")
-    with pytest.raises(UsageError, match="out of train, valid, test, got 'vaild'; did you mean 'valid'"):
-        table.of_split("vaild")
+    with pytest.raises(UsageError, match="out of train, valid, test, got 'valids'; did you mean 'valid'"):
+        table.of_split("valids")
     with pytest.raises(DataError, match="expected labels of 'rafdb' in the data, got those of ferplus, fer2013"):
         table.source("rafdb")
 

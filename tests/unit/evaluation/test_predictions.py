@@ -53,6 +53,12 @@ def test_the_same_after_a_trip_through_parquet(n, full, seed, tmp_path):
     assert_same(read_predictions(tmp_path / "p.parquet"), table)
 
 
+def test_a_folder_named_like_a_partition_adds_no_column(tmp_path):
+    (tmp_path / "group=1").mkdir()
+    make(full=False).write(tmp_path / "group=1" / "p.parquet")
+    assert_same(read_predictions(tmp_path / "group=1" / "p.parquet"), make(full=False))
+
+
 def test_the_columns_are_those_of_the_contract(tmp_path):
     make().write(tmp_path / "p.parquet")
     names = parquet.read_schema(tmp_path / "p.parquet").names
