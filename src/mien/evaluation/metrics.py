@@ -109,8 +109,9 @@ def confusion_matrix(labels: Ints, predicted: Ints, k: int) -> Ints:
 def wilson(successes: int, n: int) -> Estimate:
     """A share with Wilson's score interval (Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953).
 
-    >>> wilson(8, 10)
-    Estimate(value=0.8, low=0.490162..., high=0.943317..., n=None)
+    >>> share = wilson(8, 10)
+    >>> f"{share.value} ({share.low:.3f} to {share.high:.3f})"
+    '0.8 (0.490 to 0.943)'
     """
     if n == 0:
         return _undefined("a share", "there are no faces")
