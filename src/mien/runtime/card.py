@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.core.errors import DataError, ModelError
-from mien.core.labels import LabelSet
+from mien.core.labels import SPELLINGS, LabelSet
 
 COLORS = {"gray": 1, "rgb": 3}
 
@@ -24,13 +24,13 @@ class InputSpec:
     std: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        _expect(isinstance(self.size, int) and 1 <= self.size <= 4096, "input.size in 1..4096", self.size)
+        _expect(_is_whole(self.size) and 1 <= self.size <= 4096, "input.size in 1..4096", self.size)
         _expect(self.color in COLORS, f"input.color out of {', '.join(COLORS)}", self.color)
         for name in ("mean", "std"):
-            values = tuple(float(each) for each in getattr(self, name))
-            object.__setattr__(self, name, values)
-            _expect(len(values) == self.channels, f"{self.channels} values in input.{name}", values)
-            _expect(all(map(math.isfinite, values)), f"finite values in input.{name}", values)
+            values = getattr(self, name)
+            fits = isinstance(values, list | tuple) and len(values) == self.channels and all(map(_is_number, values))
+            _expect(fits, f"{self.channels} finite number(s), one a channel, in input.{name}", values)
+            object.__setattr__(self, name, tuple(map(float, values)))
         _expect(min(self.std) > 0, "input.std above 0", self.std)
 
     @property
@@ -56,36 +56,43 @@ class CropGeometry:
     def __post_init__(self) -> None:
         for name in ("scale", "shift_x", "shift_y"):
             value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-            _expect(number, f"a number as crop.{name}", value)
+            _expect(_is_number(value), f"a number as crop.{name}", value)
             object.__setattr__(self, name, float(value))
+            _expect(abs(value) <= 10, f"crop.{name} in -10..10", value)
         _expect(0 < self.scale <= 10, "crop.scale in 0..10", self.scale)
         _expect(isinstance(self.align, bool), "true or false as crop.align", self.align)
 
 
 @dataclass(frozen=True)
 class Head:
-    """One classifier of the net: its labels, the output that holds its probabilities, and their temperature."""
+    """One classifier of the net: its labels, the output that holds its probabilities, and their temperature.
+
+    Other spellings of the canonical emotions, such as "angry", become the canonical ones.
+    """
 
     label_set: LabelSet
     output: str
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        good = isinstance(self.temperature, int | float) and math.isfinite(self.temperature) and self.temperature > 0
-        _expect(good, f"a temperature above 0 for head {self.label_set.name}", self.temperature)
+        good = _is_number(self.temperature) and 0.01 <= self.temperature <= 100
+        _expect(good, f"a temperature in 0.01..100 for head {self.label_set.name}", self.temperature)
+        object.__setattr__(self, "temperature", float(self.temperature))
+        labels = tuple(SPELLINGS.get(each.strip().lower(), each) for each in self.label_set.labels)
+        object.__setattr__(self, "label_set", LabelSet(self.label_set.name, labels))
 
 
 @dataclass(frozen=True)
 class WeightFile:
-    """A weight file beside the card: its name, the sha256 of its bytes (hexadecimal) and their number."""
+    """A weight file beside the card: name, sha256 of its bytes (hexadecimal), and how many they are (0: not stated)."""
 
     file: str
     sha256: str
-    bytes: int
+    bytes: int = 0
 
     def __post_init__(self) -> None:
-        plain = Path(self.file).name == self.file and "\\" not in self.file and self.file not in ("", ".", "..")
+        # A card must not reach out of its folder, whatever the system calls a folder or a drive.
+        plain = not set(self.file) & set("/\\:\0") and self.file not in ("", ".", "..")
         _expect(plain, "the name of a file beside the card", self.file)
         good = len(self.sha256) == 64 and not set(self.sha256) - set("0123456789abcdef")
         _expect(good, f"64 hexadecimal digits as sha256 of {self.file}", self.sha256)
@@ -108,6 +115,15 @@ class Figure:
     high: float = math.nan
     rule: str = ""
     file: str = ""
+
+    def __post_init__(self) -> None:
+        _expect(_is_whole(self.n) and self.n >= 1, "figures.n of 1 or more", self.n)
+        _expect(_is_number(self.value), "a finite number as figures.value", self.value)
+        for name in ("value", "low", "high"):
+            value = float(getattr(self, name))
+            object.__setattr__(self, name, math.nan if math.isnan(value) else value)  # one NaN: it equals itself
+        ordered = not (self.low > self.value or self.value > self.high)
+        _expect(ordered, "figures.value between figures.low and figures.high", (self.low, self.value, self.high))
 
 
 @dataclass(frozen=True)
@@ -142,10 +158,16 @@ class Card:
     train: Mapping[str, str | int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        _expect(bool(self.name.strip()), "a name", self.name)
         _expect(bool(self.heads), "at least one head", "none")
         _expect(self.default_head in self.heads, f"default_head out of {', '.join(self.heads)}", self.default_head)
         _expect(bool(self.files), "at least one weight file", "none")
         _expect(self.default_file in self.files, f"default_file out of {', '.join(self.files)}", self.default_file)
+        for name in ("parameters", "macs"):
+            value = getattr(self, name)
+            _expect(_is_whole(value) and value >= 0, f"{name} of 0 or more", value)
+        for key, value in self.train.items():
+            _expect(isinstance(value, str | int | float), f"text, number or truth value as train.{key}", value)
 
     @classmethod
     def load(cls, path: str | Path) -> "Card":
@@ -171,14 +193,15 @@ class Card:
             raise ModelError(f"expected TOML in the model card {name}, got: {error}") from error
         except (ModelError, DataError) as error:
             raise ModelError(f"{error}, in the model card {name}") from error
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise ModelError(f"expected the form of a model card in {name}, got: {error}") from error
 
     def dump(self) -> str:
         """The card as TOML, such that `Card.parse(card.dump()) == card`."""
         plain = dataclasses.asdict(self)
         heads = {
-            name: {"labels": list(head.label_set.labels), "output": head.output, "temperature": head.temperature}
+            name: ({} if head.label_set.name == name else {"label_set": head.label_set.name})
+            | {"labels": head.label_set.labels, "output": head.output, "temperature": head.temperature}
             for name, head in self.heads.items()
         }
         tables = {"input": plain["input"], "crop": plain["crop"], "train": plain["train"]}
@@ -231,30 +254,48 @@ def _expect(holds: bool, what: str, got: object) -> None:
         raise ModelError(f"expected {what}, got {got!r}")
 
 
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _card(raw: dict[str, Any]) -> Card:
     raw = dict(raw)
-    _expect(raw.pop("format", None) == 1, "format = 1", raw.get("format"))
+    version = raw.pop("format", None)
+    _expect(version == 1, "format = 1", version)
     heads = _table(raw, "heads")
-    return _made(
+    _expect(isinstance(raw.get("figures", []), list), "figures as [[figures]]", raw.get("figures"))
+    card: Card = _made(
         Card,
         "",
         raw
         | {
             "input": _made(InputSpec, "input.", _table(raw, "input")),
             "crop": _made(CropGeometry, "crop.", raw.get("crop", {})),
-            "heads": {name: _head(name, dict(entry)) for name, entry in heads.items()},
-            "files": {
-                name: _made(WeightFile, f"files.{name}.", entry) for name, entry in _table(raw, "files").items()
-            },
+            "heads": {name: _head(name, _table(heads, name)) for name in heads},
+            "files": {name: _made(WeightFile, f"files.{name}.", entry) for name, entry in _table(raw, "files").items()},
             "figures": tuple(_made(Figure, "figures.", each) for each in raw.get("figures", ())),
+            "train": _table(raw, "train") if "train" in raw else {},
         },
     )
+    return card
 
 
-def _head(name: str, entry: dict[str, Any]) -> Head:
-    labels = entry.pop("labels", ())
-    _expect(bool(labels) and all(isinstance(each, str) for each in labels), f"names as heads.{name}.labels", labels)
-    return _made(Head, f"heads.{name}.", entry | {"label_set": LabelSet(name, tuple(labels))})
+def _head(name: str, entry: Mapping[str, Any]) -> Head:
+    values = dict(entry)
+    labels, label_set = values.pop("labels", None), values.pop("label_set", name)
+    named = isinstance(labels, list) and bool(labels) and all(isinstance(each, str) and each for each in labels)
+    _expect(named, f"names as heads.{name}.labels", labels)
+    _expect(isinstance(label_set, str), f"a name as heads.{name}.label_set", label_set)
+    try:
+        values["label_set"] = LabelSet(label_set, tuple(labels or ()))
+        head: Head = _made(Head, f"heads.{name}.", values)
+    except DataError as error:
+        raise ModelError(f"{error}, under heads.{name}") from None
+    return head
 
 
 def _table(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -265,6 +306,7 @@ def _table(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _made(kind: Any, prefix: str, values: Mapping[str, Any]) -> Any:
     """Make a dataclass out of a TOML table: keys checked by name, plain values by type."""
+    _expect(isinstance(values, Mapping), f"a table [{prefix.rstrip('.')}]", values)
     fields = {each.name: each for each in dataclasses.fields(kind)}
     strange = sorted(set(values) - set(fields))
     _expect(not strange, f"keys out of {', '.join(prefix + name for name in fields)}", ", ".join(strange))
@@ -279,12 +321,14 @@ def _made(kind: Any, prefix: str, values: Mapping[str, Any]) -> Any:
 
 
 def _pairs(table: Mapping[str, Any]) -> list[str]:
-    return [f"{_key(key)} = {_value(value)}" for key, value in table.items()]
+    """Lines of a table; NaN, which stands for "not known", is left out."""
+    known = {key: value for key, value in table.items() if not (isinstance(value, float) and math.isnan(value))}
+    return [f"{_key(key)} = {_value(value)}" for key, value in known.items()]
 
 
 def _key(name: str) -> str:
-    plain = name and all(each.isascii() and (each.isalnum() or each in "-_") for each in name)
-    return name if plain else _value(name)
+    plain = all(each.isascii() and (each.isalnum() or each in "-_") for each in name)
+    return name if name and plain else _value(name)
 
 
 def _value(value: Any) -> str:

@@ -58,12 +58,18 @@ class Classifier:
 
         Returns:
             (n, K) float32, calibrated by the head's temperature, rows sum to 1.
+
+        Raises:
+            UsageError: an unknown head. DataError: faces of another shape or type.
+            ModelError: the net's output is no probabilities.
         """
         which = self.head(head)
         parts = [self._run(part, which.output) for part in self._parts(crops, batch)]
         if not parts:
             return np.empty((0, len(which.label_set)), np.float32)
-        return calibrate(np.concatenate(parts), which.temperature)
+        raw = np.concatenate(parts)
+        _check_probabilities(raw, f"{which.output} of {self.card.name}")
+        return calibrate(raw, which.temperature)
 
     def features(self, crops: Crops, *, batch: int = 64) -> Floats:
         """The last feature map of each face: (n, F, h, w) float32.
@@ -75,8 +81,8 @@ class Classifier:
             raise ModelError(f"expected a feature map from {self.card.name}, got a card that names none")
         parts = [self._run(part, self.card.features) for part in self._parts(crops, batch)]
         if not parts:
-            width, *size = self._session.output_shapes[self.card.features][1:]
-            return np.empty((0, *(each if isinstance(each, int) else 0 for each in (width, *size))), np.float32)
+            shape = self._session.output_shapes[self.card.features][1:]
+            return np.empty((0, *(each or 0 for each in shape)), np.float32)
         return np.concatenate(parts)
 
     def _parts(self, crops: Crops, batch: int) -> Iterator[Floats]:
@@ -98,19 +104,41 @@ def calibrate(probabilities: Floats, temperature: float) -> Floats:
     return scaled
 
 
+def _check_probabilities(values: Floats, what: str) -> None:
+    """Logits, say, would be calibrated to nonsense without a word. NaN fails, too."""
+    if not (values.min() >= -0.01 and np.abs(values.sum(1) - 1).max() <= 0.02):
+        sums = values.sum(1)
+        raise ModelError(
+            f"expected probabilities from {what}, got values in {values.min():.3g}..{values.max():.3g} "
+            f"whose rows sum to {sums.min():.3g}..{sums.max():.3g}: end the net in a softmax"
+        )
+
+
 def _check_fit(card: Card, session: Session) -> None:
     """Raise ModelError where the card says one thing and the net another. Named sizes are free."""
     if len(session.input_shapes) != 1:
         raise ModelError(f"expected a net with one input for {card.name}, got {', '.join(session.input_shapes)}")
     (name, shape), *_ = session.input_shapes.items()
     wanted = (card.input.channels, card.input.size, card.input.size)
-    if len(shape) != 4 or any(isinstance(got, int) and got != want for got, want in zip(shape[1:], wanted, strict=True)):
+    if len(shape) != 4 or any(
+        isinstance(got, int) and got != want for got, want in zip(shape[1:], wanted, strict=True)
+    ):
         raise ModelError(f"expected the input {name} of shape (N, {wanted[0]}, {wanted[1]}, {wanted[2]}), got {shape}")
     for head, each in card.heads.items():
         if each.output not in session.output_shapes:
-            raise ModelError(f"expected the output {each.output} for head {head}, got {', '.join(session.output_shapes)}")
-        classes = session.output_shapes[each.output][-1]
-        if isinstance(classes, int) and classes != len(each.label_set):
-            raise ModelError(f"expected {len(each.label_set)} classes from head {head} as its card says, got {classes}")
+            raise ModelError(
+                f"expected the output {each.output} for head {head}, got {', '.join(session.output_shapes)}"
+            )
+        shape = session.output_shapes[each.output]
+        if len(shape) != 2:
+            raise ModelError(f"expected the output {each.output} of shape (N, K), got {shape}")
+        if shape[1] not in (None, len(each.label_set)):
+            raise ModelError(
+                f"expected {len(each.label_set)} classes from head {head} as its card says, got {shape[1]}"
+            )
     if card.features and card.features not in session.output_shapes:
         raise ModelError(f"expected the output {card.features}, got {', '.join(session.output_shapes)}")
+    if card.features and len(session.output_shapes[card.features]) != 4:
+        raise ModelError(
+            f"expected the output {card.features} of shape (N, F, h, w), got {session.output_shapes[card.features]}"
+        )

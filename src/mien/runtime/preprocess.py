@@ -1,5 +1,7 @@
 """From a photograph and its faces to what a net sees. Training, evaluation and inference all come through here."""
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +13,7 @@ from mien.runtime.card import CropGeometry, InputSpec
 
 Crops = npt.NDArray[np.uint8]
 
-_LARGEST_OVERSAMPLING = 8
+_MOST_TIMES = 8  # samples across a pixel of the result
 
 
 def crop_faces(image: Image, faces: Faces, input: InputSpec, crop: CropGeometry) -> Crops:
@@ -20,11 +22,17 @@ def crop_faces(image: Image, faces: Faces, input: InputSpec, crop: CropGeometry)
     Args:
         image: RGB uint8 (H, W, 3).
         faces: n faces with boxes in MTCNN's convention; they may reach past the edge, which is then continued.
-        input: size and colour of the result. crop: the geometry.
+        input: size and colour of the result.
+        crop: the geometry.
 
     Returns:
         (n, size, size) uint8 if `input` is grey, (n, size, size, 3) RGB if it is colour.
+
+    Raises:
+        DataError: a box is not finite.
     """
+    if not np.isfinite(faces.boxes).all():
+        raise DataError("expected boxes of finite numbers, got NaN or infinity among them")
     shape = (len(faces), input.size, input.size) + ((3,) if input.color == "rgb" else ())
     crops = np.empty(shape, np.uint8)
     for out, box, points in zip(crops, faces.boxes, faces.landmarks, strict=True):
@@ -53,7 +61,7 @@ def fit_crops(crops: Crops, input: InputSpec) -> Crops:
         return crops
     fitted = np.empty((len(crops), *size, *((3,) if input.color == "rgb" else ())), np.uint8)
     for out, face in zip(fitted, crops, strict=True):
-        out[:] = resize(_coloured(face, input), size)
+        out[:] = _coloured(resize(face, size), input)
     return fitted
 
 
@@ -69,6 +77,8 @@ def to_tensor(crops: Crops, input: InputSpec) -> npt.NDArray[np.float32]:
 
 def resize(image: Crops, size: tuple[int, int]) -> Crops:
     """Resize to (width, height): averaging where it shrinks, bilinear where it grows."""
+    if image.shape[1::-1] == size:
+        return image
     shrinks = image.shape[1] > size[0] or image.shape[0] > size[1]
     resized: Crops = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)  # type: ignore[assignment]
     return resized
@@ -101,24 +111,35 @@ def _cut(image: Image, square: tuple[float, ...], input: InputSpec) -> Crops:
     A pixel (i, j) stands for the area i..i+1, j..j+1, so that its centre lies at + 0.5.
     """
     x, y, side, angle = square
-    reach = side * 0.75 + 2  # half a diagonal, and a rim for interpolation
-    left, top = max(0, int(min(x - reach, image.shape[1] - 1))), max(0, int(min(y - reach, image.shape[0] - 1)))
+    height, width = image.shape[:2]
+    cos, sin = math.cos(angle), math.sin(angle)
+    factor = max(1, int(side / (input.size * _MOST_TIMES)))
+    reach = side * (abs(cos) + abs(sin)) / 2 + 2 * factor + 1  # half of what the square spans, and a rim
+    # A square wholly outside sees the edge alone, however far away it lies.
+    x, y = min(max(x, -reach), width + reach), min(max(y, -reach), height + reach)
+    left, top = max(0, int(min(x - reach, width - 1))), max(0, int(min(y - reach, height - 1)))
     right, bottom = max(left + 1, int(x + reach) + 1), max(top + 1, int(y + reach) + 1)
-    patch = _coloured(image[top:bottom, left:right], input)
-    x, y = x - left, y - top
-    # A face far larger than what the net sees is first reduced, which bounds the work.
-    reduction = int(side / (input.size * _LARGEST_OVERSAMPLING))
-    if reduction > 1:
-        width, height = (max(1, each // reduction) for each in (patch.shape[1], patch.shape[0]))
-        x, y, side = x * width / patch.shape[1], y * height / patch.shape[0], side * width / patch.shape[1]
-        patch = resize(patch, (width, height))
-    times = min(_LARGEST_OVERSAMPLING, max(1, round(side / input.size)))
+    patch, across, down = _reduced(_coloured(image[top:bottom, left:right], input), factor)
+    times = min(_MOST_TIMES, max(1, round(side * min(across, down) / input.size)))
     sampled = input.size * times
-    cos, sin = np.cos(angle) * side / sampled, np.sin(angle) * side / sampled
-    middle = sampled / 2 - 0.5
-    matrix = np.array(
-        [[cos, -sin, x - 0.5 - (cos - sin) * middle], [sin, cos, y - 0.5 - (sin + cos) * middle]], np.float64
-    )
+    step = side / sampled
+    middle = (sampled - 1) / 2
+    centre = np.array([x - left - (cos - sin) * step * middle, y - top - (sin + cos) * step * middle])
+    matrix = np.column_stack([np.array([[cos, -sin], [sin, cos]]) * step, centre])
+    matrix *= [[across], [down]]
+    matrix[:, 2] -= 0.5
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     warped: Crops = cv2.warpAffine(patch, matrix, (sampled, sampled), flags=flags, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[assignment]
-    return resize(warped, (input.size, input.size)) if times > 1 else warped
+    return resize(warped, (input.size, input.size))
+
+
+def _reduced(patch: Crops, factor: int) -> tuple[Crops, float, float]:
+    """A face far larger than what the net sees, reduced first, which bounds the work; and its scale across and down.
+
+    The factor is whole, and what does not fill a block is left out (it lies in the rim): that is many times faster.
+    """
+    if factor == 1:
+        return patch, 1.0, 1.0
+    height, width = (min(each, max(each // factor, 1) * factor) for each in patch.shape[:2])
+    size = (max(1, width // factor), max(1, height // factor))
+    return resize(patch[:height, :width], size), size[0] / width, size[1] / height

@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,6 @@ import numpy.typing as npt
 from mien.core.errors import ModelError, UsageError
 from mien.core.registry import unknown
 
-Device = Literal["auto", "cpu", "cuda"]
 DEVICES = ("auto", "cpu", "cuda")
 
 # The nets here are small: more threads than this wait for each other more than they compute.
@@ -32,7 +31,7 @@ class Session:
         source: str | os.PathLike[str] | bytes,
         *,
         threads: int | None = None,
-        device: Device = "auto",
+        device: str = "auto",
         name: str | None = None,
     ) -> None:
         """Load a network.
@@ -57,7 +56,7 @@ class Session:
         self.output_names = tuple(each.name for each in self._session.get_outputs())
         self.input_shapes = {each.name: _shape(each.shape) for each in self._session.get_inputs()}
         self.output_shapes = {each.name: _shape(each.shape) for each in self._session.get_outputs()}
-        self.device: Device = "cuda" if _CUDA in self._session.get_providers() else "cpu"
+        self.device = "cuda" if _CUDA in self._session.get_providers() else "cpu"
 
     def run(self, names: Sequence[str] | None, /, **arrays: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
         """Compute outputs.
@@ -119,7 +118,7 @@ def default_threads() -> int:
     return min(os.cpu_count() or 1, _MOST_THREADS)
 
 
-def _load(data: bytes, name: str, threads: int, device: Device) -> Any:
+def _load(data: bytes, name: str, threads: int, device: str) -> Any:
     if device not in DEVICES:
         raise UsageError(unknown("device", device, DEVICES))
     # Imported here: it costs 0.1 s that `import mien` must not take.
@@ -142,7 +141,7 @@ def _load(data: bytes, name: str, threads: int, device: Device) -> Any:
     return session
 
 
-def _providers(available: Sequence[str], device: Device) -> list[str]:
+def _providers(available: Sequence[str], device: str) -> list[str]:
     if device == "cpu" or (device == "auto" and _CUDA not in available):
         return [_CPU]
     if _CUDA not in available:

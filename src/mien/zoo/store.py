@@ -1,5 +1,6 @@
 """Find a model, verify its weights, load it."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from mien.core.errors import ModelError, UsageError
 from mien.core.registry import unknown
 from mien.runtime.card import Card, WeightFile
 from mien.runtime.classifier import Classifier
-from mien.runtime.session import Session, file_sha256
+from mien.runtime.session import Session, read_weights
 
 WEIGHTS = Path(__file__).parent / "weights"
 RUN_CARD = "model.toml"  # in a run folder
@@ -22,7 +23,8 @@ def find_card(model: str | os.PathLike[str]) -> Path:
     """Path of the card that a name or path means.
 
     Args:
-        model: a shipped model's name, an ``.onnx`` file with a card of the same name beside it, a card, or a run folder.
+        model: a shipped model's name, an ``.onnx`` file with a card of the same name beside it, a card, or a run
+            folder.
 
     Raises:
         UsageError: no shipped model has this name (the known ones are listed).
@@ -80,15 +82,16 @@ def load_classifier(
     card = Card.load(path)
     weights = _chosen(card, os.fspath(model), variant)
     file = path.parent / weights.file
-    _verify(file, weights)
-    return Classifier(card, Session(file, threads=threads, device=device))
+    # The bytes that were verified are the bytes that run: the file is read once.
+    session = Session(_verified(file, weights), threads=threads, device=device, name=str(file))
+    return Classifier(card, session)
 
 
 def verify(model: str | os.PathLike[str]) -> None:
     """Check every weight file of a model against its card; ModelError names the one that differs."""
     path = find_card(model)
     for weights in Card.load(path).files.values():
-        _verify(path.parent / weights.file, weights)
+        _verified(path.parent / weights.file, weights)
 
 
 def _card_beside(path: Path) -> Path:
@@ -109,12 +112,15 @@ def _chosen(card: Card, model: str, variant: str | None) -> WeightFile:
     return card.files[variant]
 
 
-def _verify(file: Path, weights: WeightFile) -> None:
+def _verified(file: Path, weights: WeightFile) -> bytes:
+    """The bytes of a weight file that is what its card says."""
     if not file.exists():
         raise ModelError(f"expected the weight file {file}, got none: install the model again")
-    got = file_sha256(file)
+    data = read_weights(file)
+    got = hashlib.sha256(data).hexdigest()
     if got != weights.sha256:
         raise ModelError(
             f"expected sha256 {weights.sha256[:12]}... of {file.name} as its card says, got {got[:12]}...: "
             "the file is damaged or was changed; install it again"
         )
+    return data
