@@ -48,7 +48,7 @@ class DlibDetector:
 
         Args:
             image: RGB uint8 (H, W, 3), or any form that `as_image` takes.
-            min_face: in pixels; the picture is enlarged so that such a face is large enough for dlib. Pictures are
+            min_face: in pixels, 12 or more; the picture is enlarged so that such a face is large enough for dlib. Pictures are
                 searched at 64 megapixels at most.
 
         Raises:

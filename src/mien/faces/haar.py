@@ -47,7 +47,7 @@ class HaarDetector:
 
         Args:
             image: RGB uint8 (H, W, 3), or any form that `as_image` takes.
-            min_face: in pixels. Pictures are searched at 16 megapixels at most.
+            min_face: in pixels, 12 or more. Pictures are searched at 16 megapixels at most.
 
         Raises:
             UsageError: `min_face` is less than 1.

@@ -9,6 +9,8 @@ import numpy.typing as npt
 from mien.core.images import to_gray
 from mien.core.types import Image
 
+SMALLEST = 12  # pixels; below it enlarging shows no face any more
+
 
 def scaled_gray(
     image: Image, *, window: float, min_face: int, most_pixels: int
@@ -18,14 +20,14 @@ def scaled_gray(
     Args:
         image: RGB uint8 (H, W, 3).
         window: side of the smallest face that the detector sees, in pixels, in MTCNN's convention.
-        min_face: the smallest face wanted.
+        min_face: the smallest face wanted; at least `SMALLEST` is assumed.
         most_pixels: of the copy, so that memory is bounded; the smallest faces of a picture that large are missed.
 
     Returns:
         Grey uint8 (h, w), and what boxes x1 y1 x2 y2 found in it must be multiplied by: (4,).
     """
     height, width = image.shape[:2]
-    factor = min(window / min_face, math.sqrt(most_pixels / (height * width)))
+    factor = min(window / max(min_face, SMALLEST), math.sqrt(most_pixels / (height * width)))
     new_height, new_width = (max(round(side * factor), 1) for side in (height, width))
     way = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     gray = cv2.resize(to_gray(image), (new_width, new_height), interpolation=way)
