@@ -16,7 +16,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 # What CI's machine may lack for a good reason; whatever else is skipped there was not tested.
-_EXCUSED = ("needs CUDA", "needs Windows", "needs macOS", "+SKIP option")  # the last: an example that only shows
+_EXCUSED = (
+    "needs CUDA",
+    "needs Windows",
+    "needs macOS",
+    "root may write",
+    "+SKIP option",  # an example in a docstring that only shows
+)
 
 
 @pytest.hookimpl(wrapper=True)
