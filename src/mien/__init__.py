@@ -2,7 +2,7 @@
 
 >>> import mien
 >>> recognizer = mien.Recognizer()
->>> faces = recognizer.predict(mien.sample("grace_hopper"))
+>>> faces = recognizer.predict(mien.sample("astronaut"))
 >>> faces.top
 ['happiness']
 """

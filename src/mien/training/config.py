@@ -25,20 +25,25 @@ class TrainConfig:
     """Everything that decides a training.
 
     Attributes:
-        name: what the exported model is called; net: a name in `mien.nets.NETS`, net_options its arguments.
-        input: what the model sees; crop: how a detected face is cut for it (both go into the card).
-        heads: label sources to learn, all that the data have if empty; soft: learn vote distributions
-            where the data have them.
-        epochs, batch, seed: of the run. learning_rate: the peak of the schedule, reached after `warmup` (a share
-            of all steps) and followed by a half cosine to 0. momentum: of SGD with Nesterov's step.
-        weight_decay: L2 on weights, not on norms and biases. label_smoothing, dropout: 0 to switch off.
-        ema: decay a step of the averaged weights that are validated and exported; 0 to use the last weights.
+        name: what the exported model is called. about: its `title`, `license` and `data`, as the card states them.
+        net: a name in `mien.nets.NETS`. net_options: its arguments.
+        input: what the model sees. crop: how a detected face is cut for it. Both go into the card.
+        heads: label sources to learn; all that the data have if empty.
+        soft: learn vote distributions where the data have them.
+        epochs, batch, seed: of the run.
+        learning_rate: the peak of the schedule, reached after `warmup` (a share of all steps) and followed by a half
+            cosine to 0.
+        momentum: of SGD with Nesterov's step. weight_decay: L2 on weights, not on norms and biases.
+        label_smoothing, dropout: 0 to switch off.
+        ema: decay a step of the averaged weights, which are what is validated and exported.
         start_size: side in pixels at which the first epochs train; it grows to the input's over `grow` of the run.
         augment: see `Augmentation`.
         precision: auto is bf16 where the processor computes in it.
+        device: auto, cpu or cuda. threads: of torch on the CPU; 0: as many as torch takes.
     """
 
     name: str = "model"
+    about: Mapping[str, str] = field(default_factory=dict)
     net: str = "resnet"
     net_options: Mapping[str, Any] = field(default_factory=dict)
     input: InputSpec = field(default_factory=lambda: InputSpec(size=48, color="gray", mean=(0.5,), std=(0.25,)))
@@ -63,7 +68,7 @@ class TrainConfig:
 
     precision: str = "auto"
     device: str = "auto"
-    threads: int = 0  # of torch on the CPU; 0: as many as torch takes
+    threads: int = 0
 
     def __post_init__(self) -> None:
         for key in ("epochs", "batch"):
@@ -104,7 +109,8 @@ def load_config(*, preset: str | None = None, file: Path | None = None, changes:
         settings = _merge(settings, _read_toml(file))
     for change in changes:
         settings = _merge(settings, _parse_change(change))
-    return build(TrainConfig, settings)
+    config: TrainConfig = build(TrainConfig, settings)
+    return config
 
 
 def preset_names() -> list[str]:
@@ -211,5 +217,5 @@ def _toml_value(value: Any) -> str:
 
 
 def as_settings(config: TrainConfig) -> dict[str, Any]:
-    """The config as nested plain values, so that `build(TrainConfig, as_settings(c)) == c`."""
+    """Nested plain values, from which `build` makes the same config again."""
     return dataclasses.asdict(config)

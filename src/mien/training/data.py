@@ -90,7 +90,9 @@ def _targets(column: LabelColumn, *, soft: bool) -> Targets:
 
 def normalise(images: Tensor, config: TrainConfig) -> Tensor:
     """(B, C, S, S) in 0..1 -> what `runtime.preprocess.to_tensor` makes of the same values, channels last."""
-    mean, std = (torch.tensor(each, device=images.device).view(1, -1, 1, 1) for each in (config.input.mean, config.input.std))
+    mean, std = (
+        torch.tensor(each, device=images.device).view(1, -1, 1, 1) for each in (config.input.mean, config.input.std)
+    )
     return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -39,12 +38,15 @@ class Deployed(nn.Module):
 
 
 def write_onnx(net: MultiHead, target: Path, *, channels: int, size: int) -> None:
-    """Write a net as float32 ONNX: `image` (N, C, size, size) -> `probabilities_<head>` (N, K), `features` (N, F, h, w)."""
+    """Write a net as float32 ONNX.
+
+    Input `image` (N, C, size, size); outputs `probabilities_<head>` (N, K) and `features` (N, F, h, w).
+    """
     outputs = [*map(output_name, net.heads), FEATURES]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's notes on its own future
         torch.onnx.export(
-            Deployed(net).eval().to(memory_format=torch.contiguous_format),  # type: ignore[call-overload]
+            Deployed(net).eval().to(memory_format=torch.contiguous_format),
             (torch.zeros(2, channels, size, size),),
             str(target),
             input_names=[INPUT],
@@ -66,7 +68,8 @@ def export_run(run: Path, faces: npt.NDArray[np.uint8], out: Path, *, stem: str)
     Args:
         run: a run folder.
         faces: training faces (N, H, W[, 3]) uint8 that fix the ranges of the int8 net; the first 512 are used.
-        out: folder to write in. stem: file names begin with it.
+        out: folder to write in.
+        stem: file names begin with it.
 
     Returns:
         The card, written to `out/<stem>.toml`.
@@ -82,10 +85,9 @@ def export_run(run: Path, faces: npt.NDArray[np.uint8], out: Path, *, stem: str)
         quantize_int8(full, out / int8, _batches(fit_crops(faces[:CALIBRATION_FACES], config.input), config))
     card = Card(
         name=config.name,
-        title=f"{config.name}: facial expression recognition on {size}x{size} faces",
-        version="1",
-        license="Apache-2.0",
-        data="",
+        title=config.about.get("title", ""),
+        license=config.about.get("license", ""),
+        data=config.about.get("data", ""),
         input=config.input,
         crop=config.crop,
         heads={head: Head(_label_set(head, net), output_name(head), 1.0) for head in net.heads},
@@ -95,17 +97,9 @@ def export_run(run: Path, faces: npt.NDArray[np.uint8], out: Path, *, stem: str)
         default_file="int8",
         parameters=parameter_count(net),
         macs=mac_count(net, channels=channels, size=size),
-        figures=(),
-        train={},
     )
     (out / f"{stem}.toml").write_text(card.dump(), "utf-8")
     return card
-
-
-def finish_card(card: Card, *, temperatures: dict[str, float], **changes: object) -> Card:
-    """The card with a fitted temperature a head, and other fields replaced."""
-    heads = {name: replace(head, temperature=temperatures.get(name, 1.0)) for name, head in card.heads.items()}
-    return replace(card, heads=heads, **changes)  # type: ignore[arg-type]
 
 
 def weight_file(path: Path) -> WeightFile:

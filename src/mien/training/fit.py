@@ -82,11 +82,9 @@ def fit(
     module = ExpressionModule(build_net(config, train.label_sets), config, train, valid)
     callbacks: list[Any] = [
         EpochLog(out / "metrics.csv", tell),
-        ModelCheckpoint(
-            dirpath=out / LAST.parent, filename="best", monitor="selection", mode="max", save_last=True,
-            enable_version_counter=False,
-        ),
-    ]  # fmt: skip
+        _checkpoint(out / BEST, monitor="selection", mode="max"),
+        _checkpoint(out / LAST),
+    ]
     if max_minutes is not None:
         callbacks.append(StopAfter(max_minutes))
     with _quiet():
@@ -97,6 +95,13 @@ def fit(
         raise KeyboardInterrupt
     done = len(read_log(out / "metrics.csv"))
     return Run(out, done, done >= config.epochs)
+
+
+def _checkpoint(path: Path, **options: Any) -> ModelCheckpoint:
+    """Keeps one file: that of the best epoch by the monitored figure, or of the last."""
+    return ModelCheckpoint(
+        dirpath=path.parent, filename=path.stem, enable_version_counter=False, save_on_train_epoch_end=True, **options
+    )
 
 
 def _trainer(config: TrainConfig, device: str, callbacks: list[Any], out: Path) -> lightning.Trainer:
@@ -156,7 +161,7 @@ def uses_bf16(config: TrainConfig, device: str) -> bool:
     if config.precision != "auto":
         return config.precision == "bf16"
     if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return any(supported() for supported in (torch.cpu._is_avx512_bf16_supported, torch.cpu._is_amx_tile_supported))
 
 
@@ -190,7 +195,9 @@ def _open_run(out: Path, identity: dict[str, Any], *, resume: bool) -> None:
         before, now = (_decisive(tomllib.loads(each["config"])) for each in (begun, identity))
         changed = sorted(key for key in before | now if before.get(key) != now.get(key))
         if changed:
-            raise TrainingError(f"expected the settings that the run in {out} began with, got others: {', '.join(changed)}")
+            raise TrainingError(
+                f"expected the settings that the run in {out} began with, got others: {', '.join(changed)}"
+            )
         return
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -202,7 +209,8 @@ def _open_run(out: Path, identity: dict[str, Any], *, resume: bool) -> None:
 
 def _decisive(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings that decide what is learnt: not the name, nor the crop at use, nor what it runs on."""
-    return {key: value for key, value in settings.items() if key not in ("name", "crop", "device", "threads")}
+    free = ("name", "about", "crop", "device", "threads")
+    return {key: value for key, value in settings.items() if key not in free}
 
 
 def _versions() -> dict[str, Any]:

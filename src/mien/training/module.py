@@ -25,7 +25,7 @@ class ExpressionModule(lightning.LightningModule):
         super().__init__()
         self.config = config
         self.faces = {"train": train, "valid": valid}
-        self.net: nn.Module = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net: nn.Module = net.to(memory_format=torch.channels_last)
         decay = config.ema
         self.average = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
         metrics: dict[str, nn.Module] = {"train_loss": MeanMetric(), "valid_loss": MeanMetric()}
@@ -102,9 +102,16 @@ class ExpressionModule(lightning.LightningModule):
         decayed = [each for each in self.net.parameters() if each.ndim > 1]
         free = [each for each in self.net.parameters() if each.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
-        optimizer = torch.optim.SGD(groups, config.learning_rate, momentum=config.momentum, nesterov=config.momentum > 0)
-        steps = config.epochs * max(1, len(self.faces["train"]) // config.batch)
+        optimizer = torch.optim.SGD(
+            groups, config.learning_rate, momentum=config.momentum, nesterov=config.momentum > 0
+        )
+        # OneCycleLR divides by the length of each of its two phases: neither may be nothing.
+        steps = max(3, config.epochs * max(1, len(self.faces["train"]) // config.batch))
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, config.learning_rate, total_steps=steps, pct_start=max(config.warmup, 1 / steps), cycle_momentum=False
+            optimizer,
+            config.learning_rate,
+            total_steps=steps,
+            pct_start=max(config.warmup, 2 / steps),
+            cycle_momentum=False,
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,8 +1,8 @@
 """`mien train`: data and settings in, a run folder with a measured, calibrated, exported model out."""
 
-import shlex
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,15 @@ from mien.core.errors import UsageError
 from mien.core.optional import require
 from mien.datasets import open_data
 from mien.datasets.table import Table
+from mien.evaluation import Evaluation
+from mien.evaluation.calibration import fit_temperature
+from mien.runtime.card import Figure
+from mien.verbs.evaluate import evaluate
 
 # The int8 file is the default unless it costs this much of any head's accuracy on the validation split.
 LARGEST_LOSS = 0.005
+
+CARD_METRICS = ("accuracy", "macro_f1", "ece_cross_fitted")
 
 
 @dataclass(frozen=True)
@@ -49,8 +55,10 @@ def train(
     Args:
         data: a prepared table, or ``"ferplus=DIR"``; several are joined.
         out: the run folder.
-        net: name of an architecture; preset: name of a recipe; config: a TOML file; changes: ``"key=value"``.
-            Later ones win over earlier ones.
+        preset: name of a recipe, whose settings are the first layer.
+        config: a TOML file of settings that win over the preset's.
+        net: name of an architecture; wins over both.
+        changes: single settings, ``"key=value"``, that win over all.
         drop: csv with a column `id` of images to leave out.
         device: auto, cpu or cuda.
         resume: go on with the run in `out` after its last finished epoch.
@@ -72,14 +80,71 @@ def train(
     if not specs:
         raise UsageError("expected --data TABLE or NAME=ROOT, got none")
     named = [f"net='{net}'"] if net else []
-    if device != "auto":
-        named.append(f"device='{device}'")
+    named += [f"device='{device}'"] if device != "auto" else []
     settings = load_config(preset=preset, file=Path(config) if config else None, changes=[*named, *changes])
     table = Table.concatenate([open_data(spec) for spec in specs])
     if drop is not None:
-        table = table.drop(Path(drop))
+        table = table.drop(drop)
     run = fit(settings, table, out=Path(out), resume=resume, max_minutes=max_minutes, tell=tell)
     if not run.finished:
         return TrainResult(run.folder, run.epochs, False)
-    command = shlex.join(["mien", "train", *(["--preset", preset] if preset else []), *_set_options(net, changes)])
-    return TrainResult(run.folder, run.epochs, True, finish(run.folder, table, command=f"{command} --data DATA --out RUN"))
+    parts = ["--data DATA", *([f"--preset {preset}"] if preset else []), *([f"--net {net}"] if net else [])]
+    parts += [f"--set {change}" for change in changes]
+    figures = finish(run.folder, table, command=" ".join(["mien train", *parts, "--out RUN"]))
+    return TrainResult(run.folder, run.epochs, True, figures)
+
+
+def finish(run: Path, table: Table, *, command: str) -> tuple[dict[str, Any], ...]:
+    """Export a run, measure both weight files on the `valid` split, calibrate, and write all of it into the card.
+
+    Returns:
+        The figures of the card, plain values.
+    """
+    from mien.training.export import export_run
+
+    card = export_run(run, table.of_split("train").images, run, stem="model")
+    measured = {variant: {head: _measure(run, table, head, variant) for head in card.heads} for variant in card.files}
+    smallest, largest = measured["int8"], measured["float16"]
+    losses = [largest[head].metrics["accuracy"].value - smallest[head].metrics["accuracy"].value for head in card.heads]
+    default = "int8" if max(losses) <= LARGEST_LOSS else "float16"
+    heads = {
+        name: replace(head, temperature=_temperature(measured[default][name])) for name, head in card.heads.items()
+    }
+    figures = tuple(
+        Figure(
+            data=evaluation.predictions.meta["data"],
+            split="valid",
+            head=head,
+            n=evaluation.n,
+            metric=metric,
+            value=round(evaluation.metrics[metric].value, 5),
+            low=round(evaluation.metrics[metric].low, 5),
+            high=round(evaluation.metrics[metric].high, 5),
+            rule=evaluation.predictions.meta["rule"],
+            file=variant,
+        )
+        for variant, by_head in measured.items()
+        for head, evaluation in by_head.items()
+        for metric in CARD_METRICS
+    )
+    versions = json.loads((run / "versions.json").read_text("utf-8"))
+    card = replace(
+        card,
+        heads=heads,
+        default_file=default,
+        figures=figures,
+        train={"command": command, "data_sha256": versions["data"], "commit": versions["commit"] or ""},
+    )
+    (run / "model.toml").write_text(card.dump(), "utf-8")
+    for head in card.heads:  # once more, calibrated, to be kept
+        evaluate(run, data=table, head=head, out=run / head, overwrite=True)
+    return tuple(asdict(figure) for figure in figures)
+
+
+def _measure(run: Path, table: Table, head: str, variant: str) -> Evaluation:
+    return evaluate(run, data=table, head=head, variant=variant).evaluations[0]
+
+
+def _temperature(evaluation: Evaluation) -> float:
+    labelled = evaluation.predictions.labelled()
+    return round(fit_temperature(labelled.probabilities, labelled.label_ids), 4)

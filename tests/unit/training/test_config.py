@@ -23,7 +23,9 @@ def test_every_preset_loads_and_survives_being_written(name, tmp_path):
 def test_later_settings_win(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text("epochs = 3\nbatch = 64\n[augment]\nflip = 0.25\n", "utf-8")
-    config = load_config(preset="mien-s", file=file, changes=["batch=32", "augment.erase=0", "net_options.widths=[8,16,16]"])
+    config = load_config(
+        preset="mien-s", file=file, changes=["batch=32", "augment.erase=0", "net_options.widths=[8,16,16]"]
+    )
     assert (config.epochs, config.batch, config.augment.flip, config.augment.erase) == (3, 32, 0.25, 0.0)
     assert config.net_options["widths"] == [8, 16, 16]
     assert config.net_options["blocks"] == [1, 2, 2]  # of the preset

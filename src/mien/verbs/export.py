@@ -1,0 +1,63 @@
+"""`mien export`: a model or run as ONNX with its card, in a folder of its own."""
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mien.core.errors import OutputError, UsageError
+from mien.core.registry import unknown
+from mien.runtime.card import Card
+from mien.zoo.store import find_card, verify
+
+# What a user asks for -> the weight file of the card that it is.
+FORMATS = {"onnx": "float16", "int8": "int8"}
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """The files that an export wrote."""
+
+    files: tuple[Path, ...]
+
+
+def export(model: str | Path, *, format: str = "onnx", out: str | Path, overwrite: bool = False) -> ExportResult:
+    """Copy one of a model's weight files, with a card that names it, into a folder.
+
+    Args:
+        model: a shipped model's name, an ONNX file or card, or a run folder.
+        format: ``onnx`` (weights stored as float16, computed in float32) or ``int8``.
+        out: the folder; it is made if need be.
+        overwrite: replace files that are there.
+
+    Raises:
+        UsageError: an unknown format, or one that the model does not have.
+        ModelError: a file of the model is missing or changed.
+        OutputError: a file exists, or cannot be written.
+
+    >>> mien.export("mien-s", format="int8", out="exported")  # doctest: +SKIP
+    """
+    if format not in FORMATS:
+        raise UsageError(unknown("format", format, list(FORMATS)))
+    source = find_card(model)
+    verify(model)
+    card = Card.load(source)
+    variant = FORMATS[format]
+    if variant not in card.files:
+        raise UsageError(
+            f"expected a model with {variant} weights for format {format}, got one with {', '.join(card.files)}"
+        )
+    suffix = ".int8.onnx" if variant == "int8" else ".onnx"
+    weights, written = Path(out) / f"{card.name}{suffix}", Path(out) / f"{card.name}{suffix.removesuffix('.onnx')}.toml"
+    for path in (weights, written):
+        if path.exists() and not overwrite:
+            raise OutputError(f"expected a new file, got {path}, which exists: choose another --out, or --overwrite")
+    file = replace(card.files[variant], file=weights.name)
+    figures = tuple(each for each in card.figures if each.file in ("", variant))
+    exported = replace(card, files={variant: file}, default_file=variant, figures=figures)
+    try:
+        weights.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source.parent / card.files[variant].file, weights)
+        written.write_text(exported.dump(), "utf-8", newline="\n")
+    except OSError as error:
+        raise OutputError(f"expected to write into {out}, got: {error.strerror or error}") from error
+    return ExportResult((weights, written))

@@ -1,0 +1,131 @@
+"""A training on a few generated faces: it learns, logs, stops at epochs, resumes exactly, and names what is wrong."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from mien.core.errors import DataError, OutputError, TrainingError, UsageError
+from mien.core.labels import LABEL_SETS
+from mien.datasets.table import LabelColumn, Table
+from mien.training.callbacks import read_log
+from mien.training.config import TrainConfig, load_config
+from mien.training.data import TrainingBatches, choose_heads, normalise, resident
+from mien.training.fit import LAST, fit, load_run
+
+SMALL = ["epochs=3", "batch=16", "net_options.widths=[8,16]", "net_options.blocks=[1,1]", "ema=0.9", "threads=1"]
+
+
+def small(*changes: str) -> TrainConfig:
+    return load_config(changes=[*SMALL, "augment.rotation=0", "augment.shift=0", *changes])
+
+
+def faces(n: int = 96, *, seed: int = 0, valid: int = 32) -> Table:
+    """Two kinds of faces, bright above or bright below, called anger and happiness; every fourth has votes only."""
+    chance = np.random.default_rng(seed)
+    kinds = np.arange(n) % 2
+    images = chance.integers(0, 90, (n, 48, 48), dtype=np.uint8)
+    for image, kind in zip(images, kinds, strict=True):
+        image[24 * kind : 24 * kind + 24] += 120
+    plain, votes = LABEL_SETS["fer2013"], LABEL_SETS["ferplus"]
+    soft = np.full((n, len(votes)), np.nan, np.float32)
+    soft[::4] = 0
+    soft[np.arange(0, n, 4), [votes.index(("anger", "happiness")[kind]) for kind in kinds[::4]]] = 1
+    ids = np.array([plain.index(("anger", "happiness")[kind]) for kind in kinds])
+    majority = np.where(np.isfinite(soft).all(1), np.nan_to_num(soft).argmax(1), -1)
+    split = np.where(np.arange(n) < n - valid, "train", "valid")
+    sources = {"fer2013": LabelColumn(plain, ids), "ferplus": LabelColumn(votes, majority, soft)}
+    return Table(np.array([f"face-{i}" for i in range(n)]), images, split, sources)
+
+
+def last_weights(run):
+    return load_run(run, which=LAST)[1].state_dict()
+
+
+def test_it_learns_both_heads_and_logs_every_epoch(tmp_path):
+    told = []
+    run = fit(small("epochs=16", "augment.erase=0"), faces(), out=tmp_path / "run", tell=told.append)
+    assert run.finished
+    rows = read_log(run.folder / "metrics.csv")
+    assert [int(row["epoch"]) for row in rows] == list(range(16))
+    assert len(told) == 16
+    assert float(rows[-1]["train_accuracy_fer2013"]) > 0.95
+    assert float(rows[-1]["valid_accuracy_fer2013"]) > 0.95
+    assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
+    assert {each.name for each in (run.folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+
+
+def test_a_resumed_run_equals_an_unbroken_one(tmp_path):
+    table, config = faces(), small("augment.mixup=0.2", "dropout=0.3")
+    fit(config, table, out=tmp_path / "whole")
+    broken = fit(config, table, out=tmp_path / "broken", max_minutes=1e-6)
+    assert (broken.epochs, broken.finished) == (1, False)
+    for expected in (2, 3):
+        broken = fit(config, table, out=tmp_path / "broken", max_minutes=1e-6, resume=True)
+        assert broken.epochs == expected
+    assert broken.finished
+    whole, parts = last_weights(tmp_path / "whole"), last_weights(tmp_path / "broken")
+    assert max((whole[key].double() - parts[key].double()).abs().max() for key in whole) < 1e-6
+    first, second = (read_log(tmp_path / name / "metrics.csv") for name in ("whole", "broken"))
+    for key in ("train_loss", "valid_loss", "selection", "learning_rate"):
+        assert [float(row[key]) for row in first] == pytest.approx([float(row[key]) for row in second], abs=1e-6)
+
+
+def test_training_sees_what_inference_sees():
+    from mien.runtime.preprocess import to_tensor
+
+    table, config = faces(8, valid=2), small()
+    images = resident(table, config, ["fer2013"]).images
+    torch.testing.assert_close(
+        normalise(images.float() / 255, config).contiguous(),
+        torch.from_numpy(to_tensor(table.images, config.input)),
+        atol=1e-6,
+        rtol=0,
+    )
+
+
+def test_batches_depend_on_seed_and_epoch_alone():
+    def first(seed: int, epoch: int) -> torch.Tensor:
+        config = small(f"seed={seed}")
+        return next(iter(TrainingBatches(resident(faces(), config, ["fer2013"]), config, epoch))).images
+
+    assert torch.equal(first(0, 1), first(0, 1))
+    assert not torch.equal(first(0, 1), first(0, 2))
+    assert not torch.equal(first(0, 1), first(1, 1))
+
+
+def test_votes_are_learnt_where_they_are_and_labels_elsewhere():
+    targets = resident(faces(16, valid=2), small(), ["ferplus", "fer2013"]).targets
+    assert targets["ferplus"].weights.tolist() == [1.0, 0, 0, 0] * 4
+    assert targets["fer2013"].weights.tolist() == [1.0] * 16
+    assert torch.equal(targets["fer2013"].soft.argmax(1), targets["fer2013"].ids)
+
+
+def test_a_run_is_not_overwritten_nor_resumed_with_other_settings_or_data(tmp_path):
+    table = faces()
+    fit(small("epochs=1"), table, out=tmp_path / "run")
+    with pytest.raises(OutputError, match="--resume or another --out"):
+        fit(small("epochs=1"), table, out=tmp_path / "run")
+    with pytest.raises(TrainingError, match="others: epochs, learning_rate"):
+        fit(small("epochs=2", "learning_rate=0.01"), table, out=tmp_path / "run", resume=True)
+    with pytest.raises(TrainingError, match="expected the data that the run"):
+        fit(small("epochs=1"), faces(seed=1), out=tmp_path / "run", resume=True)
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
+    with pytest.raises(TrainingError, match=r"expected a finite loss, got .* at step \d+ of epoch 0"):
+        fit(small("learning_rate=1e12", "warmup=0.01"), faces(), out=tmp_path / "run")
+
+
+def test_what_is_missing_is_named(tmp_path):
+    with pytest.raises(DataError, match="valid"):
+        fit(small(), faces(valid=0), out=tmp_path / "run")
+    with pytest.raises(DataError, match="expected labels of rafdb"):
+        choose_heads(faces(), ["rafdb"])
+    with pytest.raises(UsageError, match="resnet"):
+        fit(dataclasses.replace(small(), net="resnot"), faces(), out=tmp_path / "run")
+    with pytest.raises(TrainingError, match="options that the net 'resnet' takes"):
+        fit(small("net_options.width=3"), faces(), out=tmp_path / "run2")
+    with pytest.raises(TrainingError, match="train first"):
+        load_run(tmp_path)
