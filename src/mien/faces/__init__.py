@@ -4,7 +4,7 @@ from mien.core.registry import Registry
 from mien.core.types import Detector
 
 DETECTORS: Registry[Detector] = Registry("detector")
-"""Name -> factory. Options of all: `threads` (None: all cores) and `device` of the networks that they run."""
+"""Name -> factory. Options of all: `threads` (None: as many as pay) and `device` of the networks that they run."""
 
 
 @DETECTORS.register("mtcnn")

@@ -30,7 +30,7 @@ class DlibDetector:
 
     Args:
         fit: how its boxes become MTCNN's.
-        threads: for the landmarks; None for all cores.
+        threads: for the landmarks; None for one, and all cores for many faces.
         device: where the landmarks are computed.
 
     Raises:
@@ -48,8 +48,8 @@ class DlibDetector:
 
         Args:
             image: RGB uint8 (H, W, 3), or any form that `as_image` takes.
-            min_face: in pixels, 12 or more; the picture is enlarged so that such a face is large enough for dlib. Pictures are
-                searched at 64 megapixels at most.
+            min_face: in pixels, 12 or more. The picture is enlarged so that such a face is large enough for dlib, to
+                64 megapixels at most.
 
         Raises:
             UsageError: `min_face` is less than 1.

@@ -33,7 +33,7 @@ class HaarDetector:
 
     Args:
         fit: how its boxes become MTCNN's.
-        threads: for the landmarks; None for all cores.
+        threads: for the landmarks; None for one, and all cores for many faces.
         device: where the landmarks are computed.
     """
 

@@ -9,7 +9,7 @@ import numpy as np
 from mien.core.images import as_image
 from mien.core.types import Floats, Image
 from mien.faces.boxes import sides, squares
-from mien.faces.networks import network, run_crops
+from mien.faces.networks import run
 from mien.faces.pyramid import Pyramid
 
 
@@ -19,7 +19,7 @@ def find_landmarks(image: Image, boxes: Floats, *, threads: int | None = None, d
     Args:
         image: RGB uint8 (H, W, 3).
         boxes: (n, 4) float32 in MTCNN's convention; they may reach past the picture's edge.
-        threads: for the network; None for all cores.
+        threads: for the network; None for one, and all cores for many faces.
         device: where the network runs.
 
     Returns:
@@ -28,7 +28,7 @@ def find_landmarks(image: Image, boxes: Floats, *, threads: int | None = None, d
     if not len(boxes):
         return np.empty((0, 5, 2), np.float32)
     crops, cut = Pyramid(as_image(image)).crops(squares(np.asarray(boxes, np.float32)), 48)
-    answer = run_crops(network("onet", threads, device), crops, batch=64)
+    answer = run("onet", crops, threads=threads, device=device)
     return points(cut, answer["landmarks"])
 
 

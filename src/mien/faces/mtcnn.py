@@ -10,6 +10,7 @@ pixels, windows that start one pixel late, boxes trimmed to the picture before t
 
 import math
 from dataclasses import dataclass
+from typing import TypedDict
 
 import cv2
 import numpy as np
@@ -19,9 +20,8 @@ from mien.core.images import as_image
 from mien.core.types import Faces, Floats, Image
 from mien.faces.boxes import distinct, not_inside, shifted, sides, squares, trimmed
 from mien.faces.landmarks import points
-from mien.faces.networks import network, run_crops
+from mien.faces.networks import run
 from mien.faces.pyramid import Pyramid
-from mien.runtime.session import Session
 
 CELL = 12  # side of P-Net's window
 STRIDE = 2
@@ -49,6 +49,13 @@ FIRST_LOOK = Thresholds()
 SECOND_LOOK = Thresholds(proposal=0.5, refined=0.6)
 
 
+class Options(TypedDict):
+    """How to run the networks, see `mien.faces.networks.run`."""
+
+    threads: int | None
+    device: str
+
+
 class MtcnnDetector:
     """Faces and five landmarks by MTCNN. Thread-safe.
 
@@ -56,12 +63,14 @@ class MtcnnDetector:
     little around it: the picture gets a border, and more boxes go on to O-Net, which is as strict as before.
 
     Args:
-        threads: for the networks; None for all cores.
+        threads: for the networks; None for one, and all cores for large pictures and many faces.
         device: where the networks run.
     """
 
     def __init__(self, *, threads: int | None = None, device: str = "auto") -> None:
-        self._pnet, self._rnet, self._onet = (network(name, threads, device) for name in ("pnet", "rnet", "onet"))
+        self._options: Options = {"threads": threads, "device": device}
+        for name, side in (("pnet", CELL), ("rnet", 24), ("onet", 48)):  # loads them, and says now what does not work
+            run(name, np.zeros((1, side, side, 3), np.uint8), **self._options)
 
     def detect(self, image: Image, /, *, min_face: int = 40) -> Faces:
         """Faces at least `min_face` pixels wide or high, best score first.
@@ -99,7 +108,7 @@ class MtcnnDetector:
 
     def _propose(self, pyramid: Pyramid, min_face: float, limits: Thresholds) -> Floats:
         """P-Net over all sizes: (n, 4) squares."""
-        found = [propose(self._pnet, pyramid.image, s, limits.proposal) for s in scales(pyramid.shape, min_face)]
+        found = [propose(pyramid.image, s, limits.proposal, **self._options) for s in scales(pyramid.shape, min_face)]
         if not found:
             return np.empty((0, 4), np.float32)
         boxes, scores, offsets = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -115,7 +124,7 @@ class MtcnnDetector:
             return boxes
         crops, cut = pyramid.crops(boxes, 24)
         boxes = trimmed(cut, pyramid.shape)
-        answer = run_crops(self._rnet, crops, batch=256)
+        answer = run("rnet", crops, **self._options)
         scores = answer["score"][:, 0]
         sure = np.flatnonzero(scores > limits.refined)
         sure = sure[distinct(boxes[sure], scores[sure], overlap=limits.overlap)]
@@ -126,7 +135,7 @@ class MtcnnDetector:
         if not len(boxes):
             return Faces.empty()
         crops, cut = pyramid.crops(boxes, 48)
-        answer = run_crops(self._onet, crops, batch=64)
+        answer = run("onet", crops, **self._options)
         scores = answer["score"][:, 0]
         sure = np.flatnonzero(scores > limits.output)
         boxes = shifted(trimmed(cut, pyramid.shape)[sure], answer["offsets"][sure])
@@ -157,15 +166,17 @@ def scales(shape: tuple[int, int], min_face: float) -> list[float]:
     return found[:-1]
 
 
-def propose(pnet: Session, image: Image, scale: float, threshold: float) -> tuple[Floats, Floats, Floats]:
+def propose(
+    image: Image, scale: float, threshold: float, *, threads: int | None = None, device: str = "auto"
+) -> tuple[Floats, Floats, Floats]:
     """P-Net's windows above the threshold at one size: boxes (n, 4), scores (n,), offsets (n, 4)."""
     height, width = (math.ceil(side * scale) for side in image.shape[:2])
-    small = cv2.resize(image, (width, height))[None]
+    small: Image = cv2.resize(image, (width, height))[None]  # type: ignore[assignment]
     rows = (height - CELL) // STRIDE + 1
     found = []
     for top in range(0, rows, STRIP):
         bottom = height if top + STRIP >= rows else STRIDE * (top + STRIP) + CELL - STRIDE
-        answer = pnet.run(None, image=small[:, STRIDE * top : bottom])
+        answer = run("pnet", small[:, STRIDE * top : bottom], threads=threads, device=device)
         score, offsets = answer["score"][0, 0], answer["offsets"][0]
         y, x = np.nonzero(score > threshold)
         found.append((np.stack([x, y + top], 1), score[y, x], offsets[:, y, x].T))

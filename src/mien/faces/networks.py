@@ -10,6 +10,8 @@ from mien.core.types import Floats
 from mien.runtime.session import Session
 
 WEIGHTS = Path(__file__).parent / "weights"
+BATCH = {"rnet": 256, "onet": 64}  # crops at once: bounds memory
+MUCH = 512 * 512  # pixels of input from which a second thread pays for waking it
 
 
 @cache
@@ -18,7 +20,23 @@ def network(name: str, threads: int | None, device: str) -> Session:
     return Session(WEIGHTS / f"{name}.onnx", threads=threads, device=device)
 
 
-def run_crops(session: Session, crops: npt.NDArray[np.uint8], *, batch: int) -> dict[str, Floats]:
-    """Run R-Net or O-Net over crops (n, size, size, 3) in batches, so that memory stays bounded; n > 0."""
-    parts = [session.run(None, image=crops[start : start + batch]) for start in range(0, len(crops), batch)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+def run(
+    name: str, images: npt.NDArray[np.uint8], *, threads: int | None = None, device: str = "auto"
+) -> dict[str, Floats]:
+    """Run one of the networks.
+
+    Args:
+        name: `pnet`, `rnet` or `onet`.
+        images: RGB uint8 (n, H, W, 3), n > 0; 24 or 48 pixels high and wide for R-Net and O-Net.
+        threads: None for one, and all cores where there is much to do.
+        device: where to run.
+
+    Returns:
+        The network's outputs by name, over all n.
+    """
+    if threads is None and images.size < 3 * MUCH:
+        threads = 1
+    session = network(name, threads, device)
+    batch = BATCH.get(name, len(images))
+    parts = [session.run(None, image=images[start : start + batch]) for start in range(0, len(images), batch)]
+    return parts[0] if len(parts) == 1 else {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}

@@ -8,7 +8,6 @@ from mien.core.images import read_image
 from mien.faces import mtcnn
 from mien.faces.boxes import overlaps
 from mien.faces.mtcnn import CELL, FIRST_LOOK, MtcnnDetector, propose, scales
-from mien.faces.networks import network
 
 
 def test_scales_go_from_the_smallest_face_to_the_whole_picture():
@@ -22,10 +21,9 @@ def test_scales_go_from_the_smallest_face_to_the_whole_picture():
 
 def test_strips_find_what_the_whole_finds(samples, monkeypatch):
     image = read_image(samples / "astronaut.jpg")[:301, :333]
-    pnet = network("pnet", 1, "cpu")
-    whole = propose(pnet, image, 0.77, 0.3)
+    whole = propose(image, 0.77, 0.3)
     monkeypatch.setattr(mtcnn, "STRIP", 7)
-    strips = propose(pnet, image, 0.77, 0.3)
+    strips = propose(image, 0.77, 0.3)
     assert len(whole[0]) > 50
     assert np.array_equal(whole[0], strips[0])
     assert np.allclose(whole[1], strips[1], atol=1e-5)
@@ -34,10 +32,9 @@ def test_strips_find_what_the_whole_finds(samples, monkeypatch):
 
 def test_too_many_windows_leave_the_best(samples, monkeypatch):
     image = read_image(samples / "astronaut.jpg")
-    pnet = network("pnet", 1, "cpu")
-    everything = propose(pnet, image, 0.3, 0.2)[1]
+    everything = propose(image, 0.3, 0.2)[1]
     monkeypatch.setattr(mtcnn, "MOST_WINDOWS", 5)
-    assert sorted(propose(pnet, image, 0.3, 0.2)[1]) == sorted(everything)[-5:]
+    assert sorted(propose(image, 0.3, 0.2)[1]) == sorted(everything)[-5:]
 
 
 def test_a_face_that_fills_the_picture_is_found_at_the_second_look(samples):
