@@ -213,7 +213,7 @@ def _draw_tag(canvas: Image, box: Rect, text: str, color: Color, taken: list[Rec
     while row > 8 and _text_width(text, _scale(row), True) + row > size[0]:
         row -= 1
     width, height = _text_width(text, _scale(row), True) + row, round(row * 1.35)
-    gap = _line(box)
+    gap = _line(box, size)
     spots = [
         (box[0], box[1] - gap - height, box[0] + width, box[1] - gap),
         (box[0], box[3] + gap, box[0] + width, box[3] + gap + height),
@@ -236,20 +236,21 @@ def _draw_tag(canvas: Image, box: Rect, text: str, color: Color, taken: list[Rec
 
 
 def _draw_box(canvas: Image, box: Rect, color: Color) -> None:
-    line = _line(box)
+    line = _line(box, (canvas.shape[1], canvas.shape[0]))
     corners = tuple(round(v) for v in box)
     for width, ink in ((line + max(2, line // 2), _DARK), (line, color)):  # a dark rim keeps it visible on any ground
         _rounded_outline(canvas, corners, ink, max(line, round((box[2] - box[0]) * 0.06)), width)
 
 
-def _line(box: Rect) -> int:
-    """Line width of a box: follows the face."""
-    return max(2, round(max(box[2] - box[0], box[3] - box[1]) / 120))
+def _line(box: Rect, size: tuple[int, int]) -> int:
+    """Line width of a box: follows the face, and in a large picture the picture, as far as the face allows."""
+    face = max(box[2] - box[0], box[3] - box[1])
+    return max(2, round(max(face / 120, min(max(size) / 1200, face / 25))))
 
 
 def _visible(box: npt.NDArray[np.float32], size: tuple[int, int]) -> Rect:
     """The part of a box in the picture, far enough from the edge that its line shows."""
-    rim = _line(tuple(box)) / 2 + 1
+    rim = _line(tuple(box), size) / 2 + 1
     x1, x2 = np.clip(box[[0, 2]], min(rim, size[0] / 2), max(size[0] - rim, size[0] / 2))
     y1, y2 = np.clip(box[[1, 3]], min(rim, size[1] / 2), max(size[1] - rim, size[1] / 2))
     return (float(x1), float(y1), float(x2), float(y2))
