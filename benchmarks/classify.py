@@ -14,9 +14,8 @@ import statistics
 import subprocess
 import sys
 
-from mien.zoo.store import load_card, load_classifier
-
 from mien.verbs.bench import BATCH, faces_per_second
+from mien.zoo.store import load_card, load_classifier
 
 ROUNDS = 5
 
