@@ -73,9 +73,9 @@ def test_variants(shipped: Path) -> None:
     np.testing.assert_array_equal(store.load_classifier(shipped / "tiny.other.onnx").predict(CROPS), other)
     np.testing.assert_array_equal(store.load_classifier(shipped / "tiny.onnx", variant="other").predict(CROPS), other)
     with pytest.raises(
-        UsageError, match="expected a weight file of tiny out of float32, other, got 'othre'; did you mean"
+        UsageError, match="expected a weight file of tiny out of float32, other, got 'others'; did you mean"
     ):
-        store.load_classifier("tiny", variant="othre")
+        store.load_classifier("tiny", variant="others")
 
 
 def test_an_unknown_name_lists_the_known(shipped: Path) -> None:
