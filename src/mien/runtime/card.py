@@ -10,6 +10,7 @@ from typing import Any
 
 from mien.core.errors import DataError, ModelError
 from mien.core.labels import SPELLINGS, LabelSet
+from mien.core.toml import to_toml
 
 COLORS = {"gray": 1, "rgb": 3}
 
@@ -204,18 +205,8 @@ class Card:
             | {"labels": head.label_set.labels, "output": head.output, "temperature": head.temperature}
             for name, head in self.heads.items()
         }
-        tables = {"input": plain["input"], "crop": plain["crop"], "train": plain["train"]}
-        figures = plain["figures"]
-        top = {key: value for key, value in plain.items() if not isinstance(value, dict | tuple)}
-        lines = ["format = 1", *_pairs(top)]
-        for key, table in tables.items():
-            lines += ["", f"[{key}]", *_pairs(table)]
-        for section, entries in (("heads", heads), ("files", plain["files"])):
-            for name, entry in entries.items():
-                lines += ["", f"[{section}.{_key(name)}]", *_pairs(entry)]
-        for figure in figures:
-            lines += ["", "[[figures]]", *_pairs(figure)]
-        return "\n".join(lines) + "\n"
+        known = [{key: value for key, value in each.items() if value == value} for each in plain["figures"]]  # no NaN
+        return to_toml({"format": 1, **plain, "heads": heads, "figures": known})
 
     def describe(self) -> list[tuple[str, str]]:
         """Rows of a name and a value each, for a person to read."""
@@ -318,25 +309,3 @@ def _made(kind: Any, prefix: str, values: Mapping[str, Any]) -> Any:
             good = isinstance(values[name], kinds) and not isinstance(values[name], bool)
             _expect(good, f"{each.type.__name__} as {prefix}{name}", values[name])
     return kind(**values)
-
-
-def _pairs(table: Mapping[str, Any]) -> list[str]:
-    """Lines of a table; NaN, which stands for "not known", is left out."""
-    known = {key: value for key, value in table.items() if not (isinstance(value, float) and math.isnan(value))}
-    return [f"{_key(key)} = {_value(value)}" for key, value in known.items()]
-
-
-def _key(name: str) -> str:
-    plain = all(each.isascii() and (each.isalnum() or each in "-_") for each in name)
-    return name if name and plain else _value(name)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return '"' + "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in escaped) + '"'
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_value, value)) + "]"
-    return repr(value)  # numbers, nan and inf are spelt alike in TOML

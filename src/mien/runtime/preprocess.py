@@ -119,27 +119,28 @@ def _cut(image: Image, square: tuple[float, ...], input: InputSpec) -> Crops:
     x, y = min(max(x, -reach), width + reach), min(max(y, -reach), height + reach)
     left, top = max(0, int(min(x - reach, width - 1))), max(0, int(min(y - reach, height - 1)))
     right, bottom = max(left + 1, int(x + reach) + 1), max(top + 1, int(y + reach) + 1)
-    patch, across, down = _reduced(_coloured(image[top:bottom, left:right], input), factor)
-    times = min(_MOST_TIMES, max(1, round(side * min(across, down) / input.size)))
+    patch = _reduced(_coloured(image[top:bottom, left:right], input), factor)
+    times = min(_MOST_TIMES, max(1, round(side / factor / input.size)))
     sampled = input.size * times
     step = side / sampled
     middle = (sampled - 1) / 2
     centre = np.array([x - left - (cos - sin) * step * middle, y - top - (sin + cos) * step * middle])
     matrix = np.column_stack([np.array([[cos, -sin], [sin, cos]]) * step, centre])
-    matrix *= [[across], [down]]
+    matrix /= factor
     matrix[:, 2] -= 0.5
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     warped: Crops = cv2.warpAffine(patch, matrix, (sampled, sampled), flags=flags, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[assignment]
     return resize(warped, (input.size, input.size))
 
 
-def _reduced(patch: Crops, factor: int) -> tuple[Crops, float, float]:
-    """A face far larger than what the net sees, reduced first, which bounds the work; and its scale across and down.
+def _reduced(patch: Crops, factor: int) -> Crops:
+    """A face far larger than what the net sees is reduced first, which bounds the work.
 
     The factor is whole, and what does not fill a block is left out (it lies in the rim): that is many times faster.
+    A patch thinner than a block becomes one pixel thick, where scale no longer matters.
     """
     if factor == 1:
-        return patch, 1.0, 1.0
+        return patch
     height, width = (min(each, max(each // factor, 1) * factor) for each in patch.shape[:2])
     size = (max(1, width // factor), max(1, height // factor))
-    return resize(patch[:height, :width], size), size[0] / width, size[1] / height
+    return resize(patch[:height, :width], size)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from mien.core.errors import ModelError, UsageError
@@ -77,9 +76,8 @@ class Session:
                 f"expected inputs {', '.join(self.input_names)} and outputs out of {', '.join(self.output_names)} for "
                 f"{self.name}, got inputs {', '.join(arrays) or 'none'} and outputs {', '.join(wanted)}"
             )
-        feed = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         try:
-            found = self._session.run(list(wanted), feed)
+            found = self._session.run(list(wanted), arrays)
         except Exception as error:  # the runtime's exceptions have no base class of their own
             raise ModelError(f"expected {self.name} to take the given arrays, got: {_one_line(error)}") from error
         return dict(zip(wanted, found, strict=True))

@@ -52,10 +52,12 @@ class EpochLog(Callback):
 
     def _append(self, row: dict[str, Any]) -> None:
         rows = [each for each in read_log(self.path) if int(each["epoch"]) < row["epoch"]] + [row]
-        with self.path.open("w", encoding="utf-8", newline="") as file:
+        partial = self.path.with_suffix(".part")  # a kill while writing leaves the old file whole
+        with partial.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(row))
             writer.writeheader()
             writer.writerows(rows)
+        partial.replace(self.path)
 
 
 class StopAfter(Callback):

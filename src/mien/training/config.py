@@ -2,7 +2,6 @@
 
 import dataclasses
 import tomllib
-import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from mien.training.augment import Augmentation
 
 PRECISIONS = ("auto", "bf16", "float32")
 DEVICES = ("auto", "cpu", "cuda")
+FER2013_INPUT = InputSpec(size=48, color="gray", mean=(0.5,), std=(0.25,))
 PRESETS = resources.files("mien.training") / "presets"
 
 
@@ -46,7 +46,7 @@ class TrainConfig:
     about: Mapping[str, str] = field(default_factory=dict)
     net: str = "resnet"
     net_options: Mapping[str, Any] = field(default_factory=dict)
-    input: InputSpec = field(default_factory=lambda: InputSpec(size=48, color="gray", mean=(0.5,), std=(0.25,)))
+    input: InputSpec = FER2013_INPUT
     crop: CropGeometry = field(default_factory=CropGeometry)
     heads: Sequence[str] = ()
     soft: bool = True
@@ -163,57 +163,24 @@ def build(kind: type[Any], settings: Mapping[str, Any], prefix: str = "") -> Any
         if key not in hints:
             raise UsageError(unknown("training setting", prefix + key, [prefix + name for name in hints]))
         values[key] = _typed(hints[key], value, prefix + key)
-    defaults = _defaults(kind)
+    # An input has no size of its own accord elsewhere; here it is that of FER2013.
+    defaults = dataclasses.asdict(FER2013_INPUT) if kind is InputSpec else {}
     return kind(**(defaults | values))
 
 
-def _defaults(kind: type[Any]) -> dict[str, Any]:
-    """Values for fields of `InputSpec` and the like that have no default of their own."""
-    if kind is InputSpec:
-        return {"size": 48, "color": "gray", "mean": (0.5,), "std": (0.25,)}
-    return {}
-
-
 def _typed(hint: Any, value: Any, key: str) -> Any:
-    if dataclasses.is_dataclass(hint):
-        if not isinstance(value, Mapping):
-            raise UsageError(f"expected a table of settings as {key}, got {value!r}")
-        return build(typing.cast(type[Any], hint), value, f"{key}.")
-    origin = typing.get_origin(hint)
-    if origin in (tuple, Sequence) or origin is typing.get_origin(Sequence[str]):
+    kind = typing.get_origin(hint) or hint
+    if kind in (tuple, Sequence):
         return tuple(value) if isinstance(value, list | tuple) else (value,)
-    if origin is typing.get_origin(Mapping[str, Any]):
+    if kind is Mapping or dataclasses.is_dataclass(kind):
         if not isinstance(value, Mapping):
             raise UsageError(f"expected a table of settings as {key}, got {value!r}")
-        return dict(value)
-    if hint is float and type(value) is int:
+        return dict(value) if kind is Mapping else build(kind, value, f"{key}.")
+    if kind is float and type(value) is int:
         return float(value)
-    plain = typing.get_args(hint) if origin in (typing.Literal, types.UnionType) else None
-    if plain is None and type(value) is not hint:
-        raise UsageError(f"expected {hint.__name__} as {key}, got {value!r}")
+    if type(value) is not kind:
+        raise UsageError(f"expected {kind.__name__} as {key}, got {value!r}")
     return value
-
-
-def to_toml(settings: Mapping[str, Any], *, section: str = "") -> str:
-    """TOML of nested plain values: strings, numbers, truths, lists and tables."""
-    lines = [f"{key} = {_toml_value(value)}" for key, value in settings.items() if not isinstance(value, Mapping)]
-    text = "\n".join(lines) + "\n" if lines else ""
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            name = f"{section}.{key}" if section else key
-            text += f"\n[{name}]\n" + to_toml(value, section=name)
-    return text
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'"{escaped}"'
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_toml_value, value)) + "]"
-    return repr(value)
 
 
 def as_settings(config: TrainConfig) -> dict[str, Any]:

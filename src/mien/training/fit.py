@@ -20,11 +20,12 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from mien.core.errors import OutputError, TrainingError
 from mien.core.labels import LabelSet
+from mien.core.toml import to_toml
 from mien.datasets.table import Table
 from mien.nets import NETS
 from mien.nets.heads import MultiHead
 from mien.training.callbacks import EpochLog, StopAfter, read_log
-from mien.training.config import TrainConfig, as_settings, load_config, to_toml
+from mien.training.config import TrainConfig, as_settings, load_config
 from mien.training.data import choose_heads, resident
 from mien.training.module import ExpressionModule
 

@@ -100,6 +100,15 @@ def test_a_far_larger_face_is_averaged_not_sampled() -> None:
         assert abs(found.mean() - stripes.mean()) < 3
 
 
+@pytest.mark.parametrize("side", [4224, 4230, 4232, 4301])
+def test_the_last_pixels_of_a_far_larger_face_count(side: int) -> None:
+    image = np.zeros((60, 4400, 3), np.uint8)
+    image[:, side - 3 : side + 3] = 255  # the last six columns of the box
+    found = crop_faces(image, faces((3, 30 - side / 2, 3 + side, 30 + side / 2)), GRAY, PLAIN)[0].astype(float)
+    assert found[:, -1] == pytest.approx(255 * 6 * 48 / side, abs=5)
+    assert (found[:, :-1] == 0).all()
+
+
 def test_large_and_small_copies_of_a_face_give_the_same_crop() -> None:
     image, _, box = face_picture()
     small = crop_faces(image, faces(box), GRAY, PLAIN)[0]

@@ -97,7 +97,9 @@ def test_a_missing_empty_or_unreadable_file(tmp_path: Path) -> None:
         Session(tmp_path)
 
 
-def test_weights_in_a_further_file_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_in_a_further_file_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """A model from a stranger must not read what lies on this machine, not even beside it."""
     onnx = pytest.importorskip("onnx")
     helper, kind = onnx.helper, onnx.TensorProto
@@ -112,6 +114,7 @@ def test_weights_in_a_further_file_are_refused(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match="expected an ONNX model"):
         Session(path)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_devices_and_threads(tiny_model_bytes: bytes) -> None:

@@ -3,13 +3,13 @@
 import pytest
 
 from mien.core.errors import UsageError
+from mien.core.toml import to_toml
 from mien.training.config import (
     TrainConfig,
     as_settings,
     load_config,
     preset_names,
     size_in_epoch,
-    to_toml,
 )
 
 

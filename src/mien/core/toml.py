@@ -1,0 +1,56 @@
+"""Plain values as TOML text: Python reads TOML, and has nothing that writes it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def to_toml(values: Mapping[str, Any], *, section: str = "") -> str:
+    """TOML of texts, numbers, truth values, lists of these, tables, and lists of tables.
+
+    >>> print(to_toml({"name": "mien-s", "crop": {"scale": 0.9}, "figures": [{"n": 3199}]}), end="")
+    name = "mien-s"
+    <BLANKLINE>
+    [crop]
+    scale = 0.9
+    <BLANKLINE>
+    [[figures]]
+    n = 3199
+
+    Args:
+        values: keys and what they hold, in the order in which they are written, plain values before tables.
+        section: dotted name of the table that these values belong to.
+    """
+    plain = [f"{_key(key)} = {_value(value)}" for key, value in values.items() if not _tables(value)]
+    parts = ["\n".join(plain) + "\n"] if plain else []
+    for key, value in values.items():
+        name = f"{section}.{_key(key)}" if section else _key(key)
+        if isinstance(value, Mapping):
+            body = to_toml(value, section=name)
+            # A table that holds nothing but tables needs no header of its own.
+            headed = not value or any(not _tables(each) for each in value.values())
+            parts.append(f"[{name}]\n{body}" if headed else body)
+        elif _tables(value):
+            parts += [f"[[{name}]]\n{to_toml(each, section=name)}" for each in value]
+    return "\n".join(parts)
+
+
+def _tables(value: Any) -> bool:
+    """Whether a value is written as a table, or as several."""
+    several = isinstance(value, list | tuple) and len(value) > 0 and all(isinstance(each, Mapping) for each in value)
+    return isinstance(value, Mapping) or several
+
+
+def _key(name: str) -> str:
+    bare = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+    return name if bare else _value(name)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return '"' + "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in escaped) + '"'
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return repr(value)  # numbers, inf and nan are spelt alike in Python and TOML

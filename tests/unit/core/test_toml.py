@@ -1,0 +1,31 @@
+"""TOML that Python's reader understands as what was written."""
+
+import math
+import tomllib
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mien.core.toml import to_toml
+
+SCALARS = st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.text())
+KEYS = st.text(min_size=1)
+LEAVES = st.one_of(SCALARS, st.lists(SCALARS, max_size=4))
+TABLES = st.recursive(
+    st.dictionaries(KEYS, LEAVES, max_size=4),
+    lambda inner: st.dictionaries(KEYS, st.one_of(LEAVES, inner, st.lists(inner, min_size=1, max_size=3)), max_size=4),
+    max_leaves=12,
+)
+
+
+@given(TABLES)
+def test_what_is_written_is_read_again(values):
+    assert tomllib.loads(to_toml(values)) == values
+
+
+def test_not_a_number_is_kept():
+    assert math.isnan(tomllib.loads(to_toml({"value": math.nan}))["value"])
+
+
+def test_plain_values_stand_above_tables_whatever_their_order():
+    assert to_toml({"a": {"b": 1}, "c": 2}) == "c = 2\n\n[a]\nb = 1\n"
