@@ -103,9 +103,9 @@ def test_a_far_larger_face_is_averaged_not_sampled() -> None:
 @pytest.mark.parametrize("side", [4224, 4230, 4232, 4301])
 def test_the_last_pixels_of_a_far_larger_face_count(side: int) -> None:
     image = np.zeros((60, 4400, 3), np.uint8)
-    image[:, side - 3 : side + 3] = 255  # the last six columns of the box
+    image[:, side - 3 :] = 255  # the last six columns of the box, and what lies beyond
     found = crop_faces(image, faces((3, 30 - side / 2, 3 + side, 30 + side / 2)), GRAY, PLAIN)[0].astype(float)
-    assert found[:, -1] == pytest.approx(255 * 6 * 48 / side, abs=5)
+    assert found[:, -1] == pytest.approx(255 * 6 * 48 / side, abs=8)
     assert (found[:, :-1] == 0).all()
 
 
