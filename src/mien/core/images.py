@@ -8,9 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.core.errors import InputError, OutputError
+from mien.core.headers import jpeg_segments, picture_size
 from mien.core.types import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".gif")
+
+# More than cameras give, and what 600 MB of memory can hold: a few bytes may claim any size.
+MOST_PIXELS = 200_000_000
 
 # First bytes of formats that people have and OpenCV's wheels may not read.
 _ISO_BRANDS = {
@@ -54,6 +58,12 @@ def decode(data: bytes, *, name: str = "the given bytes") -> Image:
     """Decode an encoded picture; see `read_image`. `name` stands for it in an error's message."""
     if not data:
         raise InputError(f"expected a picture in {name}, got an empty file")
+    size = picture_size(data)
+    if size is not None and size[0] * size[1] > MOST_PIXELS:
+        raise InputError(
+            f"expected at most {MOST_PIXELS / 1e6:.0f} megapixels in {name}, got a header that says "
+            f"{size[0]} x {size[1]}: make it smaller first"
+        )
     if _cut_off(data):  # OpenCV up to 4.10 returns the upper part and a grey rest, later versions nothing
         raise InputError(f"expected a whole JPEG in {name}, got one that is cut off: copy it again")
     array: npt.NDArray[np.uint8] | None
@@ -72,13 +82,14 @@ def decode(data: bytes, *, name: str = "the given bytes") -> Image:
 
 def _cut_off(data: bytes) -> bool:
     """Whether a JPEG ends before its end marker; what follows that marker (a phone's clip, say) does not count."""
-    position = 2
-    while data[:2] == b"\xff\xd8" and data[position : position + 1] == b"\xff":
-        marker, length = data[position + 1 : position + 2], int.from_bytes(data[position + 2 : position + 4], "big")
-        if marker == b"\xda":  # the scan begins, in which 0xff is never followed by 0xd9 but at the end
+    if data[:2] != b"\xff\xd8":
+        return False
+    end = 2
+    for marker, position in jpeg_segments(data):
+        if marker == 0xDA:  # in a scan 0xff is never followed by 0xd9 but at the end
             return b"\xff\xd9" not in data[position:]
-        position += 1 if marker == b"\xff" else 2 + length
-    return data[:2] == b"\xff\xd8" and position >= len(data)
+        end = position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    return end >= len(data)
 
 
 def as_image(array: npt.NDArray[np.generic]) -> Image:

@@ -175,7 +175,7 @@ def _typed(hint: Any, value: Any, key: str) -> Any:
     if kind is Mapping or dataclasses.is_dataclass(kind):
         if not isinstance(value, Mapping):
             raise UsageError(f"expected a table of settings as {key}, got {value!r}")
-        return dict(value) if kind is Mapping else build(kind, value, f"{key}.")
+        return dict(value) if kind is Mapping else build(typing.cast(type[Any], kind), value, f"{key}.")
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:
