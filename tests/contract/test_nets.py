@@ -1,11 +1,14 @@
 """One battery over every registered net: shapes, sizes, a step of training, heads."""
 
+import numpy as np
 import pytest
 import torch
 
 from mien.nets import NETS
 from mien.nets.heads import MultiHead, mac_count, parameter_count
+from mien.runtime.session import Session
 from mien.training.config import load_config
+from mien.training.export import FEATURES, output_name, write_onnx
 
 HEADS = {"ferplus": 8, "fer2013": 7}
 
@@ -43,6 +46,19 @@ def test_a_few_steps_fit_a_small_batch(trunk):
     assert losses[-1] < losses[0] / 2
     unused = [name for name, value in net.named_parameters() if value.grad is None and "ferplus" not in name]
     assert not unused
+
+
+def test_the_exported_net_computes_what_torch_computes(trunk, tmp_path):
+    net = MultiHead(trunk, HEADS).eval()
+    write_onnx(net, tmp_path / "net.onnx", channels=1, size=24)
+    images = torch.randn(3, 1, 24, 24)
+    found = Session(tmp_path / "net.onnx", threads=1).run(None, image=images.numpy())
+    with torch.no_grad():
+        logits, features = net(images)
+    assert list(found) == [*map(output_name, HEADS), FEATURES]
+    for head, each in logits.items():
+        np.testing.assert_allclose(found[output_name(head)], each.softmax(1).numpy(), atol=1e-4)
+    np.testing.assert_allclose(found[FEATURES], features.numpy(), atol=1e-4, rtol=1e-4)
 
 
 def test_three_channels_are_taken(trunk):

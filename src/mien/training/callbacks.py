@@ -9,6 +9,7 @@ from typing import Any, cast
 from lightning import pytorch as lightning
 from lightning.pytorch.callbacks import Callback
 
+from mien.core.files import replacing
 from mien.training.config import size_in_epoch
 from mien.training.module import ExpressionModule
 
@@ -52,12 +53,11 @@ class EpochLog(Callback):
 
     def _append(self, row: dict[str, Any]) -> None:
         rows = [each for each in read_log(self.path) if int(each["epoch"]) < row["epoch"]] + [row]
-        partial = self.path.with_suffix(".part")  # a kill while writing leaves the old file whole
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
+        # A kill while writing leaves the old file whole.
+        with replacing(self.path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(row), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-        partial.replace(self.path)
 
 
 class StopAfter(Callback):
