@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mien.core.labels import LABEL_SETS
-from mien.datasets.table import LabelColumn, Table, write_table
+from mien.datasets import LabelColumn, Table, write_table
 
 KILLS = int(os.environ.get("MIEN_SOAK_KILLS", "6"))
 EPOCHS = 6

@@ -8,13 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.core.errors import InputError, OutputError
-from mien.core.headers import jpeg_segments, picture_size
+from mien.core.files import replacing
+from mien.core.headers import jpeg_segments, picture_size, pixels_that_fit
 from mien.core.types import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".gif")
 
-# More than cameras give, and what 600 MB of memory can hold: a few bytes may claim any size.
+# What the largest cameras give; decoding it takes 1.3 GB. A few bytes may claim any size.
 MOST_PIXELS = 200_000_000
+# Above this a picture must be plausible: its bytes must be able to hold so many pixels.
+_FREE_PIXELS = 16_000_000
+_STRIP = 256  # rows
 
 # First bytes of formats that people have and OpenCV's wheels may not read.
 _ISO_BRANDS = {
@@ -58,12 +62,7 @@ def decode(data: bytes, *, name: str = "the given bytes") -> Image:
     """Decode an encoded picture; see `read_image`. `name` stands for it in an error's message."""
     if not data:
         raise InputError(f"expected a picture in {name}, got an empty file")
-    size = picture_size(data)
-    if size is not None and size[0] * size[1] > MOST_PIXELS:
-        raise InputError(
-            f"expected at most {MOST_PIXELS / 1e6:.0f} megapixels in {name}, got a header that says "
-            f"{size[0]} x {size[1]}: make it smaller first"
-        )
+    _check_size(data, name)
     if _cut_off(data):  # OpenCV up to 4.10 returns the upper part and a grey rest, later versions nothing
         raise InputError(f"expected a whole JPEG in {name}, got one that is cut off: copy it again")
     array: npt.NDArray[np.uint8] | None
@@ -77,7 +76,28 @@ def decode(data: bytes, *, name: str = "the given bytes") -> Image:
         if brand:
             raise InputError(f"expected a JPEG, PNG, WebP, BMP or TIFF in {name}, got {brand}: convert it first")
         raise InputError(f"expected a picture in {name}, got {len(data)} bytes that are not one")
-    return np.ascontiguousarray(array[:, :, ::-1])
+    for top in range(0, len(array), _STRIP):  # BGR to RGB where it stands: in strips it needs no second picture
+        strip = array[top : top + _STRIP]
+        cv2.cvtColor(strip, cv2.COLOR_BGR2RGB, dst=strip)
+    return array
+
+
+def _check_size(data: bytes, name: str) -> None:
+    """Refuse a header that claims a size which would take gigabytes, or which the bytes cannot hold."""
+    size = picture_size(data)
+    if size is None:
+        return
+    pixels = size[0] * size[1]
+    if pixels > MOST_PIXELS:
+        raise InputError(
+            f"expected at most {MOST_PIXELS / 1e6:.0f} megapixels in {name}, got a header that says "
+            f"{size[0]} x {size[1]}: make it smaller first"
+        )
+    if pixels > _FREE_PIXELS and pixels > pixels_that_fit(data):
+        raise InputError(
+            f"expected a whole picture in {name}, got a header that says {size[0]} x {size[1]} over {len(data):,} "
+            "bytes, which cannot hold that: copy it again"
+        )
 
 
 def _cut_off(data: bytes) -> bool:
@@ -143,14 +163,11 @@ def encode(image: npt.NDArray[np.uint8], suffix: str = ".png") -> bytes:
 
 
 def write_image(path: str | os.PathLike[str], image: npt.NDArray[np.uint8]) -> None:
-    """Write grey or RGB uint8 to a file, in the format of its suffix (non-ASCII paths work on Windows too).
+    """Write grey or RGB uint8 to a file, complete or not at all, in the format of its suffix.
 
     Raises:
         OutputError: the suffix is not known, or the file cannot be written.
     """
-    path = Path(path)
-    data = encode(image, path.suffix)
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise OutputError(f"expected to write {path}, got: {error.strerror}") from error
+    data = encode(image, Path(path).suffix)  # in memory: OpenCV itself cannot write every path on every system
+    with replacing(path) as partial:
+        partial.write_bytes(data)

@@ -11,7 +11,8 @@ from mien.core.errors import UsageError
 from mien.core.registry import Registry
 from mien.datasets.fer2013 import read_fer2013
 from mien.datasets.ferplus import read_ferplus
-from mien.datasets.table import LabelColumn, Table, read_table, write_table
+from mien.datasets.parquet import read_table, write_table
+from mien.datasets.table import LabelColumn, Table
 
 __all__ = ["READERS", "LabelColumn", "Table", "open_data", "read_table", "write_table"]
 

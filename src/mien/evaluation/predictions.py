@@ -11,7 +11,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from mien.core.errors import DataError, OutputError
+from mien.core.errors import DataError
+from mien.core.files import replacing
 from mien.core.labels import LABEL_SETS, LabelSet
 from mien.core.optional import require
 
@@ -97,14 +98,8 @@ class PredictionTable:
         parquet = require("pyarrow.parquet", extra="data")
         about = {"label_set": self.label_set.name, "meta": dict(self.meta)}
         frame = pyarrow.table(self.to_columns()).replace_schema_metadata({_ABOUT: json.dumps(about)})
-        path = Path(path)
-        partial = path.with_name(path.name + ".part")
-        try:
+        with replacing(path) as partial:
             parquet.write_table(frame, partial, compression="zstd")
-            partial.replace(path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise OutputError(f"expected to write {path}, got: {error.strerror or error}") from error
 
     def to_columns(self) -> dict[str, Any]:
         """Column name -> n values; labels by name, None where there is none."""

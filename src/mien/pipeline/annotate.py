@@ -15,8 +15,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mien.core.errors import OutputError
-from mien.core.images import encode
 from mien.core.types import Image, Predictions
 from mien.pipeline.layout import Rect, clamped, overlap, place_beside, place_over
 from mien.pipeline.sources import ANNOTATED
@@ -98,24 +96,6 @@ class Annotations:
         self._used[stem.lower()] = count
         self._used.setdefault(name.lower(), 1)
         return self.folder / f"{name}{ANNOTATED}"
-
-
-def write(path: Path, image: Image) -> None:
-    """Write a copy, complete or not at all.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    data = encode(image, path.suffix)
-    try:
-        partial.write_bytes(data)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(
-            f"expected to write {path}, got: {error.strerror or error}; nothing was left there"
-        ) from error
 
 
 @dataclass(frozen=True)

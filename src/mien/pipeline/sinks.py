@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import IO, Any, Protocol, Self
 
 from mien.core.errors import OutputError
+from mien.core.files import expect_free, partial_path, unwritable
 from mien.core.optional import require
 from mien.core.registry import Registry
 
@@ -57,7 +58,7 @@ class Sink:
         """
         self.path = Path(path)
         check_target(self.path, overwrite=overwrite)
-        self._partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self._partial = partial_path(self.path)
         self._file = self._guarded(lambda: open(self._partial, "wb"))  # noqa: SIM115 - closed in __exit__
         try:
             self._writer = self._guarded(
@@ -111,7 +112,7 @@ class Sink:
         try:
             return step()
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
 
 
 def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -128,20 +129,15 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> No
         require("pyarrow.parquet", extra="data")
     if path.is_dir():
         raise OutputError(f"expected a file to write at {path}, got a folder: name a file in it")
-    if path.exists() and not overwrite:
-        raise OutputError(f"expected no file at {path}, got one: choose another name, or give --overwrite")
+    expect_free(path, overwrite=overwrite)
     if not path.parent.is_dir():
         raise OutputError(f"expected to write {path}, got no folder {path.parent}: make it first")
-    probe = path.with_name(f".{path.name}.{os.getpid()}.part")
+    probe = partial_path(path)
     try:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"expected to write {path}, got: {error.strerror or error}; nothing was left there")
+        raise unwritable(path, error) from error
 
 
 class _Lines:

@@ -1,10 +1,12 @@
 """`mien export`: a model or run as ONNX with its card, in a folder of its own."""
 
+import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mien.core.errors import OutputError, UsageError
+from mien.core.files import expect_free, replacing
 from mien.core.registry import unknown
 from mien.runtime.card import Card
 from mien.zoo.store import find_card, verify
@@ -20,7 +22,13 @@ class ExportResult:
     files: tuple[Path, ...]
 
 
-def export(model: str | Path, *, format: str = "onnx", out: str | Path, overwrite: bool = False) -> ExportResult:
+def export(
+    model: str | os.PathLike[str],
+    *,
+    format: str = "onnx",
+    out: str | os.PathLike[str],
+    overwrite: bool = False,
+) -> ExportResult:
     """Copy one of a model's weight files, with a card that names it, into a folder.
 
     Args:
@@ -49,15 +57,16 @@ def export(model: str | Path, *, format: str = "onnx", out: str | Path, overwrit
     suffix = ".int8.onnx" if variant == "int8" else ".onnx"
     weights, written = Path(out) / f"{card.name}{suffix}", Path(out) / f"{card.name}{suffix.removesuffix('.onnx')}.toml"
     for path in (weights, written):
-        if path.exists() and not overwrite:
-            raise OutputError(f"expected a new file, got {path}, which exists: choose another --out, or --overwrite")
+        expect_free(path, overwrite=overwrite)
     file = replace(card.files[variant], file=weights.name)
     figures = tuple(each for each in card.figures if each.file in ("", variant))
     exported = replace(card, files={variant: file}, default_file=variant, figures=figures)
     try:
         weights.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source.parent / card.files[variant].file, weights)
-        written.write_text(exported.dump(), "utf-8", newline="\n")
     except OSError as error:
         raise OutputError(f"expected to write into {out}, got: {error.strerror or error}") from error
+    with replacing(weights) as partial:
+        shutil.copyfile(source.parent / card.files[variant].file, partial)
+    with replacing(written) as partial:
+        partial.write_text(exported.dump(), "utf-8", newline="\n")
     return ExportResult((weights, written))

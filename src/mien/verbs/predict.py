@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.core.errors import InputError, OutputError, UsageError
+from mien.core.images import write_image
 from mien.core.labels import LabelSet
 from mien.pipeline import annotate as drawing
 from mien.pipeline import predict_table
@@ -172,7 +173,7 @@ def _run(
                 path = copies.path(each.source)  # a failed picture uses up its name too, as in the check before
                 if each.image is not None and each.predictions is not None:
                     drawn = drawing.annotate(each.image, each.predictions, labels=[row["label"] for row in rows])
-                    drawing.write(path, drawn)
+                    write_image(path, drawn)
                     written.append(path)
             if tell:
                 tell(Step(rows, total))

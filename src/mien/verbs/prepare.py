@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.core.errors import OutputError
+from mien.core.files import expect_free
 from mien.datasets import open_data, write_table
 
 
@@ -43,8 +44,7 @@ def prepare(data: str, *, out: str | os.PathLike[str], overwrite: bool = False) 
         {'train': 28709, 'valid': 3589, 'test': 3589}
     """
     out = Path(out)
-    if out.exists() and not overwrite:  # said before minutes are spent on reading
-        raise OutputError(f"expected a new file, got {out}, which exists: choose another, or overwrite it")
+    expect_free(out, overwrite=overwrite)  # said before minutes are spent on reading
     table = open_data(data)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -5,11 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.core.errors import OutputError
-from mien.core.images import read_image
 from mien.core.labels import LABEL_SETS, LabelSet
 from mien.core.types import Faces, Image, Predictions
-from mien.pipeline.annotate import COLORS, Annotations, annotate, write
+from mien.pipeline.annotate import COLORS, Annotations, annotate
 
 FERPLUS = LABEL_SETS["ferplus"]
 
@@ -110,19 +108,3 @@ def test_two_sources_of_one_name_get_two_copies(tmp_path: Path) -> None:
     assert made[0] == "x.annotated.jpg"
     assert made[-1] == "y.annotated.jpg"
     assert len({name.lower() for name in made}) == 6
-
-
-def test_a_copy_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    image = np.full((20, 30, 3), 90, np.uint8)
-    write(tmp_path / "a.annotated.jpg", image)
-    assert read_image(tmp_path / "a.annotated.jpg").shape == image.shape
-
-    def full(path: Path, data: bytes) -> None:
-        with path.open("wb") as file:
-            file.write(data[:5])
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OutputError, match=r"b\.annotated\.jpg, got: No space left on device; nothing was left there"):
-        write(tmp_path / "b.annotated.jpg", image)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.annotated.jpg"]

@@ -1,0 +1,52 @@
+"""Files that are complete or not there at all, and that are not replaced unasked."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from mien.core.errors import OutputError
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write a file complete or not at all: the block writes to the path given to it, which takes the name at its end.
+
+    After an error, Ctrl-C or on a full disk what was begun is removed, and what stood under the name before still does.
+
+    Raises:
+        OutputError: the block or the renaming failed with an OSError.
+
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp(), "a.txt")
+    >>> with replacing(target) as partial:
+    ...     _ = partial.write_text("whole", "utf-8")
+    >>> target.read_text("utf-8")
+    'whole'
+    """
+    partial = partial_path(path)
+    try:
+        yield partial
+        os.replace(partial, path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def partial_path(path: str | os.PathLike[str]) -> Path:
+    """Where a file grows before it takes its name: hidden beside it, so that renaming crosses no file system."""
+    path = Path(path)
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def expect_free(path: str | os.PathLike[str], *, overwrite: bool) -> None:
+    """Raise OutputError where a file stands under the name and may not be replaced."""
+    if not overwrite and Path(path).exists():
+        raise OutputError(f"expected no file at {path}, got one: choose another name, or give --overwrite")
+
+
+def unwritable(path: str | os.PathLike[str], error: OSError) -> OutputError:
+    """The error that says why a file could not be written."""
+    return OutputError(f"expected to write {path}, got: {error.strerror or error}; nothing was left there")

@@ -1,0 +1,183 @@
+"""The prepared table as Parquet: one file that holds everything, and opens fast."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.core.errors import DataError, InputError, OutputError
+from mien.core.files import expect_free, replacing
+from mien.core.images import decode, encode
+from mien.core.labels import LabelSet
+from mien.core.optional import require
+from mien.datasets.table import SPLITS, LabelColumn, Table, expect_splits
+
+_ABOUT = b"mien"  # key of the file's metadata
+_ROWS_IN_GROUP = 4096
+
+
+def write_table(table: Table, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write a table as Parquet, so that `read_table` gives the same again.
+
+    Columns: id, image (PNG bytes), split, label_<source> (names, null where there is none), soft_<source> (lists in
+    the order of the source's labels), and the extra columns. Needs the extra `data`.
+
+    Raises:
+        OutputError: the file exists and `overwrite` is not set, its suffix is another, or it cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != ".parquet":
+        raise OutputError(f"expected a table's name to end in .parquet, got {path}")
+    expect_free(path, overwrite=overwrite)
+    pyarrow = require("pyarrow", extra="data")
+    parquet = require("pyarrow.parquet", extra="data")
+    frame = pyarrow.table(_columns(table, pyarrow)).replace_schema_metadata({_ABOUT: json.dumps(_about(table))})
+    with replacing(path) as partial:
+        parquet.write_table(frame, partial, compression="zstd", row_group_size=_ROWS_IN_GROUP)
+
+
+def read_table(path: str | os.PathLike[str], *, splits: Sequence[str] | None = None) -> Table:
+    """Read a table that `write_table` wrote; needs the extra `data`.
+
+    Args:
+        path: the file.
+        splits: read these alone; None: all there.
+
+    Raises:
+        DataError: no such file, not such a table, a damaged row, or a split that is not there.
+    """
+    path = Path(path)
+    pyarrow = require("pyarrow", extra="data")
+    parquet = require("pyarrow.parquet", extra="data")
+    try:
+        with parquet.ParquetFile(path) as file:
+            about = _read_about(file.schema_arrow, path)
+            split = np.array(file.read(["split"])["split"].to_pylist(), np.str_)
+            expect_splits(list(splits or ()), there=[each for each in SPLITS if each in split], where=path)
+            kept = np.ones(len(split), np.bool_) if splits is None else np.isin(split, list(splits))
+            images = _read_images(file, kept, tuple(about["shape"]), path)
+            frame = file.read([name for name in file.schema_arrow.names if name != "image"])
+    except FileNotFoundError:
+        raise DataError(f"expected a table at {path}, got no such file: make one with `mien data prepare`") from None
+    except OSError as error:
+        raise DataError(f"expected a readable table at {path}, got: {error.strerror or error}") from error
+    except (pyarrow.ArrowException, KeyError) as error:
+        raise DataError(f"expected a table of mien at {path}, got: {str(error).splitlines()[0]}") from error
+    frame = frame.filter(pyarrow.array(kept))
+    sources = {name: _read_labels(frame, name, each, path) for name, each in about["sources"].items()}
+    extra = {name: _read_extra(frame[name]) for name in about["extra"]}
+    return Table(np.array(frame["id"].to_pylist(), np.str_), images, split[kept], sources, extra, about["meta"])
+
+
+def _columns(table: Table, pyarrow: Any) -> dict[str, Any]:
+    arrays = {
+        "id": pyarrow.array(table.ids.tolist(), pyarrow.string()),
+        "image": pyarrow.array([encode(image) for image in table.images], pyarrow.binary()),
+        "split": pyarrow.array(table.split.tolist(), pyarrow.string()),
+    }
+    for name, column in table.sources.items():
+        arrays[f"label_{name}"] = pyarrow.array(column.names(), pyarrow.string())
+        if column.soft is not None:
+            arrays[f"soft_{name}"] = _list_column(pyarrow, column.soft, nan_is_null=True)
+    for name, values in table.extra.items():
+        if name in arrays:
+            raise DataError(f"expected extra columns that are not {', '.join(arrays)}, got {name!r}")
+        arrays[name] = _extra_column(pyarrow, name, values)
+    return arrays
+
+
+def _about(table: Table) -> dict[str, Any]:
+    """What the columns alone do not say."""
+    return {
+        "version": 1,
+        "gray": table.images.ndim == 3,
+        "shape": table.images.shape[1:],
+        "sources": {
+            name: {"label_set": c.label_set.name, "labels": c.label_set.labels, "rule": c.rule, "file": c.file}
+            for name, c in table.sources.items()
+        },
+        "extra": list(table.extra),
+        "meta": dict(table.meta),
+    }
+
+
+def _list_column(pyarrow: Any, values: npt.NDArray[Any], *, nan_is_null: bool = False) -> Any:
+    flat = pyarrow.array(np.ascontiguousarray(values).ravel())
+    null = pyarrow.array(np.isnan(values).any(1)) if nan_is_null else None
+    return pyarrow.FixedSizeListArray.from_arrays(flat, values.shape[1], mask=null)
+
+
+def _extra_column(pyarrow: Any, name: str, values: npt.NDArray[Any]) -> Any:
+    if values.ndim == 2 and values.dtype.kind in "iuf":
+        return _list_column(pyarrow, values)
+    if values.ndim == 1 and values.dtype.kind in "iufb":
+        return pyarrow.array(values)
+    if values.ndim == 1 and values.dtype.kind == "U":
+        return pyarrow.array(values.tolist(), pyarrow.string())
+    raise DataError(f"expected numbers or words in the extra column {name!r}, got {values.dtype} of {values.shape}")
+
+
+def _read_about(schema: Any, path: Path) -> dict[str, Any]:
+    text = (schema.metadata or {}).get(_ABOUT)
+    if text is None:
+        raise DataError(f"expected a table of mien at {path}, got other Parquet: make one with `mien data prepare`")
+    about: dict[str, Any] = json.loads(text)
+    if about.get("version") != 1:
+        raise DataError(f"expected a table of version 1 at {path}, got {about.get('version')}: update mien")
+    missing = {"id", "image", "split", *(f"label_{name}" for name in about["sources"]), *about["extra"]}
+    missing -= set(schema.names)
+    if missing:
+        raise DataError(f"expected the columns {', '.join(sorted(missing))} in {path}, got {', '.join(schema.names)}")
+    return about
+
+
+def _read_images(file: Any, kept: npt.NDArray[np.bool_], shape: tuple[int, ...], path: Path) -> npt.NDArray[np.uint8]:
+    images = np.empty((int(kept.sum()), *shape), np.uint8)
+    row = filled = 0
+    for batch in file.iter_batches(batch_size=_ROWS_IN_GROUP, columns=["image"]):
+        for data in batch.column(0):
+            if kept[row]:
+                images[filled] = _decode(data.as_py(), shape, f"row {row} of {path}")
+                filled += 1
+            row += 1
+    return images
+
+
+def _decode(data: bytes | None, shape: tuple[int, ...], where: str) -> npt.NDArray[np.uint8]:
+    try:
+        image = decode(data or b"", name=where)
+    except InputError as error:
+        raise DataError(str(error)) from error
+    if len(shape) == 2:
+        image = image[:, :, 0]
+    if image.shape != shape:
+        raise DataError(f"expected an image of shape {shape} in {where}, got {image.shape}")
+    return image
+
+
+def _read_labels(frame: Any, name: str, about: Mapping[str, Any], path: Path) -> LabelColumn:
+    label_set = LabelSet(about["label_set"], tuple(about["labels"]))
+    numbers: dict[str | None, int] = {None: -1, **{label: k for k, label in enumerate(label_set)}}
+    names = frame[f"label_{name}"].to_pylist()
+    strange = set(names) - set(numbers)
+    if strange:
+        raise DataError(f"expected labels out of {', '.join(label_set)} in {path}, got {', '.join(map(repr, strange))}")
+    soft = None
+    if f"soft_{name}" in frame.column_names:
+        soft = np.full((len(names), len(label_set)), np.nan, np.float32)
+        column = frame[f"soft_{name}"].combine_chunks()
+        there = np.asarray(column.is_valid())
+        soft[there] = np.asarray(column.flatten(), np.float32).reshape(-1, len(label_set))
+    ids = np.array([numbers[each] for each in names], np.int16)
+    return LabelColumn(label_set, ids, soft, about["rule"], about["file"])
+
+
+def _read_extra(column: Any) -> npt.NDArray[Any]:
+    if hasattr(column.type, "list_size"):
+        return np.asarray(column.combine_chunks().flatten()).reshape(-1, column.type.list_size)
+    values = column.to_pylist() if str(column.type) == "string" else column.to_numpy()
+    return np.array(values, np.str_) if isinstance(values, list) else np.asarray(values)
