@@ -1,9 +1,16 @@
-"""How large a picture says it is, read from its first bytes: what decides whether decoding it is safe."""
+"""How large a picture says it is, and whether its bytes can hold that: what decides if decoding it is safe."""
 
+import math
 import struct
 from collections.abc import Iterator
 
 Size = tuple[int, int]  # width, height
+
+# How many bytes one byte of a TIFF can stand for at most, by its compression. Four for none: subsampled colour.
+# LZW: 12 bits for 4,096 bytes. JPEG: as below, of three bytes a pixel. Others, such as fax, where a blank line takes a bit, have no bound worth the name.
+_TIFF_GAIN = {1: 4, 5: 2731, 7: 3 * 512, 8: 1032, 32946: 1032, 32773: 64}
+_GIF_GAIN = 2731  # LZW again: 12 bits for 4,096 pixels
+_JPEG_GAIN = 512  # one bit at least for each block of 64 pixels, in the scan that brings its mean
 
 
 def picture_size(data: bytes) -> Size | None:
@@ -20,6 +27,26 @@ def picture_size(data: bytes) -> Size | None:
     return None
 
 
+def pixels_that_fit(data: bytes) -> float:
+    """How many pixels so many bytes can hold in their format at most; infinite where the format sets no limit.
+
+    A limit of the coding, not a guess: no whole file is above it. PNG and the like need none, their decoders refuse
+    a file as soon as it ends; those of JPEG, GIF and TIFF fill up what is missing.
+    """
+    try:
+        if data.startswith(b"\xff\xd8"):
+            # Huffman coding, which the first three frame headers stand for, takes a bit or more for each symbol.
+            frame = next((marker for marker, _ in jpeg_segments(data) if marker in _JPEG_FRAMES), 0)
+            return _JPEG_GAIN * len(data) if frame in (0xC0, 0xC1, 0xC2) else math.inf
+        if data.startswith(b"GIF8"):
+            return _GIF_GAIN * len(data)
+        if data.startswith((b"II*\0", b"MM\0*")):
+            return _tiff_pixels(data)
+    except (struct.error, IndexError, ValueError):
+        pass
+    return math.inf
+
+
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
     """Marker and position of each segment of a JPEG, up to its first scan (marker 0xDA)."""
     position = 2
@@ -33,7 +60,7 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
 
 def _jpeg(data: bytes) -> Size | None:
     for marker, position in jpeg_segments(data):
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # the frame headers among these
+        if marker in _JPEG_FRAMES:
             height, width = struct.unpack_from(">HH", data, position + 5)
             return width, height
     return None
@@ -71,14 +98,28 @@ def _webp(data: bytes) -> Size | None:
 
 
 def _tiff(data: bytes) -> Size | None:
+    tags = _tiff_tags(data)
+    return (tags[256], tags[257]) if 256 in tags and 257 in tags else None
+
+
+def _tiff_pixels(data: bytes) -> float:
+    tags = _tiff_tags(data)
+    samples = tags.get(277, 1)
+    bits = tags.get(258, 1) if samples == 1 else 8 * samples  # fewer bits a sample exist with one sample only
+    gain = _TIFF_GAIN.get(tags.get(259, 1), math.inf)
+    return gain * len(data) * 8 / max(1, bits)
+
+
+def _tiff_tags(data: bytes) -> dict[int, int]:
+    """Width 256, height 257, bits 258, compression 259, samples 277: what of these the first directory holds."""
     order = "<" if data[:2] == b"II" else ">"
     start = struct.unpack_from(order + "I", data, 4)[0]
-    sizes = {}
+    tags = {}
     for entry in range(struct.unpack_from(order + "H", data, start)[0]):
         tag, kind = struct.unpack_from(order + "HH", data, start + 2 + 12 * entry)
-        if tag in (256, 257):  # ImageWidth, ImageLength, as a short or a long
-            sizes[tag] = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, start + 10 + 12 * entry)[0]
-    return (sizes[256], sizes[257]) if len(sizes) == 2 else None
+        if tag in (256, 257, 258, 259, 277):  # a short or a long each
+            tags[tag] = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, start + 10 + 12 * entry)[0]
+    return tags
 
 
 def _pnm(data: bytes) -> Size:
@@ -86,6 +127,8 @@ def _pnm(data: bytes) -> Size:
     width, height = b" ".join(lines).split()[:2]
     return int(width), int(height)
 
+
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 _READERS = (
     (b"\xff\xd8", _jpeg),

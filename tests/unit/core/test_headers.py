@@ -1,15 +1,17 @@
 """Sizes read from headers, against what the picture was made with; claims of too large a size are refused."""
 
+import io
 import struct
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.core.errors import InputError
-from mien.core.headers import picture_size
+from mien.core.headers import picture_size, pixels_that_fit
 from mien.core.images import MOST_PIXELS, decode, encode
 
 SUFFIXES = (".jpg", ".png", ".bmp", ".webp", ".tif", ".pgm", ".ppm")
@@ -74,3 +76,54 @@ def test_a_damaged_header_gives_a_size_or_none(suffix, position, noise):
 @given(st.binary(max_size=64))
 def test_anything_else_has_no_size_or_some(data):
     picture_size(data)
+
+
+def claiming(suffix: str, side: int) -> bytes:
+    """A picture of 40x30 whose header says that it is `side` pixels wide and high."""
+    data = bytearray(cv2.imencode(suffix, picture(40, 30))[1].tobytes())
+    if suffix == ".jpg":
+        frame = data.index(b"\xff\xc0")
+        data[frame + 5 : frame + 9] = struct.pack(">HH", side, side)
+    elif suffix == ".gif":
+        data[6:10] = struct.pack("<HH", side, side)
+    else:
+        start = struct.unpack_from("<I", data, 4)[0]
+        for entry in range(struct.unpack_from("<H", data, start)[0]):
+            where = start + 2 + 12 * entry
+            if struct.unpack_from("<H", data, where)[0] in (256, 257, 278):  # 278: all rows in one strip
+                data[where + 2 : where + 12] = struct.pack("<HII", 4, 1, side)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".gif", ".tif"])
+def test_a_size_that_the_bytes_cannot_hold_is_refused_before_decoding(suffix):
+    # The decoders of these formats would fill 600 MB with grey.
+    with pytest.raises(InputError, match=r"got a header that says 14000 x 14000 over [\d,]+ bytes, which cannot hold"):
+        decode(claiming(suffix, 14000))
+
+
+@pytest.mark.parametrize(
+    ("form", "mode", "options"),
+    [
+        ("JPEG", "L", {"optimize": True}),
+        ("JPEG", "L", {"progressive": True, "quality": 1}),
+        ("JPEG", "RGB", {"quality": 1, "subsampling": 2}),
+        ("JPEG", "RGB", {"progressive": True, "optimize": True, "quality": 1, "subsampling": 2}),
+        ("GIF", "P", {}),
+        ("TIFF", "1", {"compression": "raw"}),
+        ("TIFF", "1", {"compression": "group4"}),
+        ("TIFF", "1", {"compression": "tiff_lzw"}),
+        ("TIFF", "1", {"compression": "tiff_adobe_deflate"}),
+        ("TIFF", "L", {"compression": "packbits"}),
+        ("TIFF", "RGB", {"compression": "tiff_lzw"}),
+        ("TIFF", "RGB", {"compression": "tiff_adobe_deflate"}),
+        ("PNG", "1", {"optimize": True}),
+    ],
+)
+def test_the_emptiest_picture_still_fits(form, mode, options):
+    file = io.BytesIO()
+    PIL.Image.new(mode, (6000, 4000)).save(file, form, **options)
+    data = file.getvalue()
+    assert picture_size(data) == (6000, 4000)
+    assert pixels_that_fit(data) >= 6000 * 4000
+    assert decode(data).shape == (4000, 6000, 3)
