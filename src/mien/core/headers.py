@@ -7,7 +7,8 @@ from collections.abc import Iterator
 Size = tuple[int, int]  # width, height
 
 # How many bytes one byte of a TIFF can stand for at most, by its compression. Four for none: subsampled colour.
-# LZW: 12 bits for 4,096 bytes. JPEG: as below, of three bytes a pixel. Others, such as fax, where a blank line takes a bit, have no bound worth the name.
+# LZW: 12 bits for 4,096 bytes. JPEG: as below, of three bytes a pixel. Others, such as fax, where a blank line takes a
+# bit, have no bound worth the name.
 _TIFF_GAIN = {1: 4, 5: 2731, 7: 3 * 512, 8: 1032, 32946: 1032, 32773: 64}
 _GIF_GAIN = 2731  # LZW again: 12 bits for 4,096 pixels
 _JPEG_GAIN = 512  # one bit at least for each block of 64 pixels, in the scan that brings its mean
