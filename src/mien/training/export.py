@@ -75,8 +75,7 @@ def export_run(run: Path, faces: npt.NDArray[np.uint8], out: Path, *, stem: str)
         The card, written to `out/<stem>.toml`.
     """
     config, net = load_run(run)
-    channels = 1 if config.input.color == "gray" else 3
-    size = config.input.size
+    channels, size = config.input.channels, config.input.size
     float16, int8 = f"{stem}.onnx", f"{stem}.int8.onnx"
     with TemporaryDirectory() as folder:
         full = Path(folder) / "float32.onnx"

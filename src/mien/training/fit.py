@@ -25,7 +25,7 @@ from mien.datasets.table import Table
 from mien.nets import NETS
 from mien.nets.heads import MultiHead
 from mien.training.callbacks import EpochLog, StopAfter, read_log
-from mien.training.config import TrainConfig, as_settings, load_config
+from mien.training.config import TrainConfig, as_settings, build, load_config
 from mien.training.data import choose_heads, resident
 from mien.training.module import ExpressionModule
 
@@ -137,9 +137,8 @@ def _quiet() -> Iterator[None]:
 
 def build_net(config: TrainConfig, label_sets: Mapping[str, LabelSet]) -> MultiHead:
     """The net that the settings name, with a head for each label source."""
-    channels = 1 if config.input.color == "gray" else 3
     try:
-        trunk = NETS.create(config.net, in_channels=channels, **config.net_options)
+        trunk = NETS.create(config.net, in_channels=config.input.channels, **config.net_options)
     except TypeError as error:
         raise TrainingError(f"expected options that the net {config.net!r} takes, got: {error}") from error
     return MultiHead(trunk, {head: len(each) for head, each in label_sets.items()}, dropout=config.dropout)
@@ -193,7 +192,7 @@ def _open_run(out: Path, identity: dict[str, Any], *, resume: bool) -> None:
         begun = json.loads(versions.read_text("utf-8"))
         if begun["data"] != identity["data"]:
             raise TrainingError(f"expected the data that the run in {out} began with, got others")
-        before, now = (_decisive(tomllib.loads(each["config"])) for each in (begun, identity))
+        before, now = (_decisive(each["config"]) for each in (begun, identity))
         changed = sorted(key for key in before | now if before.get(key) != now.get(key))
         if changed:
             raise TrainingError(
@@ -208,8 +207,12 @@ def _open_run(out: Path, identity: dict[str, Any], *, resume: bool) -> None:
         raise OutputError(f"expected to write the run folder {out}, got: {error.strerror}") from error
 
 
-def _decisive(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings that decide what is learnt: not the name, nor the crop at use, nor what it runs on."""
+def _decisive(text: str) -> dict[str, Any]:
+    """The settings that decide what is learnt: not the name, nor the crop at use, nor what it runs on.
+
+    Settings that a run of an earlier version lacks have their defaults, which change nothing.
+    """
+    settings = as_settings(build(TrainConfig, tomllib.loads(text)))
     free = ("name", "about", "crop", "device", "threads")
     return {key: value for key, value in settings.items() if key not in free}
 
