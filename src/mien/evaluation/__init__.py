@@ -1,6 +1,6 @@
 """Figures out of prediction tables. No models, no plots, no torch."""
 
-from mien.evaluation.calibration import apply_temperature, cross_fitted_ece, fit_temperature
+from mien.evaluation.calibration import cross_fitted_ece, fit_temperature
 from mien.evaluation.judge import Evaluation, judge
 from mien.evaluation.metrics import METRICS, Estimate, Outcomes, UndefinedMetricWarning
 from mien.evaluation.predictions import PredictionTable, average, in_common, read_predictions
@@ -12,7 +12,6 @@ __all__ = [
     "Outcomes",
     "PredictionTable",
     "UndefinedMetricWarning",
-    "apply_temperature",
     "average",
     "cross_fitted_ece",
     "fit_temperature",

@@ -8,20 +8,10 @@ import numpy.typing as npt
 
 from mien.core.errors import DataError
 from mien.core.optional import require
-from mien.evaluation.metrics import calibration_error
-
-Floats = npt.NDArray[np.float64]
+from mien.evaluation.metrics import Floats, Ints, calibration_error
+from mien.runtime.temperature import apply_temperature, logarithms
 
 RANGE = (0.05, 20.0)  # a temperature outside says that there is nothing to fit, not that it is right
-
-_SMALLEST = float(np.finfo(np.float32).tiny)  # below it a float32 probability is no number any more
-
-
-def apply_temperature(probabilities: npt.ArrayLike, temperature: float) -> Floats:
-    """Rows of p^(1/T), normalised: (N, K). A temperature above 1 takes confidence away, below 1 adds it."""
-    logits = _logarithms(probabilities) / temperature
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    return np.asarray(powers / powers.sum(1, keepdims=True), np.float64)
 
 
 def fit_temperature(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> float:
@@ -37,7 +27,7 @@ def fit_temperature(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> floa
     Raises:
         DataError: no faces, or labels that are not class ids.
     """
-    logits = _logarithms(probabilities)
+    logits = logarithms(np.asarray(probabilities, np.float64))
     ids = _checked(logits, labels)
     own = logits[np.arange(len(ids)), ids].mean()
 
@@ -79,11 +69,7 @@ def cross_fitted_ece(probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, fol
     return calibration_error(scaled.max(1), scaled.argmax(1) == ids)
 
 
-def _logarithms(probabilities: npt.ArrayLike) -> Floats:
-    return np.log(np.maximum(np.asarray(probabilities, np.float64), _SMALLEST))
-
-
-def _checked(array: Floats, labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
+def _checked(array: Floats, labels: npt.ArrayLike) -> Ints:
     ids = np.asarray(labels, np.int64)
     if array.ndim != 2 or ids.shape != array.shape[:1] or not len(ids):
         raise DataError(f"expected probabilities (N, K) and N labels, N > 0, got {array.shape} and {ids.shape}")

@@ -16,8 +16,9 @@ from mien.core.errors import MienError
 from mien.core.images import read_image
 from mien.core.labels import LabelSet
 from mien.core.types import Faces, Image, Predictions
-from mien.pipeline.recognizer import Crops, Recognizer
+from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.sources import Found
+from mien.runtime.preprocess import Crops
 
 Row = dict[str, Any]
 

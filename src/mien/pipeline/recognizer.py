@@ -24,11 +24,10 @@ from mien.core.registry import unknown
 from mien.core.types import Detector, Faces, Image, Predictions
 from mien.faces import DETECTORS
 from mien.runtime.classifier import Classifier
-from mien.runtime.preprocess import crop_faces, fit_crops
+from mien.runtime.preprocess import Crops, crop_faces, fit_crops
 from mien.zoo.store import load_classifier
 
 Picture = str | os.PathLike[str] | bytes | npt.NDArray[Any]
-Crops = npt.NDArray[np.uint8]  # (n, size, size) or (n, size, size, 3)
 
 NO_DETECTOR = "none"
 

@@ -3,16 +3,15 @@
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from mien.core.errors import ModelError, UsageError
 from mien.core.labels import LabelSet
 from mien.core.registry import unknown
+from mien.core.types import Floats
 from mien.runtime.card import Card, Head
 from mien.runtime.preprocess import Crops, fit_crops, to_tensor
 from mien.runtime.session import Session
-
-Floats = npt.NDArray[np.float32]
+from mien.runtime.temperature import apply_temperature
 
 
 class Classifier:
@@ -69,7 +68,7 @@ class Classifier:
             return np.empty((0, len(which.label_set)), np.float32)
         raw = np.concatenate(parts)
         _check_probabilities(raw, f"{which.output} of {self.card.name}")
-        return calibrate(raw, which.temperature)
+        return apply_temperature(raw, which.temperature)
 
     def features(self, crops: Crops, *, batch: int = 64) -> Floats:
         """The last feature map of each face: (n, F, h, w) float32.
@@ -94,14 +93,6 @@ class Classifier:
     def _run(self, images: Floats, output: str) -> Floats:
         result: Floats = self._session.run([output], **{self._input: images})[output]
         return result
-
-
-def calibrate(probabilities: Floats, temperature: float) -> Floats:
-    """Temperature scaling (Guo et al. 2017, arXiv:1706.04599) of (n, K) probabilities: p ** (1 / T), rows to sum 1."""
-    powers = np.log(np.maximum(probabilities, np.float32(1e-30))) / np.float32(temperature)
-    powers = np.exp(powers - powers.max(1, keepdims=True))
-    scaled: Floats = powers / powers.sum(1, keepdims=True)
-    return scaled
 
 
 def _check_probabilities(values: Floats, what: str) -> None:

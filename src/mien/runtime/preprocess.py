@@ -11,7 +11,7 @@ from mien.core.images import to_gray
 from mien.core.types import Faces, Image
 from mien.runtime.card import CropGeometry, InputSpec
 
-Crops = npt.NDArray[np.uint8]
+Crops = npt.NDArray[np.uint8]  # grey (n, H, W) or RGB (n, H, W, 3)
 
 _MOST_TIMES = 8  # samples across a pixel of the result
 
