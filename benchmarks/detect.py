@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 import mien
+from mien.core.errors import MissingExtraError
 from mien.core.images import read_image
 from mien.core.types import Detector, Faces, Image
 from mien.faces import DETECTORS
@@ -90,7 +91,7 @@ def main() -> None:
     for name in DETECTORS:
         try:
             detector = DETECTORS.create(name)
-        except mien.MissingExtraError as error:
+        except MissingExtraError as error:
             print(f"{name}: {error}", file=sys.stderr)
             continue
         faces, seconds = timed(detector, [edge] * 30)

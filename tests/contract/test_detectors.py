@@ -134,7 +134,7 @@ def test_min_face_is_kept(detector, photo):
 
 
 def test_min_face_below_one_is_wrong_use(detector, photo):
-    with pytest.raises(UsageError, match="expected min_face of at least 1 pixel, got 0"):
+    with pytest.raises(UsageError, match="expected min_face of 1 pixel or more, got 0"):
         detector.detect(photo, min_face=0)
 
 

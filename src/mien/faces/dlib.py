@@ -12,9 +12,9 @@ import numpy as np
 from mien.core.images import as_image
 from mien.core.optional import require
 from mien.core.types import Faces, Image
-from mien.faces.boxes import BoxFit, sides
-from mien.faces.landmarks import find_landmarks
-from mien.faces.mtcnn import check_min_face
+from mien.faces import check_min_face
+from mien.faces.boxes import BoxFit
+from mien.faces.landmarks import with_landmarks
 from mien.faces.scaled import scaled_gray
 
 FIT = BoxFit(scale=(0.971, 1.274), shift=(-0.017, -0.08))
@@ -48,8 +48,8 @@ class DlibDetector:
 
         Args:
             image: RGB uint8 (H, W, 3), or any form that `as_image` takes.
-            min_face: in pixels, 12 or more. The picture is enlarged so that such a face is large enough for dlib, to
-                64 megapixels at most.
+            min_face: in pixels; below 12 it is taken for 12. The picture is enlarged so that such a face is large
+                enough for dlib, to 64 megapixels at most.
 
         Raises:
             UsageError: `min_face` is less than 1.
@@ -65,12 +65,8 @@ class DlibDetector:
         edges = [(box.left(), box.top(), box.right() + 1, box.bottom() + 1) for box in found]
         boxes = self._fit.apply(np.asarray(edges, np.float32) * back)
         # The distance from the classifier's plane has no unit: the logistic function brings it to 0..1.
-        scores = 1 / (1 + np.exp(-np.asarray(margins, np.float32)))
-        order = np.argsort(-scores, kind="stable")
-        order = order[sides(boxes[order]).max(1) >= min_face]
-        boxes = boxes[order]
-        landmarks = find_landmarks(image, boxes, threads=self._threads, device=self._device)
-        return Faces(boxes, scores[order], landmarks)
+        scores = np.asarray(1 / (1 + np.exp(-np.asarray(margins, np.float32))), np.float32)
+        return with_landmarks(image, boxes, scores, min_face=min_face, threads=self._threads, device=self._device)
 
     def _detector(self) -> Any:
         """This thread's detector."""

@@ -12,9 +12,9 @@ import numpy as np
 
 from mien.core.images import as_image
 from mien.core.types import Faces, Image
-from mien.faces.boxes import BoxFit, sides
-from mien.faces.landmarks import find_landmarks
-from mien.faces.mtcnn import check_min_face
+from mien.faces import check_min_face
+from mien.faces.boxes import BoxFit
+from mien.faces.landmarks import with_landmarks
 from mien.faces.scaled import scaled_gray
 
 FIT = BoxFit(scale=(0.94, 1.232), shift=(0.0, 0.044))
@@ -47,7 +47,7 @@ class HaarDetector:
 
         Args:
             image: RGB uint8 (H, W, 3), or any form that `as_image` takes.
-            min_face: in pixels, 12 or more. Pictures are searched at 16 megapixels at most.
+            min_face: in pixels; below 12 it is taken for 12. Pictures are searched at 16 megapixels at most.
 
         Raises:
             UsageError: `min_face` is less than 1.
@@ -67,11 +67,7 @@ class HaarDetector:
         boxes = self._fit.apply(boxes * back)
         # The last stage's sum has no unit: the logistic function keeps its order and brings it to 0..1.
         scores = 1 / (1 + np.exp(LAST_STAGE - np.asarray(weights, np.float32).reshape(-1)))
-        order = np.argsort(-scores, kind="stable")
-        order = order[sides(boxes[order]).max(1) >= min_face]
-        boxes = boxes[order]
-        landmarks = find_landmarks(image, boxes, threads=self._threads, device=self._device)
-        return Faces(boxes, scores[order], landmarks)
+        return with_landmarks(image, boxes, scores, min_face=min_face, threads=self._threads, device=self._device)
 
     def _cascade(self) -> cv2.CascadeClassifier:
         """This thread's cascade."""

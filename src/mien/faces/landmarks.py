@@ -7,7 +7,7 @@ right and left; in a picture of an upright face they run from left to right.
 import numpy as np
 
 from mien.core.images import as_image
-from mien.core.types import Floats, Image
+from mien.core.types import Faces, Floats, Image
 from mien.faces.boxes import sides, squares
 from mien.faces.networks import run
 from mien.faces.pyramid import Pyramid
@@ -30,6 +30,25 @@ def find_landmarks(image: Image, boxes: Floats, *, threads: int | None = None, d
     crops, cut = Pyramid(as_image(image)).crops(squares(np.asarray(boxes, np.float32)), 48)
     answer = run("onet", crops, threads=threads, device=device)
     return points(cut, answer["landmarks"])
+
+
+def with_landmarks(
+    image: Image, boxes: Floats, scores: Floats, *, min_face: float, threads: int | None = None, device: str = "auto"
+) -> Faces:
+    """The faces of a detector that gives boxes and scores alone: best first, those under `min_face` left out.
+
+    Args:
+        image: RGB uint8 (H, W, 3).
+        boxes: (n, 4) float32 in MTCNN's convention.
+        scores: (n,) float32.
+        min_face: least longer side in pixels.
+        threads: see `find_landmarks`.
+        device: see `find_landmarks`.
+    """
+    order = np.argsort(-scores, kind="stable")
+    order = order[sides(boxes[order]).max(1) >= min_face]
+    found = boxes[order]
+    return Faces(found, scores[order], find_landmarks(image, found, threads=threads, device=device))
 
 
 def points(boxes: Floats, answer: Floats) -> Floats:

@@ -15,9 +15,9 @@ from typing import TypedDict
 import cv2
 import numpy as np
 
-from mien.core.errors import UsageError
 from mien.core.images import as_image
 from mien.core.types import Faces, Floats, Image
+from mien.faces import check_min_face
 from mien.faces.boxes import distinct, not_inside, shifted, sides, squares, trimmed
 from mien.faces.landmarks import points
 from mien.faces.networks import run
@@ -142,12 +142,6 @@ class MtcnnDetector:
         kept = not_inside(boxes, scores[sure], overlap=limits.overlap)
         rows = sure[kept]
         return Faces(boxes[kept], scores[rows], points(cut[rows], answer["landmarks"][rows]))
-
-
-def check_min_face(min_face: int) -> None:
-    """Raise UsageError unless `min_face` is at least one pixel."""
-    if not min_face >= 1:
-        raise UsageError(f"expected min_face of at least 1 pixel, got {min_face}")
 
 
 def scales(shape: tuple[int, int], min_face: float) -> list[float]:

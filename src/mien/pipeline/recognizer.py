@@ -22,7 +22,7 @@ from mien.core.images import as_image, read_image
 from mien.core.labels import LabelSet
 from mien.core.registry import unknown
 from mien.core.types import Detector, Faces, Image, Predictions
-from mien.faces import DETECTORS
+from mien.faces import DETECTORS, check_min_face
 from mien.runtime.classifier import Classifier
 from mien.runtime.preprocess import Crops, crop_faces, fit_crops
 from mien.zoo.store import load_classifier
@@ -55,7 +55,8 @@ class Recognizer:
             head: which of the model's label sets answers; the card's default head if None.
             min_face: smaller faces (in pixels of the longer side) are not looked for.
             device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-            threads: of each network; as many as this process may use if None.
+            threads: of each network; if None, of the classifier as many as this process may use, of the detector
+                as many as pay for the picture at hand.
             variant: which of the model's weight files; the card's default if None.
 
         Raises:
@@ -63,17 +64,13 @@ class Recognizer:
             ModelError: the model's files are missing, damaged or do not fit.
             MissingExtraError: the detector needs an extra that is not installed.
         """
-        if min_face < 1:
-            raise UsageError(f"expected min_face of 1 pixel or more, got {min_face}")
+        check_min_face(min_face)
         self.min_face = min_face
-        self._detector = _detector(
-            detector, threads=threads, device=device
-        )  # before the model: it is the quicker one to fail
-        self.classifier = (
-            model
-            if isinstance(model, Classifier)
-            else load_classifier(model, threads=threads, device=device, variant=variant)
-        )
+        # Before the model: it is the quicker one to fail.
+        self._detector = _detector(detector, threads=threads, device=device)
+        if not isinstance(model, Classifier):
+            model = load_classifier(model, threads=threads, device=device, variant=variant)
+        self.classifier = model
         self.head = head or self.classifier.card.default_head
         self.label_set: LabelSet = self.classifier.label_set(self.head)
 

@@ -46,8 +46,7 @@ class Session:
             ModelError: there is no such file, or it is not a network that can be run.
             UsageError: the device is not known or not there, or `threads` is below 1.
         """
-        if threads is not None and threads < 1:
-            raise UsageError(f"expected 1 thread or more, got {threads}")
+        check_options(threads=threads, device=device)
         data = source if isinstance(source, bytes) else read_weights(Path(source))
         self.name = name or ("the given bytes" if isinstance(source, bytes) else str(source))
         self._session = _load(data, self.name, threads or default_threads(), device)
@@ -81,6 +80,14 @@ class Session:
         except Exception as error:  # the runtime's exceptions have no base class of their own
             raise ModelError(f"expected {self.name} to take the given arrays, got: {_one_line(error)}") from error
         return dict(zip(wanted, found, strict=True))
+
+
+def check_options(*, threads: int | None, device: str) -> None:
+    """Raise UsageError for a device that is not known, or less than one thread."""
+    if device not in DEVICES:
+        raise UsageError(unknown("device", device, DEVICES))
+    if threads is not None and threads < 1:
+        raise UsageError(f"expected 1 thread or more, got {threads}")
 
 
 def read_weights(path: Path) -> bytes:
@@ -117,8 +124,6 @@ def default_threads() -> int:
 
 
 def _load(data: bytes, name: str, threads: int, device: str) -> Any:
-    if device not in DEVICES:
-        raise UsageError(unknown("device", device, DEVICES))
     # Imported here: it costs 0.1 s that `import mien` must not take.
     import onnxruntime as ort
 

@@ -17,6 +17,7 @@ from mien.datasets import Table, open_data
 from mien.datasets.table import SPLITS, expect_splits, read_id_list
 from mien.evaluation import Evaluation, PredictionTable, average, in_common, judge, read_predictions
 from mien.runtime.classifier import Classifier
+from mien.runtime.session import check_options
 from mien.zoo.store import load_classifier
 
 _FACES_AT_ONCE = 512
@@ -41,7 +42,7 @@ class EvaluateConfig:
         out: a folder for the results. overwrite: replace those of an earlier evaluation.
     """
 
-    data: str | Table | None = None
+    data: Spec | Table | None = None
     split: str = "valid"
     head: str | None = None
     drop: Spec | None = None
@@ -55,6 +56,7 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         expect_splits([self.split], there=SPLITS)
+        check_options(threads=self.threads, device=self.device)
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,7 @@ from mien.pipeline.predict_table import Row
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.sinks import Sink, check_target
 from mien.pipeline.sources import Skipped, check, expand
-
-DEVICES = ("auto", "cpu", "cuda")
+from mien.runtime.session import check_options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +46,9 @@ class PredictConfig:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        if self.device not in DEVICES:
-            raise UsageError(f"expected a device out of {', '.join(DEVICES)}, got {self.device!r}")
+        check_options(threads=self.threads, device=self.device)
         if self.abstain is not None and not 0 <= self.abstain <= 1:
             raise UsageError(f"expected a probability in 0..1 to abstain below, got {self.abstain}")
-        if self.threads is not None and self.threads < 1:
-            raise UsageError(f"expected 1 thread or more, got {self.threads}")
 
 
 @dataclass(frozen=True)

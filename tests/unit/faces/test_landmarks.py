@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mien.core.images import read_image
-from mien.faces.landmarks import find_landmarks, points
+from mien.faces.landmarks import find_landmarks, points, with_landmarks
 from mien.faces.mtcnn import MtcnnDetector
 
 
@@ -44,3 +44,11 @@ def test_any_number_of_boxes_wherever_they_are(count):
     found = find_landmarks(np.zeros((5, 4, 3), np.uint8), boxes)
     assert found.shape == (count, 5, 2)
     assert np.isfinite(found).all()
+
+
+def test_boxes_and_scores_become_faces_best_first_and_large_enough():
+    boxes = np.float32([[0, 0, 50, 60], [5, 5, 25, 35], [10, 0, 90, 70]])
+    found = with_landmarks(np.zeros((80, 100, 3), np.uint8), boxes, np.float32([0.5, 0.9, 0.7]), min_face=40)
+    assert found.boxes.tolist() == boxes[[2, 0]].tolist()
+    assert found.scores.tolist() == np.float32([0.7, 0.5]).tolist()
+    assert np.array_equal(found.landmarks, find_landmarks(np.zeros((80, 100, 3), np.uint8), boxes[[2, 0]]))

@@ -54,5 +54,5 @@ def test_a_face_that_fills_the_picture_is_found_at_the_second_look(samples):
 
 @pytest.mark.parametrize("min_face", [0, -3, float("nan")])
 def test_min_face_below_one_is_wrong_use(min_face):
-    with pytest.raises(UsageError, match=f"expected min_face of at least 1 pixel, got {min_face}"):
+    with pytest.raises(UsageError, match=f"expected min_face of 1 pixel or more, got {min_face}"):
         MtcnnDetector(threads=1).detect(np.zeros((50, 50, 3), np.uint8), min_face=min_face)
