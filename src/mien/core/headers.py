@@ -2,9 +2,12 @@
 
 import math
 import struct
+import zlib
 from collections.abc import Iterator
 
 Size = tuple[int, int]  # width, height
+
+PNG = b"\x89PNG\r\n\x1a\n"  # how a PNG begins
 
 # How many bytes one byte of a TIFF can stand for at most, by its compression. Four for none: subsampled colour.
 # LZW: 12 bits for 4,096 bytes. JPEG: as below, of three bytes a pixel. Others, such as fax, where a blank line takes a
@@ -57,6 +60,31 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
         if marker == 0xDA:
             return
         position += 1 if marker == 0xFF else 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+
+
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """Kind and end (one past its checksum) of each chunk of a PNG, up to IEND; the last may end beyond the data."""
+    position = 8
+    while position + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        position += 12 + length
+        yield kind, position
+        if kind == b"IEND":
+            return
+
+
+def png_is_whole(data: bytes) -> bool:
+    """Whether no chunk of a PNG ends beyond the data, and those that the pixels need have the right checksums."""
+    start = 8
+    for kind, end in png_chunks(data):
+        if end > len(data):
+            return False
+        if kind in (b"IHDR", b"PLTE", b"IDAT"):
+            chunk = memoryview(data)[start + 4 : end - 4]
+            if zlib.crc32(chunk) != int.from_bytes(data[end - 4 : end], "big"):
+                return False
+        start = end
+    return True
 
 
 def _jpeg(data: bytes) -> Size | None:
@@ -133,7 +161,7 @@ _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 _READERS = (
     (b"\xff\xd8", _jpeg),
-    (b"\x89PNG\r\n\x1a\n", _png),
+    (PNG, _png),
     (b"GIF8", _gif),
     (b"BM", _bmp),
     (b"RIFF", _webp),

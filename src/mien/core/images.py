@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mien.core.errors import InputError, OutputError
 from mien.core.files import replacing
-from mien.core.headers import jpeg_segments, picture_size, pixels_that_fit
+from mien.core.headers import PNG, jpeg_segments, picture_size, pixels_that_fit, png_is_whole
 from mien.core.types import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".gif")
@@ -65,6 +65,9 @@ def decode(data: bytes, *, name: str = "the given bytes") -> Image:
     _check_size(data, name)
     if _cut_off(data):  # OpenCV up to 4.10 returns the upper part and a grey rest, later versions nothing
         raise InputError(f"expected a whole JPEG in {name}, got one that is cut off: copy it again")
+    # OpenCV reserves what a chunk claims, two gigabytes if it says so, and of wrong checksums libpng writes to stderr.
+    if data.startswith(PNG) and not png_is_whole(data):
+        raise InputError(f"expected a whole PNG in {name}, got one that is cut off or damaged: copy it again")
     array: npt.NDArray[np.uint8] | None
     try:
         # IMREAD_COLOR drops alpha, repeats grey, brings CMYK and 16 bit to 8 bit BGR, and applies EXIF rotation.

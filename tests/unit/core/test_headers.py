@@ -127,3 +127,24 @@ def test_the_emptiest_picture_still_fits(form, mode, options):
     assert picture_size(data) == (6000, 4000)
     assert pixels_that_fit(data) >= 6000 * 4000
     assert decode(data).shape == (4000, 6000, 3)
+
+
+def test_a_chunk_that_claims_more_than_the_file_is_refused_before_decoding():
+    data = bytearray(encode(picture(40, 30), ".png"))
+    place = data.index(b"IDAT") - 4
+    data[place : place + 4] = struct.pack(">I", 1 << 30)
+    with pytest.raises(InputError, match="expected a whole PNG in the given bytes, got one that is cut off or damaged"):
+        decode(bytes(data))
+
+
+def test_a_damaged_png_gives_one_line_and_nothing_on_stderr(capfd):
+    data = bytearray(encode(picture(400, 300), ".png"))
+    data[5000] ^= 4
+    with pytest.raises(InputError, match="expected a whole PNG"):
+        decode(bytes(data))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_follows_a_png_does_not_count():
+    image = picture(40, 30)
+    assert np.array_equal(decode(encode(image, ".png") + b"\x7f" * 50), image)
