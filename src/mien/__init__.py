@@ -8,7 +8,25 @@
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the same names as below, for type checkers and editors, which run no code
+    from mien.core.errors import MienError as MienError
+    from mien.core.labels import LabelSet as LabelSet
+    from mien.core.types import Faces as Faces
+    from mien.core.types import Predictions as Predictions
+    from mien.pipeline.recognizer import Recognizer as Recognizer
+    from mien.runtime.classifier import Classifier as Classifier
+    from mien.verbs.bench import bench as bench
+    from mien.verbs.demo import demo as demo
+    from mien.verbs.demo import sample as sample
+    from mien.verbs.evaluate import evaluate as evaluate
+    from mien.verbs.export import export as export
+    from mien.verbs.models import models as models
+    from mien.verbs.predict import predict as predict
+    from mien.verbs.prepare import prepare as prepare
+    from mien.verbs.train import train as train
+    from mien.zoo.store import load_classifier as load_classifier
 
 __version__ = "0.1.0"
 

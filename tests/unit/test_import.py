@@ -1,8 +1,10 @@
 """`import mien` is light: each test asks a fresh interpreter."""
 
+import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +42,13 @@ def test_every_public_name_is_there_without_what_learning_needs() -> None:
 def test_the_registries_load_no_implementation() -> None:
     loaded = loaded_after("import mien.faces, mien.datasets, mien.evaluation, mien.zoo")
     assert not loaded & (HEAVY - {"cv2"} | {"pyarrow", "dlib", "_dlib_pybind11"})
+
+
+def test_type_checkers_see_the_same_names_from_the_same_places() -> None:
+    tree = ast.parse(Path(mien.__file__).read_text("utf-8"))
+    block = next(each for each in tree.body if isinstance(each, ast.If))
+    seen = {name.asname: each.module for each in block.body if isinstance(each, ast.ImportFrom) for name in each.names}
+    assert seen == mien._HOMES
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

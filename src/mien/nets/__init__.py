@@ -1,18 +1,14 @@
 """Architectures in torch, by name. A trunk turns pictures into a feature map; `heads.py` turns that into emotions.
 
-A new net is a factory under `@NETS.register("name")` whose product is a `Trunk`; the contract
-battery then trains, exports and runs it.
+A new net is a factory under `NETS.register("name")` whose product is a `Trunk`; the contract battery then trains,
+exports and runs it.
 """
 
-from typing import TYPE_CHECKING
-
 from mien.core.registry import Registry
+from mien.nets.heads import Trunk
+from mien.nets.resnet import ResNet
 
-if TYPE_CHECKING:
-    from mien.nets.heads import Trunk
+__all__ = ["NETS", "Trunk"]
 
-NETS: "Registry[Trunk]" = Registry("net")
-
-from mien.nets import resnet as resnet  # noqa: E402 - registers its nets
-
-__all__ = ["NETS"]
+NETS: Registry[Trunk] = Registry("net")
+NETS.register("resnet")(ResNet)

@@ -6,7 +6,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.core.errors import UsageError
-from mien.nets import NETS
 
 
 def conv_norm(inputs: int, outputs: int, kernel: int, *, stride: int = 1) -> nn.Sequential:
@@ -67,6 +66,3 @@ class ResNet(nn.Module):
         """(B, C, S, S) -> (B, F, h, w)."""
         features: Tensor = self.stages(functional.relu(self.stem(images)))
         return features
-
-
-NETS.register("resnet")(ResNet)

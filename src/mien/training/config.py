@@ -12,10 +12,10 @@ from typing import Any
 from mien.core.errors import UsageError
 from mien.core.registry import unknown
 from mien.runtime.card import CropGeometry, InputSpec
+from mien.runtime.session import DEVICES
 from mien.training.augment import Augmentation
 
 PRECISIONS = ("auto", "bf16", "float32")
-DEVICES = ("auto", "cpu", "cuda")
 FER2013_INPUT = InputSpec(size=48, color="gray", mean=(0.5,), std=(0.25,))
 PRESETS = resources.files("mien.training") / "presets"
 

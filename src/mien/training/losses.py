@@ -10,7 +10,7 @@ def smooth(targets: Tensor, amount: float) -> Tensor:
 
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Mean cross entropy against distributions, over the faces that have one.
+    """Cross entropy against distributions, over a batch in which some faces may have none.
 
     Args:
         logits: (B, K).
