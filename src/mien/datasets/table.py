@@ -149,6 +149,12 @@ class Table:
         if len(shapes) > 1:
             found = " and ".join(map(str, sorted(shapes)))
             raise DataError(f"expected images of one shape in all data, got {found}: prepare them alike")
+        ids, counts = np.unique(np.concatenate([each.ids for each in tables]), return_counts=True)
+        if counts.max(initial=1) > 1:
+            raise DataError(
+                f"expected data without a common image, got {(counts > 1).sum():,} ids more than once, such as "
+                f"{ids[counts.argmax()]}: leave one out (ferplus=DIR holds the labels of FER2013, too)"
+            )
         sources = dict.fromkeys(name for each in tables for name in each.sources)
         extra = dict.fromkeys(name for each in tables for name in each.extra)
         return cls(

@@ -75,12 +75,12 @@ def fit(
     valid = resident(table.of_split("valid"), config, heads)
     labels = {head: list(labels) for head, labels in train.label_sets.items()}
     identity = {"config": to_toml(as_settings(config)), "data": table.digest(), "labels": labels}
-    _open_run(out, identity, resume=resume)
     device = choose_device(config.device)
     if config.threads and device == "cpu":
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     module = ExpressionModule(build_net(config, train.label_sets), config, train, valid)
+    _open_run(out, identity, resume=resume)  # last, so that wrong settings leave no folder behind
     callbacks: list[Any] = [
         EpochLog(out / "metrics.csv", tell),
         _checkpoint(out / BEST, monitor="selection", mode="max"),

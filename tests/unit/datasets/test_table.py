@@ -144,7 +144,7 @@ def test_tables_are_joined():
     assert both.extra["subject"][6:].tolist() == [""] * 4
     assert both.sources["ferplus"].rule == "some rule"
     assert_same(Table.concatenate([one]), one)
-    with pytest.raises(DataError, match="distinct"):
+    with pytest.raises(DataError, match="expected data without a common image, got 6 ids more than once"):
         Table.concatenate([one, one])
     with pytest.raises(DataError, match="images of one shape"):
         Table.concatenate([one, make(2, color=True, prefix="other")])

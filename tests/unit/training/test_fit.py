@@ -118,7 +118,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
         fit(small("learning_rate=1e12", "warmup=0.01"), faces(), out=tmp_path / "run")
 
 
-def test_what_is_missing_is_named(tmp_path):
+def test_what_is_missing_is_named_and_leaves_no_folder(tmp_path):
     with pytest.raises(DataError, match="valid"):
         fit(small(), faces(valid=0), out=tmp_path / "run")
     with pytest.raises(DataError, match="expected labels of rafdb"):
@@ -127,5 +127,6 @@ def test_what_is_missing_is_named(tmp_path):
         fit(dataclasses.replace(small(), net="resnot"), faces(), out=tmp_path / "run")
     with pytest.raises(TrainingError, match="options that the net 'resnet' takes"):
         fit(small("net_options.width=3"), faces(), out=tmp_path / "run2")
+    assert not list(tmp_path.iterdir())
     with pytest.raises(TrainingError, match="train first"):
         load_run(tmp_path)
