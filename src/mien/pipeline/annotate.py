@@ -17,9 +17,8 @@ import numpy.typing as npt
 
 from mien.core.types import Image, Predictions
 from mien.pipeline.layout import Rect, clamped, overlap, place_beside, place_over
+from mien.pipeline.paint import Color, Sheet, rounded_outline, rounded_rectangle, text_scale, text_width, write_text
 from mien.pipeline.sources import ANNOTATED
-
-Color = tuple[int, int, int]  # RGB
 
 UNSURE = "unsure"  # what the tag of a face without a label says
 
@@ -37,11 +36,12 @@ COLORS: dict[str, Color] = {
 
 _READABLE = 640  # a picture whose longer side is shorter is enlarged, so that text on it can be read
 _ROW = 15  # pixels: the least height of a line of a panel
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-_CAPITAL = 21.0  # pixels: height of a capital letter of this font at scale 1
+_SEE_THROUGH = 0.88  # opacity of a panel
 _DARK: Color = (22, 26, 32)
 _LIGHT: Color = (236, 239, 244)
 _FAINT: Color = (168, 176, 188)
+_WHITE: Color = (255, 255, 255)
+_TROUGH: Color = (52, 58, 68)  # of a bar, where it is empty
 
 
 def annotate(image: Image, predictions: Predictions, *, labels: Sequence[str | None] | None = None) -> Image:
@@ -73,7 +73,7 @@ def annotate(image: Image, predictions: Predictions, *, labels: Sequence[str | N
         if panel:
             place, bars, row = panel
             taken.append(place)
-            _blend(canvas, *_panel(bars, row, _color(names[i])), place)
+            _panel(bars, row, _color(names[i])).laid_on(canvas, place, opacity=_SEE_THROUGH)
     return np.ascontiguousarray(canvas)
 
 
@@ -136,9 +136,9 @@ def _place_panel(
 
 def _panel_columns(bars: list[_Bar], row: int) -> tuple[int, int, int]:
     """Widths of a panel's columns: names, bars, per cent."""
-    scale = _scale(row)
-    names = max(_text_width(bar.name, scale) for bar in bars)
-    return names, round(4.5 * row), _text_width("100%", scale)
+    scale = text_scale(row)
+    names = max(text_width(bar.name, scale) for bar in bars)
+    return names, round(4.5 * row), text_width("100%", scale)
 
 
 def _panel_size(bars: list[_Bar], row: int) -> tuple[int, int]:
@@ -146,80 +146,68 @@ def _panel_size(bars: list[_Bar], row: int) -> tuple[int, int]:
     return sum(_panel_columns(bars, row)) + round(2.75 * row), row * len(bars) + row
 
 
-def _panel(bars: list[_Bar], row: int, edge: Color) -> tuple[Image, npt.NDArray[np.float32]]:
-    """A panel's colours and its opacity; its left edge has the colour of the face's box.
-
-    It is drawn enlarged and shrunk, which makes small text smooth.
-    """
-    fine = 4 if row < 40 else 2
-    width, height = _panel_size(bars, row)
-    paint = np.full((height * fine, width * fine, 3), _DARK, np.uint8)
-    mask = np.zeros((height * fine, width * fine), np.uint8)
-    _rounded_rectangle(mask, (0, 0, width * fine - 1, height * fine - 1), 255, row * fine // 2)
+def _panel(bars: list[_Bar], row: int, edge: Color) -> Sheet:
+    """A panel with a bar for each emotion; its left edge has the colour of the face's box."""
+    sheet = Sheet(_panel_size(bars, row), row=row, ground=_DARK, radius=0.5)
     names, length, _ = _panel_columns(bars, row)
-    unit = row * fine
-    paint[:, : unit // 5] = edge
-    start = row * fine + names * fine + unit // 2
+    unit = row * sheet.fine
+    sheet.paint[:, : unit // 5] = edge
+    left = unit + names * sheet.fine + unit // 2
     for i, bar in enumerate(bars):
-        middle = unit // 2 + i * unit + unit // 2
-        thick = unit // 4
-        ink = _LIGHT if bar.top else _FAINT
-        _text(
-            paint,
-            bar.name,
-            (start - unit // 2 - _text_width(bar.name, _scale(unit), bar.top), middle),
-            unit,
-            ink,
-            bar.top,
-        )
-        _rounded_rectangle(paint, (start, middle - thick, start + length * fine, middle + thick), (52, 58, 68), thick)
-        full = paint.copy()
-        _rounded_rectangle(
-            full, (start, middle - thick, start + length * fine, middle + thick), _color(bar.name), thick
-        )
-        end = start + round(length * fine * bar.share)
-        paint[:, start:end] = full[:, start:end]
-        _text(paint, f"{bar.share:.0%}", (start + length * fine + unit // 2, middle), unit, ink, bar.top)
-    small = cv2.resize(paint, (width, height), interpolation=cv2.INTER_AREA)
-    opacity = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) * (0.88 / 255)
-    return small, opacity  # type: ignore[return-value]
+        _draw_bar(sheet.paint, bar, (left, left + length * sheet.fine), unit // 2 + i * unit + unit // 2, unit)
+    return sheet
 
 
-def _draw_tag(canvas: Image, box: Rect, text: str, color: Color, taken: list[Rect]) -> Rect:
-    """The emotion in a filled tag: above the box, or else below, beside or in it. Returns where it stands."""
-    size = (canvas.shape[1], canvas.shape[0])
-    least = max(_ROW + 3, max(size) // 90)
-    row = int(np.clip((box[3] - box[1]) / 7, least, max(least, max(size) // 22)))
-    while row > 8 and _text_width(text, _scale(row), True) + row > size[0]:
+def _draw_bar(paint: Image, bar: _Bar, ends: tuple[int, int], middle: int, row: int) -> None:
+    """A line of a panel: the name, its bar from one end to the other, the share in per cent."""
+    ink = _LIGHT if bar.top else _FAINT
+    (start, stop), thick = ends, row // 4
+    width = text_width(bar.name, text_scale(row), bar.top)
+    write_text(paint, bar.name, (start - row // 2 - width, middle), row, ink, bar.top)
+    rounded_rectangle(paint, (start, middle - thick, stop, middle + thick), _TROUGH, thick)
+    full = paint.copy()  # painted whole and copied in part, so that a short bar has the same round end
+    rounded_rectangle(full, (start, middle - thick, stop, middle + thick), _color(bar.name), thick)
+    end = start + round((stop - start) * bar.share)
+    paint[:, start:end] = full[:, start:end]
+    write_text(paint, f"{bar.share:.0%}", (stop + row // 2, middle), row, ink, bar.top)
+
+
+def _draw_tag(canvas: Image, box: Rect, words: str, color: Color, taken: list[Rect]) -> Rect:
+    """The emotion in a filled tag. Returns where it stands."""
+    picture = (canvas.shape[1], canvas.shape[0])
+    least = max(_ROW + 3, max(picture) // 90)
+    row = int(np.clip((box[3] - box[1]) / 7, least, max(least, max(picture) // 22)))
+    while row > 8 and text_width(words, text_scale(row), True) + row > picture[0]:
         row -= 1
-    width, height = _text_width(text, _scale(row), True) + row, round(row * 1.35)
-    gap = _line(box, size)
+    size = (text_width(words, text_scale(row), True) + row, round(row * 1.35))
+    place = _place_tag(box, size, picture, taken)
+    sheet = Sheet(size, row=row, ground=color, radius=0.25)
+    ink = _DARK if np.dot(color, (0.299, 0.587, 0.114)) > 120 else _WHITE
+    unit = row * sheet.fine
+    write_text(sheet.paint, words, (unit // 2, size[1] * sheet.fine // 2), unit, ink, True)
+    sheet.laid_on(canvas, place)
+    return place
+
+
+def _place_tag(box: Rect, size: tuple[int, int], picture: tuple[int, int], taken: list[Rect]) -> Rect:
+    """Above the box, or else below, beside or in it."""
+    (width, height), gap = size, _line(box, picture)
     spots = [
         (box[0], box[1] - gap - height, box[0] + width, box[1] - gap),
         (box[0], box[3] + gap, box[0] + width, box[3] + gap + height),
         (box[2] + gap, box[1], box[2] + gap + width, box[1] + height),
         (box[0] - gap - width, box[1], box[0] - gap, box[1] + height),
     ]
-    free = [w for w in (clamped(spot, size) for spot in spots) if not any(overlap(w, other) for other in taken)]
+    free = [w for w in (clamped(spot, picture) for spot in spots) if not any(overlap(w, other) for other in taken)]
     in_box = (box[0] + gap, box[1] + gap, box[0] + gap + width, box[1] + gap + height)
-    place = free[0] if free else clamped(in_box, size)
-    fine = 4 if row < 40 else 2
-    paint = np.full((height * fine, width * fine, 3), color, np.uint8)
-    mask = np.zeros(paint.shape[:2], np.uint8)
-    _rounded_rectangle(mask, (0, 0, width * fine - 1, height * fine - 1), 255, row * fine // 4)
-    ink = _DARK if np.dot(color, (0.299, 0.587, 0.114)) > 120 else (255, 255, 255)
-    _text(paint, text, (row * fine // 2, height * fine // 2), row * fine, ink, True)
-    small = cv2.resize(paint, (width, height), interpolation=cv2.INTER_AREA)
-    opacity = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    _blend(canvas, small, opacity, place)  # type: ignore[arg-type]
-    return place
+    return free[0] if free else clamped(in_box, picture)
 
 
 def _draw_box(canvas: Image, box: Rect, color: Color) -> None:
     line = _line(box, (canvas.shape[1], canvas.shape[0]))
     corners = tuple(round(v) for v in box)
     for width, ink in ((line + max(2, line // 2), _DARK), (line, color)):  # a dark rim keeps it visible on any ground
-        _rounded_outline(canvas, corners, ink, max(line, round((box[2] - box[0]) * 0.06)), width)
+        rounded_outline(canvas, corners, ink, max(line, round((box[2] - box[0]) * 0.06)), width)
 
 
 def _line(box: Rect, size: tuple[int, int]) -> int:
@@ -234,65 +222,6 @@ def _visible(box: npt.NDArray[np.float32], size: tuple[int, int]) -> Rect:
     x1, x2 = np.clip(box[[0, 2]], min(rim, size[0] / 2), max(size[0] - rim, size[0] / 2))
     y1, y2 = np.clip(box[[1, 3]], min(rim, size[1] / 2), max(size[1] - rim, size[1] / 2))
     return (float(x1), float(y1), float(x2), float(y2))
-
-
-def _blend(canvas: Image, paint: Image, opacity: npt.NDArray[np.float32], place: Rect) -> None:
-    """Lay `paint` over the canvas at a place; what reaches past the edge is cut off."""
-    x, y = round(place[0]), round(place[1])
-    top, left = max(0, -y), max(0, -x)
-    under = canvas[max(y, 0) : y + paint.shape[0], max(x, 0) : x + paint.shape[1]]
-    over = paint[top : top + under.shape[0], left : left + under.shape[1]].astype(np.float32)
-    share = opacity[top : top + under.shape[0], left : left + under.shape[1], None]
-    under[...] = (over * share + under * (1 - share) + 0.5).astype(np.uint8)
-
-
-def _rounded_rectangle(canvas: npt.NDArray[np.uint8], rect: Sequence[int], color: int | Color, radius: int) -> None:
-    x1, y1, x2, y2 = rect
-    r = max(0, min(radius, (x2 - x1) // 2, (y2 - y1) // 2))
-    cv2.rectangle(canvas, (x1 + r, y1), (x2 - r, y2), color, -1)
-    cv2.rectangle(canvas, (x1, y1 + r), (x2, y2 - r), color, -1)
-    for center in ((x1 + r, y1 + r), (x2 - r, y1 + r), (x1 + r, y2 - r), (x2 - r, y2 - r)):
-        cv2.circle(canvas, center, r, color, -1, cv2.LINE_AA)
-
-
-def _rounded_outline(canvas: Image, rect: Sequence[int], color: Color, radius: int, width: int) -> None:
-    x1, y1, x2, y2 = rect
-    r = max(0, min(radius, (x2 - x1) // 2, (y2 - y1) // 2))
-    for start, end in (
-        ((x1 + r, y1), (x2 - r, y1)),
-        ((x1 + r, y2), (x2 - r, y2)),
-        ((x1, y1 + r), (x1, y2 - r)),
-        ((x2, y1 + r), (x2, y2 - r)),
-    ):
-        cv2.line(canvas, start, end, color, width, cv2.LINE_AA)
-    for center, angle in (
-        ((x1 + r, y1 + r), 180),
-        ((x2 - r, y1 + r), 270),
-        ((x2 - r, y2 - r), 0),
-        ((x1 + r, y2 - r), 90),
-    ):
-        cv2.ellipse(canvas, center, (r, r), angle, 0, 90, color, width, cv2.LINE_AA)
-
-
-def _scale(row: int) -> float:
-    """Font scale at which a capital fills half of a line of `row` pixels."""
-    return 0.5 * row / _CAPITAL
-
-
-def _thickness(scale: float, bold: bool) -> int:
-    return max(1, round(scale * (2.6 if bold else 1.9)))
-
-
-def _text_width(text: str, scale: float, bold: bool = False) -> int:
-    # measured large, because OpenCV rounds to whole pixels, then scaled
-    return round(cv2.getTextSize(text, _FONT, 10.0, 1)[0][0] * scale / 10.0 + (2 if bold else 1) * scale)
-
-
-def _text(canvas: Image, text: str, at: tuple[int, int], row: int, color: Color, bold: bool) -> None:
-    """Text whose left end and vertical middle are at a point."""
-    scale = _scale(row)
-    base = (at[0], at[1] + round(_CAPITAL * scale / 2))
-    cv2.putText(canvas, text, base, _FONT, scale, color, _thickness(scale, bold), cv2.LINE_AA)
 
 
 def _color(label: str) -> Color:
