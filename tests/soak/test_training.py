@@ -77,14 +77,15 @@ def test_killed_and_resumed_is_as_unbroken(data: Path, tmp_path: Path) -> None:
         process = start(data, broken, *(["--resume"] if broken.exists() else []))
         try:
             # Anywhere from before the first step to the middle of the run: no moment may be a bad one.
-            process.wait(timeout=rng.uniform(0.2, 0.8) * whole)
+            process.wait(timeout=rng.uniform(0.1, 0.7) * whole)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
             killed += 1
         else:
             break
-    assert killed >= 1
+    print(f"killed {killed} times, {whole:.0f} s for the unbroken training")
+    assert killed >= min(3, KILLS)
     finish(data, broken, *(["--resume"] if broken.exists() else []))
 
     assert [row["epoch"] for row in history(broken)] == [str(epoch) for epoch in range(EPOCHS)]

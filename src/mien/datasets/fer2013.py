@@ -24,6 +24,7 @@ ORIGIN = "Kaggle's competition challenges-in-representation-learning-facial-expr
 
 # A row has at most 2,304 numbers of three digits and a space; a "line" far longer is no csv of this kind.
 _LONGEST_LINE = 1 << 16
+_MOST_DIGITS = 9  # of a number, zeros before it included: `int` refuses thousands in its own words
 _ROWS_AT_ONCE = 64  # a block of this many rows stays in the processor's cache
 
 _SPACE, _ZERO = ord(" "), ord("0")
@@ -194,7 +195,7 @@ def _parse_row(text: bytes, path: Path, line: int) -> bytes:
     if len(cells) != PIXELS:
         raise _bad(path, line, f"{PIXELS:,} pixels", f"{len(cells):,}", "is the file cut off?")
     for cell in cells:
-        if not (cell.isdigit() and int(cell) <= 255):
+        if not (cell.isdigit() and len(cell) <= _MOST_DIGITS and int(cell) <= 255):
             raise _bad(path, line, "grey values in 0..255", repr(_shown(cell)))
     return bytes(map(int, cells))
 

@@ -156,6 +156,6 @@ def _parse_votes(reader: Iterator[list[str]], path: Path) -> tuple[list[str], li
 
 def _vote(cell: str, where: str) -> int:
     text = cell.strip()
-    if not (text.isdecimal() and text.isascii() and int(text) <= 127):
+    if not (text.isdecimal() and text.isascii() and len(text) <= 9 and int(text) <= 127):  # `int` has a limit of digits
         raise DataError(f"expected votes as whole numbers of 0 or more {where}, got {text[:40]!r}")
     return int(text)

@@ -110,6 +110,7 @@ PIXELS = ["7"] * 2304
         (1, " ".join([*PIXELS[1:], "1.5"]), "expected grey values in 0..255 in FILE, line 4, got '1.5'"),
         (1, " ".join([*PIXELS[1:], "0012"]), None),
         (1, " ".join([*PIXELS[1:], "1012"]), "expected grey values in 0..255 in FILE, line 4, got '1012'"),
+        (1, " ".join([*PIXELS[1:], "9" * 5000]), "expected grey values in 0..255 in FILE, line 4, got '99999"),
         (1, " ".join([*PIXELS[2:], "", "5"]), "expected 2,304 pixels in FILE, line 4, got 2,303"),
         (1, " ".join([*PIXELS[1:], "x"]), "expected grey values in 0..255 in FILE, line 4, got 'x'"),
         (0, "7", "expected an emotion in 0..6 in FILE, line 4, got '7'"),

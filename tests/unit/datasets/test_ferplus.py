@@ -101,6 +101,7 @@ def test_votes_of_other_rows_are_refused(root, write_csv, votes_header, vote_row
         (2, "3.5", "expected votes as whole numbers of 0 or more in FILE, line 3, got '3.5'"),
         (2, "-1", "line 3, got '-1'"),
         (11, "", "line 3, got ''"),
+        (2, "9" * 5000, "expected votes as whole numbers of 0 or more in FILE, line 3, got '99999"),
         (0, "Test", "expected a Usage out of Training, PublicTest, PrivateTest in FILE, line 3, got 'Test'"),
     ],
 )
