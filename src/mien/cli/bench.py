@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from mien.cli.console import examples, print_json, table
+from mien.cli.options import Json, Model
 
 
 def register(app: typer.Typer) -> None:
@@ -14,8 +15,8 @@ def register(app: typer.Typer) -> None:
 
 def bench(
     kind: Annotated[str, typer.Argument(metavar="inference|cold", help="What to measure.")],
-    model: Annotated[str, typer.Option("--model", metavar="NAME|FILE", help="Which model.")] = "mien-s",
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    model: Model = "mien-s",
+    json: Json = False,
 ) -> None:
     """Measure the speed of mien on this machine."""
     import dataclasses

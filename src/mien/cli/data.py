@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mien.cli.console import examples, note, print_json, table
+from mien.cli.options import Json
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +25,7 @@ def prepare(
     data: Annotated[str, typer.Argument(metavar="NAME=ROOT", help="A data set and its folder: ferplus=data/fer2013.")],
     out: Annotated[Path, typer.Option("--out", metavar="TABLE.parquet", help="The table to write.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a table that exists.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    json: Json = False,
 ) -> None:
     """Read a data set as it is distributed and write it as one table, which opens faster."""
     import dataclasses

@@ -6,14 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from mien.cli.console import Progress, examples, interval, note, print_json, table
+from mien.cli.options import Device, Json
 
 _EVALUATE = examples(
     "mien evaluate mien-s --data ferplus=data/fer2013 --split valid",
     "mien evaluate runs/a runs/b --data table.parquet --head fer2013 --out runs/both",
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to compute.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from mien.cli.console import examples, print_json, table
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+from mien.cli.options import Json
 
 
 def register(app: typer.Typer) -> None:
