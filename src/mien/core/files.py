@@ -47,6 +47,14 @@ def expect_free(path: str | os.PathLike[str], *, overwrite: bool) -> None:
         raise OutputError(f"expected no file at {path}, got one: choose another name, or give --overwrite")
 
 
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder, and those above it, where it is not there yet; OutputError says why it cannot be."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"expected to write into {path}, got: {error.strerror or error}") from error
+
+
 def unwritable(path: str | os.PathLike[str], error: OSError) -> OutputError:
     """The error that says why a file could not be written."""
     return OutputError(f"expected to write {path}, got: {error.strerror or error}; nothing was left there")

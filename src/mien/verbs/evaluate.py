@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from mien import __version__
 from mien.core.errors import DataError, OutputError, UsageError
+from mien.core.files import make_folder, replacing
 from mien.datasets import Table, open_data
 from mien.datasets.table import SPLITS, expect_splits, read_id_list
 from mien.evaluation import Evaluation, PredictionTable, average, in_common, judge, read_predictions
@@ -229,9 +230,27 @@ def _join(
         lost = int(np.count_nonzero((column.ids >= 0) & (ids < 0)))
         said = f"head {head} judged by the labels of {source}, {len(labels)} in common, probabilities renormalised"
         notes = (f"{said}; without {', '.join(missing)}: {lost} faces left out",) if missing else ()
+    predictions = PredictionTable(
+        ids=table.ids,
+        split=table.split,
+        label_ids=ids,
+        probabilities=probabilities,
+        label_set=labels,
+        soft=soft,
+        subject=table.extra.get("subject"),
+        group=table.extra.get("group"),
+        in_train=faces.in_train,
+        meta=_about(faces, source, name, head, version=classifier.card.version),
+    )
+    return _Row(predictions, notes)
+
+
+def _about(faces: _Faces, source: str, name: str, head: str, *, version: str) -> dict[str, str]:
+    """What a prediction table says of itself, so that a figure from it can be traced."""
+    table, column = faces.table, faces.table.source(source)
     about = {
         "model": name,
-        "model_version": str(classifier.card.version),
+        "model_version": version,
         "head": head,
         "data": table.meta.get("name", "table"),
         "data_sha256": faces.digest,
@@ -243,19 +262,7 @@ def _join(
     }
     if faces.dropped:
         about["dropped"] = str(faces.dropped)
-    predictions = PredictionTable(
-        ids=table.ids,
-        split=table.split,
-        label_ids=ids,
-        probabilities=probabilities,
-        label_set=labels,
-        soft=soft,
-        subject=table.extra.get("subject"),
-        group=table.extra.get("group"),
-        in_train=faces.in_train,
-        meta={key: str(value) for key, value in about.items()},
-    )
-    return _Row(predictions, notes)
+    return {key: str(value) for key, value in about.items()}
 
 
 def _is_predictions(spec: Spec) -> bool:
@@ -301,19 +308,17 @@ def _check_out(out: Path, split: str, *, overwrite: bool) -> None:
 
 
 def _write(evaluations: Sequence[Evaluation], out: Path, split: str) -> tuple[Path, ...]:
+    make_folder(out)
     files: list[Path] = []
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for each in evaluations:
-            stem = split if len(evaluations) == 1 else f"{split}-" + re.sub(r"[^\w.+-]", "_", each.name)
-            table, metrics, confusion = (
-                out / name for name in (f"predictions-{stem}.parquet", f"metrics-{stem}.json", f"confusion-{stem}.csv")
-            )
-            each.predictions.write(table)
-            text = json.dumps(each.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-            metrics.write_text(text + "\n", "utf-8", newline="\n")
-            confusion.write_text(each.confusion_csv(), "utf-8", newline="\n")
-            files += [table, metrics, confusion]
-    except OSError as error:
-        raise OutputError(f"expected to write into {out}, got: {error.strerror or error}") from error
+    for each in evaluations:
+        stem = split if len(evaluations) == 1 else f"{split}-" + re.sub(r"[^\w.+-]", "_", each.name)
+        table, metrics, confusion = (
+            out / name for name in (f"predictions-{stem}.parquet", f"metrics-{stem}.json", f"confusion-{stem}.csv")
+        )
+        each.predictions.write(table)
+        figures = json.dumps(each.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        for path, text in ((metrics, figures), (confusion, each.confusion_csv())):
+            with replacing(path) as partial:
+                partial.write_text(text, "utf-8", newline="\n")
+        files += [table, metrics, confusion]
     return tuple(files)

@@ -5,8 +5,8 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mien.core.errors import OutputError, UsageError
-from mien.core.files import expect_free, replacing
+from mien.core.errors import UsageError
+from mien.core.files import expect_free, make_folder, replacing
 from mien.core.registry import unknown
 from mien.runtime.card import Card
 from mien.zoo.store import find_card, verify
@@ -61,10 +61,7 @@ def export(
     file = replace(card.files[variant], file=weights.name)
     figures = tuple(each for each in card.figures if each.file in ("", variant))
     exported = replace(card, files={variant: file}, default_file=variant, figures=figures)
-    try:
-        weights.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"expected to write into {out}, got: {error.strerror or error}") from error
+    make_folder(out)
     with replacing(weights) as partial:
         shutil.copyfile(source.parent / card.files[variant].file, partial)
     with replacing(written) as partial:

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from mien.core.errors import OutputError
-from mien.core.files import expect_free, replacing
+from mien.core.files import expect_free, make_folder, replacing
 
 
 def test_a_file_takes_its_name_when_it_is_whole(tmp_path):
@@ -53,3 +53,12 @@ def test_a_name_is_free_or_may_be_overwritten(tmp_path):
     expect_free(target, overwrite=True)
     with pytest.raises(OutputError, match=r"expected no file at .*t\.txt, got one: choose another name"):
         expect_free(target, overwrite=False)
+
+
+def test_a_folder_is_made_with_those_above_it_or_the_reason_is_said(tmp_path):
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"expected to write into .*below, got: \S"):
+        make_folder(tmp_path / "file" / "below")

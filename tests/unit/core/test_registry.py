@@ -31,8 +31,10 @@ def test_a_name_is_given_once():
 
 
 def test_an_unknown_name_lists_the_known_and_guesses():
-    with pytest.raises(UsageError, match="^expected a shape out of square, line, got 'sqare'; did you mean 'square'.$"):
-        shapes().create("sqare")
+    with pytest.raises(
+        UsageError, match="^expected a shape out of square, line, got 'squares'; did you mean 'square'.$"
+    ):
+        shapes().create("squares")
     assert unknown("shape", "zzz", ["a", "b"]) == "expected a shape out of a, b, got 'zzz'"
 
 
