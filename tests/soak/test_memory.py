@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import pytest
 
 from mien.core.images import read_image, write_image
@@ -30,18 +31,23 @@ def resident_mb(process: int) -> float:
 
 
 @pytest.fixture
-def album(tmp_path: Path) -> Path:
-    """A folder of small photographs with a face each, every hundredth file broken."""
+def album(data_dir: Path, tmp_path: Path) -> Path:
+    """A folder of photographs of many sizes; of each hundred files one is broken, and one large."""
     folder = tmp_path / "album"
     folder.mkdir()
-    small = folder / "00000.jpg"
-    write_image(small, read_image(SAMPLES / "astronaut.jpg")[:256, 96:352])
-    for number in range(1, PHOTOGRAPHS):
+    photographs = sorted((data_dir / "wild" / "images").iterdir())
+    large = []
+    for width in (800, 1100, 1400, 1700):
+        large.append(tmp_path / f"{width}.jpg")
+        write_image(large[-1], cv2.resize(read_image(SAMPLES / "grace_hopper.jpg"), (width, width * 6 // 5)))
+    for number in range(PHOTOGRAPHS):
         target = folder / f"{number:05}.jpg"
         if number % 100 == 50:
             target.write_bytes(b"not a picture")
+        elif number % 100 == 0:
+            shutil.copyfile(large[number // 100 % len(large)], target)
         else:
-            shutil.copyfile(small, target)
+            shutil.copyfile(photographs[number % len(photographs)], target)
     return folder
 
 
@@ -61,8 +67,10 @@ def test_memory_stays_flat(album: Path, tmp_path: Path) -> None:
     assert sum(bool(row["error"]) for row in rows) == broken
 
     samples = [value for value in samples if value > 0]
-    assert len(samples) >= 20, "too short a run to judge"
+    assert len(samples) >= 100, "too short a run to judge"
     warm = max(samples[len(samples) // 10 : len(samples) // 4])
     end = max(samples[-len(samples) // 4 :])
-    print(f"resident: {warm:.0f} MB after a quarter, {end:.0f} MB at the end")
+    peak = max(samples)
+    print(f"resident: {warm:.0f} MB in the first quarter, {end:.0f} MB in the last, {peak:.0f} MB at most")
     assert end - warm < GROWTH_MB
+    assert peak < 1024
