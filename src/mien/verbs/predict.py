@@ -165,12 +165,8 @@ def _run(
             faces += len(each.predictions) if each.predictions is not None else 0
             if sink:
                 sink.write(rows)
-            if copies:
-                path = copies.path(each.source)  # a failed picture uses up its name too, as in the check before
-                if each.image is not None and each.predictions is not None:
-                    drawn = drawing.annotate(each.image, each.predictions, labels=[row["label"] for row in rows])
-                    write_image(path, drawn)
-                    written.append(path)
+            if copies and (path := _write_copy(copies, each, rows)):
+                written.append(path)
             if tell:
                 tell(Step(rows, total))
             elif not sink:
@@ -178,6 +174,15 @@ def _run(
     out = Path(config.out) if config.out is not None else None
     line = str(skipped) if skipped.total else ""
     return PredictResult(pictures, faces, failed, line, tuple(kept), labels, out, tuple(written))
+
+
+def _write_copy(copies: drawing.Annotations, found: predict_table.Recognized, rows: Sequence[Row]) -> Path | None:
+    """Draw on a picture and write the copy; None where there is no picture."""
+    path = copies.path(found.source)  # a failed picture uses up its name too, as in the check before
+    if found.image is None or found.predictions is None:
+        return None
+    write_image(path, drawing.annotate(found.image, found.predictions, labels=[row["label"] for row in rows]))
+    return path
 
 
 def _check_annotations(
