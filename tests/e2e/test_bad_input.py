@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mien.cli.app import main
+from mien.core.images import encode, read_image
 from mien.pipeline import sinks
 
 Run = Callable[..., tuple[int, str, str]]
@@ -56,12 +58,30 @@ def test_a_missing_file(run: Run, tiny_model: Path) -> None:
 def test_not_an_image(run: Run, tiny_model: Path) -> None:
     Path("notes.txt").write_text("no picture at all")
     said = refused(run("predict", "notes.txt", "--model", tiny_model))
-    assert said == "expected a picture in notes.txt, got 17 bytes that are not one"
+    asked = "give a JPEG, PNG, WebP, BMP or TIFF"
+    assert said == f"expected a picture in notes.txt, got 17 bytes that are not one: {asked}"
 
 
 def test_an_empty_file(run: Run, tiny_model: Path) -> None:
     Path("a.jpg").write_bytes(b"")
-    assert refused(run("predict", "a.jpg", "--model", tiny_model)) == "expected a picture in a.jpg, got an empty file"
+    said = refused(run("predict", "a.jpg", "--model", tiny_model))
+    assert said == "expected a picture in a.jpg, got an empty file: copy it again"
+
+
+@pytest.mark.parametrize(("suffix", "kind"), [(".tif", "TIFF"), (".gif", "GIF"), (".bmp", "BMP"), (".webp", "WebP")])
+def test_a_picture_that_is_cut_off(
+    tiny_model: Path, photograph: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], suffix: str, kind: str
+) -> None:
+    """capfd sees what OpenCV writes past Python, too."""
+    data = encode(read_image(photograph), suffix)
+    cut = tmp_path / f"cut{suffix}"
+    cut.write_bytes(data[: len(data) // 2])
+    code = main(["predict", str(cut), "--model", str(tiny_model)])
+    said = refused((code, *capfd.readouterr()))
+    assert said.startswith(f"expected a whole {kind} in {cut}, got one that is cut off, damaged or")
+    assert code == 2
+    os.write(2, b"heard again")
+    assert capfd.readouterr().err == "heard again"
 
 
 @pytest.mark.parametrize(("brand", "name"), [(b"heic", "HEIC"), (b"mif1", "HEIF"), (b"avif", "AVIF")])
@@ -100,7 +120,7 @@ def test_an_unknown_detector(run: Run, photograph: Path, tiny_model: Path) -> No
 
 def test_an_unknown_device(run: Run, photograph: Path, tiny_model: Path) -> None:
     said = refused(run("predict", photograph, "--model", tiny_model, "--device", "tpu"))
-    assert said == "expected a device out of auto, cpu, cuda, got 'tpu'"
+    assert said.startswith("expected a device out of auto, cpu, cuda, got 'tpu'")
 
 
 def test_a_card_that_does_not_fit_its_model(run: Run, photograph: Path, tiny_model: Path) -> None:
@@ -208,6 +228,30 @@ def test_ctrl_c(run: Run, photograph: Path, tiny_model: Path, monkeypatch: pytes
     assert run("predict", photograph, "--model", tiny_model) == (130, "", "mien: interrupted\n")
 
 
+def test_ctrl_c_while_the_command_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mien.cli import __main__ as start
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mien.cli.app.main", stop)
+    assert start.main() == 130
+    assert capsys.readouterr().err == "mien: interrupted\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell closes streams in another way there")
+def test_closed_streams_are_no_error(samples: Path, tiny_model: Path) -> None:
+    words = [sys.executable, "-m", "mien.cli", "predict", str(samples), "gone.jpg", "--model", str(tiny_model)]
+    command = " ".join(map(shlex.quote, [*words, "--detector", "none"]))
+    for closed, out, err in ((">&-", 0, 3), ("2>&-", 3, 0), ("<&- >&- 2>&-", 0, 0)):
+        done = subprocess.run(f"{command} {closed}", shell=True, capture_output=True, text=True)
+        assert done.returncode == 1, closed
+        assert len(done.stdout.splitlines()) == out, done.stdout
+        assert len(done.stderr.splitlines()) == err, done.stderr
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals differ there")
 def test_a_reader_that_goes_away_is_no_error(samples: Path, tiny_model: Path) -> None:
     words = ["predict", *[str(samples)] * 200, "--model", str(tiny_model), "--detector", "none", "--json"]
@@ -258,6 +302,7 @@ def test_json_on_stdout_is_only_json(run: Run, photograph: Path, tiny_model: Pat
     ("words", "line"),
     [
         (["predict"], "Missing argument 'SOURCE'. Try `mien predict --help`."),
+        (["predict", ""], "expected the path of a photograph or folder, got an empty one: name a source"),
         (["predict", "a.jpg", "--foo"], "No such option: --foo"),
         (["predict", "a.jpg", "--min-face", "many"], "Invalid value for '--min-face'"),
         (["predict", "a.jpg", "--min-face", "0"], "expected min_face of 1 pixel or more, got 0"),
@@ -268,6 +313,10 @@ def test_json_on_stdout_is_only_json(run: Run, photograph: Path, tiny_model: Pat
         (["bench", "warm"], "expected a bench out of inference, cold, got 'warm'"),
         (["train", "--out", "run"], "Missing option '--data'"),
         (["data", "prepare", "fer2013=gone", "--out", "t.parquet"], "expected"),
+        (
+            ["data", "prepare", "fer2013=gone", "--out", "t.csv"],
+            "expected a table's name to end in .parquet, got t.csv",
+        ),
         (["evaluate", "mien-huge", "--data", "fer2013=gone"], "expected"),
     ],
 )

@@ -1,10 +1,12 @@
 """What the commands print with: plain tables, figures, and a progress bar that shows only when it is worth it."""
 
+import contextlib
 import json
 import math
+import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -47,6 +49,40 @@ def table(header: Sequence[str] | None, rows: Iterable[Sequence[object]], *, rig
         ).rstrip()
         for line in lines
     )
+
+
+@contextlib.contextmanager
+def libraries_silenced() -> Iterator[None]:
+    """Keep off stderr what C libraries print there of a damaged picture: mien says it itself.
+
+    libjpeg, libtiff and OpenCV write to file descriptor 2. What Python writes to sys.stderr goes through a copy of it
+    meanwhile.
+    """
+    python = sys.stderr
+    try:
+        terminal = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    with contextlib.ExitStack() as undo:
+        undo.callback(os.close, terminal)
+        if _descriptor(python) == 2:
+            sys.stderr = open(  # noqa: SIM115 - closed by the stack
+                terminal, "w", buffering=1, encoding=python.encoding, errors=python.errors, closefd=False
+            )
+            undo.callback(setattr, sys, "stderr", python)
+            undo.callback(sys.stderr.close)
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        undo.callback(os.dup2, terminal, 2)
+        yield
+
+
+def _descriptor(stream: Any) -> int | None:
+    try:
+        return int(stream.fileno())
+    except (OSError, ValueError, AttributeError):  # no file, such as what a test reads
+        return None
 
 
 class Progress:

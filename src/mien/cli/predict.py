@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from mien.cli.console import Progress, examples, note, share
+from mien.cli.console import Progress, examples, libraries_silenced, note, share
+from mien.cli.options import Device, Json, Model
 
 _PREDICT = examples("mien predict photo.jpg", "mien predict holiday/ more.png --out faces.csv --annotate drawn/")
 
@@ -18,13 +19,9 @@ def register(app: typer.Typer) -> None:
 
 
 Sources = Annotated[list[str], typer.Argument(metavar="SOURCE", help="Photographs, and folders of them.")]
-Model = Annotated[
-    str, typer.Option("--model", metavar="NAME|FILE", help="A bundled model, an ONNX file, or a run folder.")
-]
 Detector = Annotated[
     str, typer.Option("--detector", metavar="mtcnn|haar|dlib|none", help="none: the input is a face crop already.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
 def predict(
@@ -43,7 +40,7 @@ def predict(
         Path | None, typer.Option("--annotate", metavar="DIR", help="Copies with boxes, emotions and bars.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
-    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where the model runs.")] = "auto",
+    device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Find faces in photographs and what they express."""
@@ -62,7 +59,7 @@ def predict(
         device=device,
     )
     printer = _JsonRows() if json else _Table() if out is None else None
-    with Progress("pictures") as progress:
+    with libraries_silenced(), Progress("pictures") as progress:
 
         def tell(step: Step) -> None:
             if printer:

@@ -24,11 +24,26 @@ _STRIP = 256  # rows
 _ISO_BRANDS = {
     b"heic": "HEIC",
     b"heix": "HEIC",
+    b"heim": "HEIC",
+    b"heis": "HEIC",
+    b"hevc": "HEIC",
+    b"hevx": "HEIC",
     b"heif": "HEIF",
     b"mif1": "HEIF",
     b"msf1": "HEIF",
     b"avif": "AVIF",
     b"avis": "AVIF",
+}
+
+# First bytes of formats that OpenCV reads, where it finds them whole.
+_MAGIC = {
+    b"\xff\xd8\xff": "JPEG",
+    PNG: "PNG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"\0\0\0\x0cjP  ": "JPEG 2000",
 }
 
 
@@ -55,13 +70,15 @@ def read_image(source: str | os.PathLike[str] | bytes) -> Image:
         raise InputError(f"expected a picture at {path}, got a folder: give a file") from None
     except OSError as error:
         raise InputError(f"expected a readable picture at {path}, got: {error.strerror}") from error
+    except ValueError as error:  # a name that no file can have
+        raise InputError(f"expected a picture at {str(path)!r}, got: {error}") from error
     return decode(data, name=str(path))
 
 
 def decode(data: bytes, *, name: str = "the given bytes") -> Image:
     """Decode an encoded picture; see `read_image`. `name` stands for it in an error's message."""
     if not data:
-        raise InputError(f"expected a picture in {name}, got an empty file")
+        raise InputError(f"expected a picture in {name}, got an empty file: copy it again")
     _check_size(data, name)
     if _cut_off(data):  # OpenCV up to 4.10 returns the upper part and a grey rest, later versions nothing
         raise InputError(f"expected a whole JPEG in {name}, got one that is cut off: copy it again")
@@ -75,14 +92,27 @@ def decode(data: bytes, *, name: str = "the given bytes") -> Image:
     except cv2.error as error:
         raise InputError(f"expected a picture in {name}, got one that OpenCV refuses: {error.err}") from error
     if array is None:
-        brand = _ISO_BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" else None
-        if brand:
-            raise InputError(f"expected a JPEG, PNG, WebP, BMP or TIFF in {name}, got {brand}: convert it first")
-        raise InputError(f"expected a picture in {name}, got {len(data)} bytes that are not one")
+        raise InputError(_why_not(data, name))
     for top in range(0, len(array), _STRIP):  # BGR to RGB where it stands: in strips it needs no second picture
         strip = array[top : top + _STRIP]
         cv2.cvtColor(strip, cv2.COLOR_BGR2RGB, dst=strip)
     return array
+
+
+def _why_not(data: bytes, name: str) -> str:
+    """What to say of bytes that OpenCV does not decode, from the first of them."""
+    brand = _ISO_BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" else None
+    if brand:
+        return f"expected a JPEG, PNG, WebP, BMP or TIFF in {name}, got {brand}: convert it first"
+    kind = next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), None)
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":  # others, such as sounds, start with RIFF too
+        kind = "WebP"
+    if kind:
+        return (
+            f"expected a whole {kind} in {name}, got one that is cut off, damaged or of a kind that OpenCV does not "
+            "read: copy it again, or convert it"
+        )
+    return f"expected a picture in {name}, got {len(data)} bytes that are not one: give a JPEG, PNG, WebP, BMP or TIFF"
 
 
 def _check_size(data: bytes, name: str) -> None:
