@@ -83,7 +83,7 @@ def _invoke(words: list[str]) -> int:
         return 130
     except _WRONG_USE as error:
         where = error.ctx.command_path if error.ctx is not None else "mien"
-        return _fail(f"{_one_line(error.format_message())} Try `{where} --help`.")
+        return _fail(f"{_one_line(error.format_message()).rstrip('.')}. Try `{where} --help`.")
     return 0
 
 
@@ -97,7 +97,14 @@ def _one_line(text: str) -> str:
 
 
 def _print_anything() -> None:
-    """A terminal or pipe that cannot show a character shows a substitute: a file's name must not stop a run."""
+    """Make stdout and stderr take whatever comes.
+
+    A terminal or pipe that cannot show a character shows a substitute: a file's name must not stop a run. Where a
+    stream is closed, or there is none, what is printed goes nowhere.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open until the process ends
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

@@ -120,12 +120,20 @@ def _walk(folder: str, skipped: Skipped, *, above: tuple[tuple[int, int], ...]) 
     if here in above:  # a link that leads back up: its pictures are listed already
         return
     for entry in entries:
-        if entry.is_dir():
+        if _is_folder(entry):
             yield from _walk(entry.path, skipped, above=(*above, here))
         elif is_photograph(entry.name):
             yield Found(entry.path)
         else:
             skipped.add(entry.name)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether to walk it. Where that cannot be told, as of a link to itself, it counts as a file, and fails as one."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def is_photograph(name: str) -> bool:
@@ -139,6 +147,8 @@ def is_photograph(name: str) -> bool:
 
 
 def _refuse_moving(name: str) -> None:
+    if not name:
+        raise UsageError("expected the path of a photograph or folder, got an empty one: name a source")
     kind = None
     if _STREAM.fullmatch(name) and not os.path.exists(name):
         kind = "a camera" if name.lower().startswith("camera") else "an address"

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from mien.core.errors import InputError, UsageError
+from mien.core.images import read_image
 from mien.pipeline.sources import Skipped, check, expand
 
 
@@ -35,6 +36,16 @@ def test_files_that_are_not_photographs_are_counted_not_dropped_in_silence(tmp_p
 def test_photographs_that_cannot_be_read_are_not_skipped(tmp_path: Path) -> None:
     make(tmp_path, "a.heic", "b.avif")
     assert names(tmp_path) == ["a.heic", "b.avif"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_to_itself_is_a_photograph_that_cannot_be_read(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "z.jpg")
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    (tmp_path / "up").symlink_to(tmp_path, target_is_directory=True)
+    assert names(tmp_path) == ["a.jpg", "loop.jpg", "z.jpg"]
+    with pytest.raises(InputError, match="expected a readable picture at .*loop.jpg, got: "):
+        read_image(tmp_path / "loop.jpg")
 
 
 def test_a_file_given_by_name_is_taken_whatever_its_suffix(tmp_path: Path) -> None:
