@@ -151,7 +151,7 @@ class Predictions:
 
     def to_pandas(self) -> Any:
         """The columns of `to_dict` as a pandas DataFrame (needs the extra `data`)."""
-        return require("pandas", extra="data").DataFrame(self.to_dict())
+        return require("pandas", extra="data").DataFrame(self.to_dict()).astype({"label": "str"})  # even of no face
 
 
 class Detector(Protocol):

@@ -20,6 +20,19 @@ _ABOUT = b"mien"  # key of the file's metadata
 _ROWS_IN_GROUP = 4096
 
 
+def check_table_path(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """See whether a table may be written to `path`, before minutes are spent on reading one.
+
+    Raises:
+        OutputError: the file exists and `overwrite` is not set, or its suffix is another.
+        MissingExtraError: pyarrow is not installed.
+    """
+    if Path(path).suffix != ".parquet":
+        raise OutputError(f"expected a table's name to end in .parquet, got {path}")
+    expect_free(path, overwrite=overwrite)
+    require("pyarrow.parquet", extra="data")
+
+
 def write_table(table: Table, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Write a table as Parquet, so that `read_table` gives the same again.
 
@@ -30,9 +43,7 @@ def write_table(table: Table, path: str | os.PathLike[str], *, overwrite: bool =
         OutputError: the file exists and `overwrite` is not set, its suffix is another, or it cannot be written.
     """
     path = Path(path)
-    if path.suffix != ".parquet":
-        raise OutputError(f"expected a table's name to end in .parquet, got {path}")
-    expect_free(path, overwrite=overwrite)
+    check_table_path(path, overwrite=overwrite)
     pyarrow = require("pyarrow", extra="data")
     parquet = require("pyarrow.parquet", extra="data")
     frame = pyarrow.table(_columns(table, pyarrow)).replace_schema_metadata({_ABOUT: json.dumps(_about(table))})

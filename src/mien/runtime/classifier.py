@@ -33,7 +33,10 @@ class Classifier:
     def __init__(self, card: Card, session: Session) -> None:
         self.card = card
         self._session = session
-        _check_fit(card, session)
+        try:
+            _check_fit(card, session)
+        except ModelError as error:
+            raise ModelError(f"{error}: the card {card.name} and the net do not belong together") from None
         self._input = session.input_names[0]
 
     def head(self, name: str | None = None) -> Head:

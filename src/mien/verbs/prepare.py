@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from mien.core.errors import OutputError
-from mien.core.files import expect_free
 from mien.datasets import open_data, write_table
+from mien.datasets.parquet import check_table_path
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def prepare(data: str, *, out: str | os.PathLike[str], overwrite: bool = False) 
         {'train': 28709, 'valid': 3589, 'test': 3589}
     """
     out = Path(out)
-    expect_free(out, overwrite=overwrite)  # said before minutes are spent on reading
+    check_table_path(out, overwrite=overwrite)
     table = open_data(data)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
