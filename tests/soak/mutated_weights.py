@@ -1,4 +1,4 @@
-"""Script of test_mutated_weights.py: START STOP REPORT MODEL, where MODEL is an ONNX file with its card beside it."""
+"""Script of test_mutated_weights.py: START STOP REPORT MODEL, where MODEL is an ONNX file with a card beside it, or a card."""
 
 import hashlib
 import sys
@@ -16,7 +16,8 @@ SEED = 20131201
 
 
 def main(start: str, stop: str, report: str, model: str) -> None:
-    data, card = Path(model).read_bytes(), store.load_card(model)
+    card = store.load_card(model)
+    data = Path(model).with_name(card.files[card.default_file].file).read_bytes()
     target = Path(report).parent / "mutated.onnx"
     crops = np.random.default_rng(0).integers(0, 256, (2, 48, 48), np.uint8)
 

@@ -35,11 +35,12 @@ def test_no_mutated_weight_file_is_loaded(tmp_path: Path) -> None:
     assert noticed > count * 0.9
 
 
-def test_a_trusted_mutation_is_refused_or_runs(tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("model", "count"), [("tiny", COUNT // 2), ("mien-s", COUNT // 10)])
+def test_a_trusted_mutation_is_refused_or_runs(model: str, count: int, tiny_model: Path, tmp_path: Path) -> None:
     """The checksum in the card belongs to the damaged file: only the runtime's own checks are left."""
-    count = COUNT // 2
-    found = mutate.run(SCRIPT, count, tmp_path / "report.json", str(tiny_model))
-    print(f"trusted: {found}")
+    path = tiny_model if model == "tiny" else store.WEIGHTS / "mien-s.toml"
+    found = mutate.run(SCRIPT, count, tmp_path / "report.json", str(path))
+    print(f"trusted, {model}: {found}")
     print("\n".join(found.died))
     assert not found.wrong
     assert found.slowest < 5

@@ -50,10 +50,12 @@ class Session:
         data = source if isinstance(source, bytes) else read_weights(Path(source))
         self.name = name or ("the given bytes" if isinstance(source, bytes) else str(source))
         self._session = _load(data, self.name, threads or default_threads(), device)
-        self.input_names = tuple(each.name for each in self._session.get_inputs())
-        self.output_names = tuple(each.name for each in self._session.get_outputs())
-        self.input_shapes = {each.name: _shape(each.shape) for each in self._session.get_inputs()}
-        self.output_shapes = {each.name: _shape(each.shape) for each in self._session.get_outputs()}
+        try:
+            self.input_shapes = {each.name: _shape(each.shape) for each in self._session.get_inputs()}
+            self.output_shapes = {each.name: _shape(each.shape) for each in self._session.get_outputs()}
+        except UnicodeDecodeError as error:  # the runtime takes any bytes as a name
+            raise ModelError(f"expected names in UTF-8 in the model {self.name}, got: {error}") from error
+        self.input_names, self.output_names = tuple(self.input_shapes), tuple(self.output_shapes)
         self.device = "cuda" if _CUDA in self._session.get_providers() else "cpu"
 
     def run(self, names: Sequence[str] | None, /, **arrays: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:

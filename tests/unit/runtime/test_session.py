@@ -87,6 +87,12 @@ def test_every_cut_of_a_network_is_refused_or_loads(tiny_model_bytes: bytes) -> 
     assert refused == len(range(1, len(tiny_model_bytes), 97))
 
 
+def test_a_name_that_is_no_text(tiny_model_bytes: bytes) -> None:
+    assert tiny_model_bytes.count(b"features") > 1
+    with pytest.raises(ModelError, match="expected names in UTF-8 in the model the given bytes, got: "):
+        Session(tiny_model_bytes.replace(b"features", b"feature\xa1"), threads=1, device="cpu")
+
+
 def test_a_missing_empty_or_unreadable_file(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"expected a model file at .*absent.onnx, got no such file"):
         Session(tmp_path / "absent.onnx")
