@@ -20,7 +20,7 @@ LANDMARKS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
 def _frozen(name: str, values: npt.ArrayLike, shape: tuple[int | None, ...]) -> Floats:
     array = np.asarray(values, np.float32)
     if len(array.shape) != len(shape) or any(w is not None and g != w for g, w in zip(array.shape, shape, strict=True)):
-        wanted = "(" + ", ".join("n" if w is None else str(w) for w in shape) + ")"
+        wanted = str(shape).replace("None", "n")
         raise DataError(f"expected {name} of shape {wanted}, got {array.shape}")
     array = array.view()
     array.flags.writeable = False

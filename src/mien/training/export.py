@@ -97,7 +97,7 @@ def export_run(run: Path, faces: npt.NDArray[np.uint8], out: Path, *, stem: str)
         parameters=parameter_count(net),
         macs=mac_count(net, channels=channels, size=size),
     )
-    (out / f"{stem}.toml").write_text(card.dump(), "utf-8")
+    (out / f"{stem}.toml").write_text(card.dump(), "utf-8", newline="\n")
     return card
 
 
