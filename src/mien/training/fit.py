@@ -67,7 +67,7 @@ def fit(
 
     Raises:
         OutputError: `out` holds a run already (and not `resume`), or cannot be written.
-        TrainingError: the loss is not finite, or the run to resume had other settings or data.
+        TrainingError: the loss is not finite, or the run to resume is not there, or had other settings or data.
         DataError: a split or label source is not there.
     """
     heads = choose_heads(table, config.heads)
@@ -199,6 +199,8 @@ def _open_run(out: Path, identity: dict[str, Any], *, resume: bool) -> None:
                 f"expected the settings that the run in {out} began with, got others: {', '.join(changed)}"
             )
         return
+    if resume and not (out / "config.toml").exists():
+        raise TrainingError(f"expected a run to resume in {out}, got none: check --out, or leave out --resume")
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / "config.toml").write_text(identity["config"], "utf-8")

@@ -102,6 +102,12 @@ def test_votes_are_learnt_where_they_are_and_labels_elsewhere():
     assert torch.equal(targets["fer2013"].soft.argmax(1), targets["fer2013"].ids)
 
 
+def test_there_must_be_a_run_to_resume(tmp_path):
+    with pytest.raises(TrainingError, match="expected a run to resume in .*, got none"):
+        fit(small("epochs=1"), faces(), out=tmp_path / "run", resume=True)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_is_not_overwritten_nor_resumed_with_other_settings_or_data(tmp_path):
     table = faces()
     fit(small("epochs=1"), table, out=tmp_path / "run")
