@@ -1,4 +1,4 @@
-"""Script of test_mutated_weights.py: START STOP REPORT MODEL, where MODEL is an ONNX file with a card beside it, or a card."""
+"""Script of test_mutated_weights.py: START STOP REPORT MODEL (an ONNX file with its card, or a card)."""
 
 import hashlib
 import sys

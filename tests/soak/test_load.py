@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mutate import peak_mb
 
 from mien import Recognizer
 from mien.core.errors import InputError
@@ -57,6 +58,6 @@ def test_threads_get_what_one_gets(detector: str, count: int, data_dir: Path) ->
 
     with ThreadPoolExecutor(THREADS) as pool:
         right = sum(pool.map(ask, range(count)))
-    print(f"{detector}: {right:,} of {count:,} as alone, {most} at once")
+    print(f"{detector}: peak {peak_mb():.0f} MB, {right:,} of {count:,} as alone, {most} at once")
     assert right == count
     assert most == THREADS

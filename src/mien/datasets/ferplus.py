@@ -131,7 +131,7 @@ def _read_votes(path: Path) -> tuple[list[str], list[str], Votes]:
 
 
 def _parse_votes(reader: Iterator[list[str]], path: Path) -> tuple[list[str], list[str], Votes]:
-    header = [each.strip() for each in next(reader, [])]
+    header = [" ".join(each.split()) for each in next(reader, [])]  # a quoted cell may hold line ends
     missing = [each for each in ("Usage", "Image name", *VOTES) if each not in header]
     if missing:
         raise DataError(f"expected the columns {', '.join(missing)} in {path}, got {', '.join(header)[:200] or 'none'}")
