@@ -62,5 +62,6 @@ def test_a_full_net_learns_and_is_exported(name: str, options: dict | None, size
             np.testing.assert_allclose(found[FEATURES], features.numpy(), atol=1e-4, rtol=1e-4)
     print(
         f"{name}: {parameter_count(model):,} parameters, {mac_count(model, channels=1, size=size):,} MACs, parity "
-        f"{worst['full']:.1e}, peak {peak_mb():.0f} MB, stored as float16 {worst['half']:.1e}, {time.perf_counter() - began:.0f} s"
+        f"{worst['full']:.1e}, stored as float16 {worst['half']:.1e}; {time.perf_counter() - began:.0f} s, peak "
+        f"{peak_mb():.0f} MB"
     )
