@@ -222,7 +222,8 @@ def read_id_list(path: str | os.PathLike[str]) -> set[str]:
                 )
             return {row["id"] for row in rows if row["id"]}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"expected a csv of ids at {path}, got: {error}") from error
+        got = (error.strerror if isinstance(error, OSError) else None) or error
+        raise DataError(f"expected a csv of ids at {path}, got: {got}") from error
 
 
 def _join_labels(name: str, tables: Sequence[Table]) -> LabelColumn:

@@ -200,10 +200,12 @@ def by_class(outcomes: Outcomes) -> dict[str, Estimate]:
     """``recall_<label>`` and ``precision_<label>`` of every class, with Wilson's intervals and their n."""
     confusion, labels = outcomes.confusion, outcomes.label_set.labels
     figures: dict[str, Estimate] = {}
-    for kind, totals in (("recall", confusion.sum(1)), ("precision", confusion.sum(0))):
+    recall = ("recall", confusion.sum(1), "there are no such faces")
+    precision = ("precision", confusion.sum(0), "it was predicted of no face")
+    for kind, totals, why in (recall, precision):
         for k, label in enumerate(labels):
             n = int(totals[k])
-            share = wilson(int(confusion[k, k]), n) if n else _undefined(f"{kind}_{label}", "there are no such faces")
+            share = wilson(int(confusion[k, k]), n) if n else _undefined(f"{kind}_{label}", why)
             figures[f"{kind}_{label}"] = Estimate(share.value, share.low, share.high, n)
     return figures
 
