@@ -1,12 +1,13 @@
 """`mien train`: data and settings in, a run folder with a measured, calibrated, exported model out."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mien.core.errors import UsageError
+from mien.core.files import replacing
 from mien.core.optional import require
 from mien.datasets import open_data
 from mien.datasets.table import Table
@@ -104,41 +105,39 @@ def finish(run: Path, table: Table, *, command: str) -> tuple[dict[str, Any], ..
 
     card = export_run(run, table.of_split("train").images, run, stem="model")
     measured = {variant: {head: _measure(run, table, head, variant) for head in card.heads} for variant in card.files}
-    smallest, largest = measured["int8"], measured["float16"]
-    losses = [largest[head].metrics["accuracy"].value - smallest[head].metrics["accuracy"].value for head in card.heads]
-    default = "int8" if max(losses) <= LARGEST_LOSS else "float16"
+    default = _default_file(measured)
     heads = {
         name: replace(head, temperature=_temperature(measured[default][name])) for name, head in card.heads.items()
     }
     figures = tuple(
-        Figure(
-            data=evaluation.predictions.meta["data"],
-            split="valid",
-            head=head,
-            n=evaluation.n,
-            metric=metric,
-            value=round(evaluation.metrics[metric].value, 5),
-            low=round(evaluation.metrics[metric].low, 5),
-            high=round(evaluation.metrics[metric].high, 5),
-            rule=evaluation.predictions.meta["rule"],
-            file=variant,
-        )
+        _figure(evaluation, metric, head=head, file=variant)
         for variant, by_head in measured.items()
         for head, evaluation in by_head.items()
         for metric in CARD_METRICS
     )
     versions = json.loads((run / "versions.json").read_text("utf-8"))
-    card = replace(
-        card,
-        heads=heads,
-        default_file=default,
-        figures=figures,
-        train={"command": command, "data_sha256": versions["data"], "commit": versions["commit"] or ""},
-    )
-    (run / "model.toml").write_text(card.dump(), "utf-8")
+    made = {"command": command, "data_sha256": versions["data"], "commit": versions["commit"] or ""}
+    card = replace(card, heads=heads, default_file=default, figures=figures, train=made)
+    with replacing(run / "model.toml") as partial:
+        partial.write_text(card.dump(), "utf-8", newline="\n")
     for head in card.heads:  # once more, calibrated, to be kept
         evaluate(run, data=table, head=head, out=run / head, overwrite=True)
     return tuple(asdict(figure) for figure in figures)
+
+
+def _default_file(measured: Mapping[str, Mapping[str, Evaluation]]) -> str:
+    """The int8 file, which is faster, unless it costs a head too much accuracy."""
+    losses = [
+        full.metrics["accuracy"].value - measured["int8"][head].metrics["accuracy"].value
+        for head, full in measured["float16"].items()
+    ]
+    return "int8" if max(losses) <= LARGEST_LOSS else "float16"
+
+
+def _figure(evaluation: Evaluation, metric: str, *, head: str, file: str) -> Figure:
+    found, about = evaluation.metrics[metric], evaluation.predictions.meta
+    value, low, high = (round(each, 5) for each in (found.value, found.low, found.high))
+    return Figure(about["data"], "valid", head, evaluation.n, metric, value, low, high, about["rule"], file)
 
 
 def _measure(run: Path, table: Table, head: str, variant: str) -> Evaluation:
