@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import platform
+import signal
 import subprocess
 import tomllib
 import warnings
@@ -91,7 +92,13 @@ def fit(
     with _quiet():
         trainer = _trainer(config, device, callbacks, out)
         checkpoint = str(out / LAST) if resume and (out / LAST).exists() else None
-        trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
+        ctrl_c = signal.getsignal(signal.SIGINT)
+        try:
+            trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit:  # Lightning's answer to Ctrl-C, which it ignores from then on
+            with contextlib.suppress(ValueError):  # not the main thread: it ignores nothing there
+                signal.signal(signal.SIGINT, ctrl_c)
+            raise KeyboardInterrupt from None
     if trainer.interrupted:
         raise KeyboardInterrupt
     done = len(read_log(out / "metrics.csv"))

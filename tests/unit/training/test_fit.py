@@ -1,6 +1,7 @@
 """A training on a few generated faces: it learns, logs, stops at epochs, resumes exactly, and names what is wrong."""
 
 import dataclasses
+import signal
 
 import numpy as np
 import pytest
@@ -100,6 +101,16 @@ def test_votes_are_learnt_where_they_are_and_labels_elsewhere():
     assert targets["ferplus"].weights.tolist() == [1.0, 0, 0, 0] * 4
     assert targets["fer2013"].weights.tolist() == [1.0] * 16
     assert torch.equal(targets["fer2013"].soft.argmax(1), targets["fer2013"].ids)
+
+
+def test_ctrl_c_stops_a_training_as_it_stops_anything(tmp_path):
+    def stop(row):
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        fit(small("epochs=2"), faces(), out=tmp_path / "run", tell=stop)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_there_must_be_a_run_to_resume(tmp_path):
