@@ -90,9 +90,10 @@ def work(case: Callable[[int], str], start: int, stop: int, report: Path) -> Non
                 part.replace(report)
 
 
-def peak_mb() -> float:
-    """The most memory that this process has held, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+def peak_mb(*, of_children: bool = False) -> float:
+    """The most memory that this process, or the largest of those it started, has held, in MB."""
+    who = resource.RUSAGE_CHILDREN if of_children else resource.RUSAGE_SELF
+    return resource.getrusage(who).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 def run(script: Path, count: int, report: Path, *words: str) -> Outcome:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mutate import peak_mb
 
 from mien.core.labels import LABEL_SETS
 from mien.datasets import LabelColumn, Table, write_table
@@ -60,31 +61,43 @@ def learnt(run: Path) -> dict[str, np.ndarray]:
     return {name: weight.numpy() for name, weight in net.state_dict().items()}
 
 
+def rows(run: Path) -> list[dict[str, str]]:
+    """Of the run's log, one for each epoch done; none before the first is."""
+    log = run / "metrics.csv"
+    if not log.exists():
+        return []
+    with log.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def history(run: Path) -> list[dict[str, str]]:
-    with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
-        return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows(run)]
 
 
 def test_killed_and_resumed_is_as_unbroken(data: Path, tmp_path: Path) -> None:
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     begun = time.monotonic()
     finish(data, unbroken)
-    whole = time.monotonic() - begun
+    epoch = sum(float(row["seconds"]) for row in rows(unbroken)) / EPOCHS
+    print(f"{time.monotonic() - begun:.0f} s for the unbroken training, {epoch:.1f} s an epoch")
 
     rng = random.Random(11)
     killed = 0
-    for _ in range(KILLS):
+    for done in range(KILLS):
         process = start(data, broken, *(["--resume"] if broken.exists() else []))
+        # Each kill comes an epoch later than the one before, at any moment of it: the first while all is loading.
+        while process.poll() is None and len(rows(broken)) < done:
+            time.sleep(0.05)
         try:
-            # Anywhere from before the first step to the middle of the run: no moment may be a bad one.
-            process.wait(timeout=rng.uniform(0.1, 0.7) * whole)
+            process.wait(timeout=rng.uniform(0.1, 1.2) * epoch)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
             killed += 1
         else:
             break
-    print(f"killed {killed} times, {whole:.0f} s for the unbroken training")
+    peak = peak_mb(of_children=True)
+    print(f"killed {killed} times, after {len(rows(broken))} epochs the last time; peak {peak:.0f} MB")
     assert killed >= min(3, KILLS)
     finish(data, broken, *(["--resume"] if broken.exists() else []))
 
