@@ -223,9 +223,9 @@ def test_ctrl_c(run: Run, photograph: Path, tiny_model: Path, monkeypatch: pytes
 
     monkeypatch.setattr("mien.runtime.classifier.Classifier.predict", stop)
     code, out, err = run("predict", photograph, "--model", tiny_model, "--out", "faces.csv")
-    assert (code, out, err) == (130, "", "mien: interrupted: faces.csv was not written\n")
+    assert (code, out, err) == (2, "", "mien: interrupted: faces.csv was not written\n")
     assert list(Path().iterdir()) == []
-    assert run("predict", photograph, "--model", tiny_model) == (130, "", "mien: interrupted\n")
+    assert run("predict", photograph, "--model", tiny_model) == (2, "", "mien: interrupted\n")
 
 
 def test_ctrl_c_while_the_command_is_loaded(
@@ -237,7 +237,7 @@ def test_ctrl_c_while_the_command_is_loaded(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("mien.cli.app.main", stop)
-    assert start.main() == 130
+    assert start.main() == 2
     assert capsys.readouterr().err == "mien: interrupted\n"
 
 

@@ -11,7 +11,7 @@ def main() -> int:
         return run()
     except KeyboardInterrupt:
         print("mien: interrupted", file=sys.stderr)
-        return 130
+        return 2
 
 
 if __name__ == "__main__":

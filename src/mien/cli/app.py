@@ -1,7 +1,7 @@
 """The command `mien`: parses, calls verbs, prints. Verbs are imported inside the commands, so that it starts fast.
 
-Exit codes: 0 done; 1 finished, but some inputs failed; 2 wrong use, or nothing could be read or written, said in one
-line; 130 stopped with Ctrl-C; 141 the reader of a pipe went away.
+Exit codes: 0 done; 1 finished, but some inputs failed; 2 wrong use, nothing could be read or written, or stopped with
+Ctrl-C, said in one line; 141 the reader of a pipe went away.
 """
 
 import errno
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt as stop:
-        return _fail(f"interrupted{f': {stop}' if str(stop) else ''}", 130)
+        return _fail(f"interrupted{f': {stop}' if str(stop) else ''}")
     except BrokenPipeError:
         return _pipe_closed()
     except MienError as error:
@@ -80,7 +80,7 @@ def _invoke(words: list[str]) -> int:
     except typer.Exit as done:
         return int(done.exit_code)
     except typer.Abort:
-        return 130
+        return 2
     except _WRONG_USE as error:
         where = error.ctx.command_path if error.ctx is not None else "mien"
         return _fail(f"{_one_line(error.format_message()).rstrip('.')}. Try `{where} --help`.")
