@@ -1,7 +1,7 @@
 """Random changes of training faces, drawn for each face of a batch, on the batch's device."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -41,10 +41,6 @@ class Augmentation:
         for name in ("flip", "erase"):
             if getattr(self, name) > 1:
                 raise UsageError(f"expected a probability as augment.{name}, got {getattr(self, name)}")
-
-    def milder(self, share: float) -> "Augmentation":
-        """The same changes, each but the mirror image `share` as far or as often."""
-        return replace(self, **{name: value * share for name, value in vars(self).items() if name != "flip"})
 
 
 def augment(images: Tensor, config: Augmentation, *, size: int, generator: torch.Generator) -> Tensor:

@@ -37,8 +37,7 @@ class TrainConfig:
         label_smoothing, dropout: 0 to switch off.
         ema: decay a step of the averaged weights, which are what is validated and exported.
         start_size: side in pixels at which the first epochs train; it grows to the input's over `grow` of the run.
-        augment: see `Augmentation`. calm: share of the run, at its end, in which faces are changed half as far: the
-            last steps, small ones, then see faces much like those to come (Touvron et al. 2019, arXiv:1906.06423).
+        augment: see `Augmentation`.
         precision: auto is bf16 where the processor computes in it.
         device: auto, cpu or cuda. threads: of torch on the CPU; 0: as many as torch takes.
     """
@@ -66,7 +65,6 @@ class TrainConfig:
     start_size: int = 48
     grow: float = 0.65
     augment: Augmentation = field(default_factory=Augmentation)
-    calm: float = 0.0
 
     precision: str = "auto"
     device: str = "auto"
@@ -75,7 +73,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for key in ("epochs", "batch"):
             self._expect(getattr(self, key) >= 1, f"{key} of 1 or more", getattr(self, key))
-        for key in ("warmup", "label_smoothing", "dropout", "ema", "momentum", "calm"):
+        for key in ("warmup", "label_smoothing", "dropout", "ema", "momentum"):
             self._expect(0 <= getattr(self, key) < 1, f"{key} in 0..1 (1 excluded)", getattr(self, key))
         self._expect(self.learning_rate > 0, "learning_rate above 0", self.learning_rate)
         self._expect(self.weight_decay >= 0, "weight_decay of 0 or more", self.weight_decay)
@@ -96,12 +94,6 @@ def size_in_epoch(config: TrainConfig, epoch: int) -> int:
     full = config.input.size
     grown = config.start_size + (full - config.start_size) * epoch / config.epochs / config.grow
     return min(full, max(config.start_size, int(grown) // 4 * 4))
-
-
-def augmentation_in_epoch(config: TrainConfig, epoch: int) -> Augmentation:
-    """How far faces are changed in an epoch."""
-    calm = epoch >= config.epochs * (1 - config.calm)
-    return config.augment.milder(0.5) if calm else config.augment
 
 
 def load_config(*, preset: str | None = None, file: Path | None = None, changes: Sequence[str] = ()) -> TrainConfig:

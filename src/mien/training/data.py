@@ -13,7 +13,7 @@ from mien.core.labels import LabelSet
 from mien.datasets.table import LabelColumn, Table
 from mien.runtime.preprocess import fit_crops
 from mien.training.augment import augment, mixup_pairs
-from mien.training.config import TrainConfig, augmentation_in_epoch, size_in_epoch
+from mien.training.config import TrainConfig, size_in_epoch
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,14 +113,14 @@ class TrainingBatches:
     def __iter__(self) -> Iterator[Batch]:
         config, faces = self.config, self.faces
         generator = torch.Generator().manual_seed(config.seed * 100_003 + self.epoch)
-        size, changes = size_in_epoch(config, self.epoch), augmentation_in_epoch(config, self.epoch)
+        size = size_in_epoch(config, self.epoch)
         order = torch.randperm(len(faces), generator=generator)
         for step in range(len(self)):
             index = order[step * config.batch : (step + 1) * config.batch].to(faces.images.device)
-            images = augment(faces.images[index], changes, size=size, generator=generator)
+            images = augment(faces.images[index], config.augment, size=size, generator=generator)
             targets = {head: each[index] for head, each in faces.targets.items()}
-            if changes.mixup > 0:
-                images, targets = _mix(images, targets, changes.mixup, generator)
+            if config.augment.mixup > 0:
+                images, targets = _mix(images, targets, config.augment.mixup, generator)
             yield Batch(normalise(images, config), targets)
 
 

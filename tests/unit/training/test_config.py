@@ -7,7 +7,6 @@ from mien.core.toml import to_toml
 from mien.training.config import (
     TrainConfig,
     as_settings,
-    augmentation_in_epoch,
     load_config,
     preset_names,
     size_in_epoch,
@@ -69,10 +68,3 @@ def test_faces_grow_to_full_size():
     assert sizes == sorted(sizes)
     assert sizes[0] == 36
     assert set(sizes[10:]) == {48}
-
-
-def test_the_end_of_a_run_is_calm():
-    config = load_config(changes=["epochs=20", "calm=0.15", "augment.rotation=20", "augment.flip=0.5"])
-    assert [augmentation_in_epoch(config, epoch).rotation for epoch in (0, 16, 17, 19)] == [20, 20, 10, 10]
-    assert augmentation_in_epoch(config, 19).flip == 0.5
-    assert augmentation_in_epoch(load_config(changes=["epochs=20"]), 19) == load_config().augment
