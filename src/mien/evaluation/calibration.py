@@ -47,11 +47,10 @@ def fit_temperature(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> floa
     return 1 / inverse
 
 
-def cross_fitted_ece(probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, folds: int = 5, seed: int = 0) -> float:
-    """The calibration error with temperatures that never saw the faces they are judged on.
+def cross_fitted(probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, folds: int = 5, seed: int = 0) -> Floats:
+    """(N, K) probabilities, each scaled by a temperature that was fitted on other faces.
 
-    Faces are dealt to `folds` at random; each fold gets the temperature fitted on the others; the error
-    (15 equal-width bins) is that of all folds together.
+    Faces are dealt to `folds` at random; each fold gets the temperature fitted on the others.
 
     Raises:
         DataError: fewer faces than folds, or fewer than 2 folds.
@@ -66,7 +65,13 @@ def cross_fitted_ece(probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, fol
         held = order[fold::folds]
         others = np.setdiff1d(order, held)
         scaled[held] = apply_temperature(array[held], fit_temperature(array[others], ids[others]))
-    return calibration_error(scaled.max(1), scaled.argmax(1) == ids)
+    return scaled
+
+
+def cross_fitted_ece(probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, folds: int = 5, seed: int = 0) -> float:
+    """The calibration error (15 equal-width bins) of `cross_fitted`, of all folds together; raises as that does."""
+    scaled = cross_fitted(probabilities, labels, folds=folds, seed=seed)
+    return calibration_error(scaled.max(1), scaled.argmax(1) == np.asarray(labels))
 
 
 def _checked(array: Floats, labels: npt.ArrayLike) -> Ints:

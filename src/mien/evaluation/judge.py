@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.core.labels import LabelSet
-from mien.evaluation.calibration import cross_fitted_ece
+from mien.evaluation.calibration import cross_fitted
 from mien.evaluation.metrics import METRICS, Estimate, Outcomes, by_class, wilson
 from mien.evaluation.predictions import PredictionTable
 
@@ -91,8 +91,8 @@ def judge(predictions: PredictionTable, *, notes: Sequence[str] = (), passes: in
         if labelled.in_train is not None:
             metrics["accuracy_without_train_duplicates"] = _accuracy_among(outcomes, ~labelled.in_train)
         if len(labelled) >= FEWEST_FACES:
-            fitted = cross_fitted_ece(outcomes.probabilities, outcomes.labels, seed=seed)
-            metrics["ece_cross_fitted"] = Estimate(fitted)
+            fitted = cross_fitted(outcomes.probabilities, outcomes.labels, seed=seed)
+            metrics["ece_cross_fitted"] = METRICS["ece"](replace(outcomes, probabilities=fitted))
         metrics |= by_class(outcomes)
     undefined = dict.fromkeys(str(each.message) for each in caught)
     name = predictions.meta.get("model", "predictions")

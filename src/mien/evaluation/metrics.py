@@ -149,11 +149,16 @@ def ece(outcomes: Outcomes) -> Estimate:
     """Expected calibration error: how far confidence and accuracy are apart, over 15 bins of equal width.
 
     The bins are [low, high), the last one closed (Guo et al. 2017, https://proceedings.mlr.press/v70/guo17a.html).
-    No interval: resampling biases this figure upwards.
+    Resampling biases this figure upwards, so the interval is that of the basic bootstrap (Davison and Hinkley 1997,
+    section 5.2.1), which turns the percentiles round and so takes the bias out; it is widened to the figure itself
+    where the bias is larger than the spread.
     """
     if not len(outcomes):
         return _undefined("ece", "there are no faces")
-    return Estimate(calibration_error(outcomes.probabilities.max(1), outcomes.correct))
+    confidence = outcomes.probabilities.max(1)
+    value = calibration_error(confidence, outcomes.correct)
+    low, high = np.quantile(_resampled_errors(outcomes, confidence), ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
+    return Estimate(value, max(0.0, 2 * value - float(high)), max(value, 2 * value - float(low)))
 
 
 @METRICS.register("brier")
@@ -174,10 +179,30 @@ def nll(outcomes: Outcomes) -> Estimate:
 
 def calibration_error(confidence: Floats, correct: npt.NDArray[np.bool_], *, bins: int = BINS) -> float:
     """Mean over faces of |accuracy - mean confidence| of the bin they fall into; see `ece`."""
-    edges = np.linspace(0, 1, bins + 1)
-    which = np.clip(np.searchsorted(edges, confidence, side="right") - 1, 0, bins - 1)
-    gaps = np.bincount(which, weights=confidence - correct, minlength=bins)
+    gaps = np.bincount(_bins(confidence, bins), weights=confidence - correct, minlength=bins)
     return float(np.abs(gaps).sum() / len(confidence))
+
+
+def _bins(confidence: Floats, bins: int) -> npt.NDArray[np.intp]:
+    edges = np.linspace(0, 1, bins + 1)
+    return np.clip(np.searchsorted(edges, confidence, side="right") - 1, 0, bins - 1)
+
+
+def _resampled_errors(outcomes: Outcomes, confidence: Floats) -> Floats:
+    """Calibration errors of bootstrap samples, of faces or, where they are known, of people: (RESAMPLES,)."""
+    generator = np.random.default_rng(outcomes.seed)
+    n = len(outcomes)
+    who = np.arange(n) if outcomes.subjects is None else np.unique(outcomes.subjects, return_inverse=True)[1]
+    sizes = np.bincount(who)
+    gaps = np.zeros((len(sizes), BINS))
+    np.add.at(gaps, (who, _bins(confidence, BINS)), confidence - outcomes.correct)
+    errors = []
+    for start in range(0, RESAMPLES, _RESAMPLES_AT_ONCE):
+        rows = min(_RESAMPLES_AT_ONCE, RESAMPLES - start)
+        drawn = generator.integers(0, len(sizes), (rows, len(sizes))) + len(sizes) * np.arange(rows)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=rows * len(sizes)).reshape(rows, -1).astype(np.float64)
+        errors.append(np.abs(times @ gaps).sum(1) / (times @ sizes))
+    return np.concatenate(errors)
 
 
 def f1_by_class(confusion: npt.NDArray[np.integer]) -> Floats:

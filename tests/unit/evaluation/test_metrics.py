@@ -142,3 +142,22 @@ def test_a_metric_is_added_by_name():
         METRICS["kappaa"]
     with pytest.raises(ValueError, match="a second time"):
         METRICS.register("accuracy")(lambda outcomes: Estimate(0.0))
+
+
+@pytest.mark.parametrize("by_person", [False, True])
+def test_the_interval_of_the_calibration_error_holds_the_truth(by_person):
+    """Faces whose accuracy is 0.12 below their confidence everywhere: that is the error, whatever is drawn."""
+    held = 0
+    for seed in range(30):
+        chance = np.random.default_rng(seed)
+        confidence = chance.uniform(0.55, 0.98, 600)
+        right = chance.random(600) < confidence - 0.12
+        probabilities = np.stack([confidence, 1 - confidence], 1)
+        people = np.repeat(np.arange(200), 3).astype(str) if by_person else None
+        outcomes = Outcomes(
+            probabilities, np.where(right, 0, 1), LabelSet("two", ("a", "b")), subjects=people, seed=seed
+        )
+        found = METRICS["ece"](outcomes)
+        assert 0 <= found.low <= found.value <= found.high
+        held += found.low <= 0.12 <= found.high
+    assert held >= 25
