@@ -98,6 +98,14 @@ def test_a_folder_is_not_fed_its_own_annotated_copies(here: Path, samples: Path,
     assert sorted(path.name for path in here.iterdir()) == ["a.annotated.jpg", "a.jpg"]
 
 
+def test_a_table_may_grow_in_the_folder_that_is_read(
+    here: Path, samples: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "a.jpg").write_bytes((samples / "astronaut.jpg").read_bytes())
+    assert main(["predict", ".", "--model", str(tiny_model), "--out", "faces.csv"]) == 0
+    assert "skipped" not in capsys.readouterr().err
+
+
 def test_no_face_is_a_row_and_no_failure(here: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from mien.core.images import write_image
 

@@ -138,7 +138,7 @@ def test_every_mutated_card_is_read_and_works_or_is_refused(tmp_path: Path) -> N
         except MienError as error:
             found.counts[refused(error)] += 1
         else:
-            assert Card.parse(card.dump()) == card
+            assert Card.parse(card.dump()).dump() == card.dump()  # compared as text: NaN is not equal to itself
             assert card.describe()
             try:
                 classifier = Classifier(card, session)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from mien.core.errors import OutputError
 
+PARTIAL = ".part"  # how the name of a file ends while it grows
+
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -38,7 +40,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 def partial_path(path: str | os.PathLike[str]) -> Path:
     """Where a file grows before it takes its name: hidden beside it, so that renaming crosses no file system."""
     path = Path(path)
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
+    return path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
 
 
 def expect_free(path: str | os.PathLike[str], *, overwrite: bool) -> None:

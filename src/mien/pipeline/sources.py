@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mien.core.errors import InputError, UsageError
+from mien.core.files import PARTIAL
 from mien.core.images import SUFFIXES
 
 # In a folder these count as photographs. The last ones may not be readable; then their row says so.
@@ -124,7 +125,7 @@ def _walk(folder: str, skipped: Skipped, *, above: tuple[tuple[int, int], ...]) 
             yield from _walk(entry.path, skipped, above=(*above, here))
         elif is_photograph(entry.name):
             yield Found(entry.path)
-        else:
+        elif not (entry.name.startswith(".") and entry.name.endswith(PARTIAL)):  # a table that is being written here
             skipped.add(entry.name)
 
 
