@@ -34,7 +34,7 @@ def test_a_full_net_learns_and_is_exported(name: str, options: dict | None, size
     model = MultiHead(NETS.create(net, **options), HEADS)
 
     began = time.perf_counter()
-    optimizer = torch.optim.SGD(model.parameters(), 0.02, momentum=0.9)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
     ids, losses = torch.arange(64) % 7, []
     images = torch.randn(64, 1, size, size) * 0.5 + ids[:, None, None, None] / 3
     for _ in range(12):
