@@ -81,9 +81,7 @@ def work(case: Callable[[int], str], start: int, stop: int, report: Path) -> Non
             slowest = max(slowest, time.perf_counter() - began)
             faulthandler.cancel_dump_traceback_later()
             if number % 100 == 0 or number == stop - 1:
-                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
-                    1 << 20 if sys.platform == "darwin" else 1024
-                )
+                peak = peak_mb()
                 state = {"counts": counts, "slowest": slowest, "peak_mb": peak, "wrong": wrong[:20], "next": number + 1}
                 part = report.with_suffix(".part")
                 part.write_text(json.dumps(state), "utf-8")
@@ -91,7 +89,14 @@ def work(case: Callable[[int], str], start: int, stop: int, report: Path) -> Non
 
 
 def peak_mb(*, of_children: bool = False) -> float:
-    """The most memory that this process, or the largest of those it started, has held, in MB."""
+    """The most memory that this process, or the largest of those it started, has held, in MB.
+
+    On Linux the resource usage of a new process begins with what its parent held when it forked; the high-water mark of
+    its own address space does not.
+    """
+    status = Path("/proc/self/status")
+    if not of_children and status.exists():
+        return int(status.read_text("ascii").partition("VmHWM:")[2].split()[0]) / 1024
     who = resource.RUSAGE_CHILDREN if of_children else resource.RUSAGE_SELF
     return resource.getrusage(who).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
