@@ -1,31 +1,70 @@
-"""Read data sets as they are distributed into tables. Never a network, never a model.
+"""Read data sets as they are distributed. Never a network, never a model.
 
-A new reader is a function ``(root, *, splits=None) -> Table`` under ``@READERS.register("name")``.
+A new reader is a function ``(root, *, splits=None, **options) -> DataSet`` under ``@READERS.register("name")``.
 """
 
+import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mien.core.errors import UsageError
-from mien.core.registry import Registry
+from mien.core.registry import Registry, unknown
+from mien.datasets.dataset import DataSet, Sample
 from mien.datasets.fer2013 import read_fer2013
 from mien.datasets.ferplus import read_ferplus
 from mien.datasets.parquet import read_table, write_table
 from mien.datasets.table import LabelColumn, Table
 
-__all__ = ["READERS", "LabelColumn", "Table", "open_data", "read_table", "write_table"]
+__all__ = [
+    "READERS",
+    "DataSet",
+    "LabelColumn",
+    "Sample",
+    "Table",
+    "open_data",
+    "open_dataset",
+    "read_table",
+    "write_table",
+]
 
-READERS: Registry[Table] = Registry("data set")
+READERS: Registry[DataSet] = Registry("data set")
 READERS.register("fer2013")(read_fer2013)
 READERS.register("ferplus")(read_ferplus)
 
 
-def open_data(spec: str | os.PathLike[str], *, splits: Sequence[str] | None = None) -> Table:
-    """Open what ``--data`` names.
+def open_dataset(
+    spec: str, *, splits: Sequence[str] | None = None, options: Mapping[str, Any] | None = None
+) -> DataSet:
+    """Open a data set as it is distributed.
 
     Args:
-        spec: ``NAME=ROOT`` for a data set as distributed, such as ``ferplus=data/fer``, or the path of a table.
+        spec: ``NAME=ROOT``, such as ``ferplus=data/fer``.
+        splits: read these alone; None: all there.
+        options: of the reader, such as ``{"peak": 3}``; its defaults otherwise.
+
+    Raises:
+        UsageError: no such form, or an unknown NAME or option (the known ones are listed).
+        DataError: what is there is not as it should be.
+    """
+    name, equals, root = spec.partition("=")
+    if not equals or not root:
+        raise UsageError(f"expected NAME=FOLDER with a NAME out of {', '.join(READERS)}, got {spec!r}")
+    reader, options = READERS[name], dict(options or {})
+    known = [each for each in inspect.signature(reader).parameters if each not in ("root", "splits")]
+    for option in options:
+        if option not in known:
+            there = unknown("option", option, known) if known else f"expected no option, got {option!r}"
+            raise UsageError(f"{there}; these are the options of {name}")
+    return reader(root, splits=splits, **options)
+
+
+def open_data(spec: str | os.PathLike[str], *, splits: Sequence[str] | None = None) -> Table:
+    """Open what ``--data`` names, with all its pictures.
+
+    Args:
+        spec: the path of a table, or ``NAME=ROOT`` for a data set of face crops as distributed.
         splits: read these alone; None: all there.
 
     Raises:
@@ -39,4 +78,4 @@ def open_data(spec: str | os.PathLike[str], *, splits: Sequence[str] | None = No
     if not equals or not root:
         known = ", ".join(READERS)
         raise UsageError(f"expected a .parquet table, or NAME=FOLDER with a NAME out of {known}, got {text!r}")
-    return READERS[name](root, splits=splits)
+    return open_dataset(text, splits=splits).table()

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from mien.core.errors import DataError
 from mien.core.labels import LABEL_SETS
-from mien.datasets.table import LabelColumn, Strings, Table, expect_splits
+from mien.datasets.dataset import DataSet, PictureRows
+from mien.datasets.table import LabelColumn, Strings, expect_splits
 
 SIDE = 48
 PIXELS = SIDE * SIDE
@@ -53,8 +54,13 @@ class FerRows:
         """(n,) names of the rows kept, by their number in the csv: ``fer2013-00000`` is its first row."""
         return np.array([f"fer2013-{row:05d}" for row in np.flatnonzero(self.kept)], np.str_)
 
+    @property
+    def pictures(self) -> PictureRows:
+        """The images of the rows kept; the first data row is row 0."""
+        return PictureRows(self.images, [f"{self.path.name}, row {row}" for row in np.flatnonzero(self.kept)])
 
-def read_fer2013(root: str | os.PathLike[str], *, splits: Sequence[str] | None = None) -> Table:
+
+def read_fer2013(root: str | os.PathLike[str], *, splits: Sequence[str] | None = None) -> DataSet:
     """Read FER2013 from a folder that holds its csv, or from the csv itself.
 
     Args:
@@ -68,8 +74,18 @@ def read_fer2013(root: str | os.PathLike[str], *, splits: Sequence[str] | None =
         DataError: no csv there, a row that is not as it should be (named by file and line), a split that is not there.
     """
     rows = read_rows(find_csv(root), splits=splits)
-    sources = {"fer2013": label_column(rows)}
-    return Table(rows.ids, rows.images, rows.split[rows.kept], sources, meta={"name": "fer2013"})
+    return DataSet(
+        name="fer2013",
+        root=Path(root),
+        form=rows.path.name,
+        origin=ORIGIN,
+        ids=rows.ids,
+        split=rows.split[rows.kept],
+        pictures=rows.pictures,
+        sources={"fer2013": label_column(rows)},
+        faces=True,
+        gray=True,
+    )
 
 
 def label_column(rows: FerRows) -> LabelColumn:

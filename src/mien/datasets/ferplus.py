@@ -15,7 +15,8 @@ import numpy.typing as npt
 from mien.core.errors import DataError
 from mien.core.labels import LABEL_SETS
 from mien.datasets.fer2013 import USAGES, find_csv, label_column, read_rows
-from mien.datasets.table import LabelColumn, Table
+from mien.datasets.dataset import DataSet
+from mien.datasets.table import LabelColumn
 
 FILE = "fer2013new.csv"
 ORIGIN = "the repository microsoft/FERPlus on GitHub"
@@ -28,7 +29,7 @@ _NO_FACE = VOTES.index("NF")
 Votes = npt.NDArray[np.int8]
 
 
-def read_ferplus(root: str | os.PathLike[str], *, splits: Sequence[str] | None = None) -> Table:
+def read_ferplus(root: str | os.PathLike[str], *, splits: Sequence[str] | None = None) -> DataSet:
     """Read FER2013 with the labels of FER+ beside its own.
 
     The two files are joined by the order of their rows: the numbers in FER+'s image names are not row numbers.
@@ -65,7 +66,19 @@ def read_ferplus(root: str | os.PathLike[str], *, splits: Sequence[str] | None =
         "ferplus": LabelColumn(LABEL_SETS["ferplus"], majority(votes), soften(votes), RULE, votes_path.name),
     }
     extra = {"votes": votes, "image_name": np.array(names, np.str_)[rows.kept]}
-    return Table(rows.ids, rows.images, rows.split[rows.kept], sources, extra, {"name": "ferplus"})
+    return DataSet(
+        name="ferplus",
+        root=Path(root),
+        form=f"{path.name} and {votes_path.name}",
+        origin=ORIGIN,
+        ids=rows.ids,
+        split=rows.split[rows.kept],
+        pictures=rows.pictures,
+        sources=sources,
+        extra=extra,
+        faces=True,
+        gray=True,
+    )
 
 
 def majority(votes: Votes) -> npt.NDArray[np.int16]:

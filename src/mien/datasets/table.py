@@ -56,6 +56,11 @@ class LabelColumn:
         soft = None if self.soft is None else self.soft[which]
         return LabelColumn(self.label_set, self.ids[which], soft, self.rule, self.file)
 
+    def name_of(self, row: int) -> str | None:
+        """The label of one face by name, None where there is none."""
+        k = int(self.ids[row])
+        return None if k < 0 else self.label_set.labels[k]
+
     def names(self) -> list[str | None]:
         """The label of each face by name, None where there is none."""
         labels = (*self.label_set.labels, None)  # id -1 is the last
@@ -88,21 +93,11 @@ class Table:
             raise DataError(
                 f"expected images of shape (n, H, W) or (n, H, W, 3) of uint8, got {images.shape} of {images.dtype}"
             )
-        n = len(images)
-        columns: dict[str, Any] = {"ids": self.ids, "split": self.split, **self.extra}
-        columns |= {f"labels of {name}": column.ids for name, column in self.sources.items()}
-        for name, values in columns.items():
-            if len(values) != n:
-                raise DataError(f"expected {n} rows in {name}, one an image, got {len(values)}")
         object.__setattr__(self, "images", _read_only(images))
-        object.__setattr__(self, "ids", _read_only(_strings(self.ids)))
-        object.__setattr__(self, "split", _read_only(_strings(self.split)))
+        object.__setattr__(self, "ids", _read_only(strings(self.ids)))
+        object.__setattr__(self, "split", _read_only(strings(self.split)))
         object.__setattr__(self, "extra", {name: _read_only(np.asarray(each)) for name, each in self.extra.items()})
-        strange = sorted(set(self.split.tolist()) - set(SPLITS))
-        if strange:
-            raise DataError(f"expected splits out of {', '.join(SPLITS)}, got {', '.join(map(repr, strange))}")
-        if len(set(self.ids.tolist())) != n:
-            raise DataError("expected ids that are distinct, got some more than once")
+        check_columns(len(images), ids=self.ids, split=self.split, sources=self.sources, extra=self.extra)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -110,8 +105,7 @@ class Table:
     @property
     def splits(self) -> tuple[str, ...]:
         """The splits that are there, in the order train, valid, test."""
-        there = set(self.split.tolist())
-        return tuple(each for each in SPLITS if each in there)
+        return splits_in(self.split)
 
     def select(self, which: Any) -> Self:
         """A subset of the rows by mask, slice or index array."""
@@ -254,8 +248,37 @@ def _join_extra(name: str, tables: Sequence[Table]) -> npt.NDArray[Any]:
     return np.concatenate(parts)
 
 
-def _strings(values: npt.ArrayLike) -> Strings:
+def strings(values: npt.ArrayLike) -> Strings:
+    """An array of str."""
     return np.asarray(values, np.str_)
+
+
+def splits_in(split: Strings) -> tuple[str, ...]:
+    """The splits that occur, in the order train, valid, test."""
+    there = set(split.tolist())
+    return tuple(each for each in SPLITS if each in there)
+
+
+def check_columns(
+    n: int,
+    *,
+    ids: Strings,
+    split: Strings,
+    sources: Mapping[str, LabelColumn],
+    extra: Mapping[str, npt.NDArray[Any]],
+) -> None:
+    """Check that all columns have n rows, splits are known and ids distinct; else DataError."""
+    columns: dict[str, Any] = {"ids": ids, "split": split, **extra}
+    columns |= {f"labels of {name}": column.ids for name, column in sources.items()}
+    for name, values in columns.items():
+        if len(values) != n:
+            raise DataError(f"expected {n} rows in {name}, one an image, got {len(values)}")
+    strange = sorted(set(split.tolist()) - set(SPLITS))
+    if strange:
+        raise DataError(f"expected splits out of {', '.join(SPLITS)}, got {', '.join(map(repr, strange))}")
+    if len(set(ids.tolist())) != n:
+        once, counts = np.unique(ids, return_counts=True)
+        raise DataError(f"expected ids that are distinct, got some more than once, such as {once[counts.argmax()]!r}")
 
 
 def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -14,7 +14,7 @@ HEADER = "emotion,pixels,Usage"
 
 def test_reads_pixels_labels_and_splits(tmp_path, images, rows, write_csv):
     write_csv(tmp_path / "fer2013.csv", HEADER, rows)
-    table = read_fer2013(tmp_path)
+    table = read_fer2013(tmp_path).table()
     np.testing.assert_array_equal(table.images, images)
     assert table.split.tolist() == ["train", "train", "valid", "test"]
     assert table.sources["fer2013"].names() == ["anger", "disgust", "fear", "happiness"]
@@ -29,7 +29,7 @@ def test_finds_every_usual_place(name, tmp_path, images, rows, write_csv):
     else:
         path = write_csv(tmp_path / name, HEADER, rows)
     for root in (tmp_path, path, str(path)):
-        np.testing.assert_array_equal(read_fer2013(root).images, images)
+        np.testing.assert_array_equal(read_fer2013(root).table().images, images)
 
 
 def test_prefers_fer2013_csv(tmp_path, rows, write_csv):
@@ -53,13 +53,13 @@ def test_reads_other_spellings_of_the_same(change, end, tmp_path, images, rows, 
         path.write_bytes(path.read_bytes().replace(end.encode(), 2 * end.encode()) + end.encode())
     elif change == "no end":
         path.write_bytes(path.read_bytes().rstrip())
-    np.testing.assert_array_equal(read_fer2013(path).images, images)
+    np.testing.assert_array_equal(read_fer2013(path).table().images, images)
 
 
 def test_every_grey_value_is_read(tmp_path, write_csv):
     values = np.resize(np.arange(256, dtype=np.uint8), 2304)
     rows = [(0, " ".join(map(str, np.roll(values, shift))), "Training") for shift in range(3)]
-    table = read_fer2013(write_csv(tmp_path / "a.csv", HEADER, rows))
+    table = read_fer2013(write_csv(tmp_path / "a.csv", HEADER, rows)).table()
     for shift, image in enumerate(table.images):
         np.testing.assert_array_equal(image.ravel(), np.roll(values, shift))
 
@@ -67,17 +67,17 @@ def test_every_grey_value_is_read(tmp_path, write_csv):
 def test_rows_written_as_usual_are_never_read_one_by_one(tmp_path, images, rows, write_csv, monkeypatch):
     """Else the fast way could be wrong, or never taken, and no other test would tell."""
     monkeypatch.setattr(fer2013, "_parse_row", None)
-    np.testing.assert_array_equal(read_fer2013(write_csv(tmp_path / "a.csv", HEADER, rows)).images, images)
+    np.testing.assert_array_equal(read_fer2013(write_csv(tmp_path / "a.csv", HEADER, rows)).table().images, images)
 
 
 def test_more_rows_than_a_block(tmp_path, rows, images, write_csv):
     path = write_csv(tmp_path / "a.csv", HEADER, rows * 40)  # 160 rows, in blocks of 64
-    np.testing.assert_array_equal(read_fer2013(path).images, np.tile(images, (40, 1, 1)))
+    np.testing.assert_array_equal(read_fer2013(path).table().images, np.tile(images, (40, 1, 1)))
 
 
 def test_splits_asked_for_alone(tmp_path, images, rows, write_csv):
     path = write_csv(tmp_path / "a.csv", HEADER, rows)
-    table = read_fer2013(path, splits=["valid"])
+    table = read_fer2013(path, splits=["valid"]).table()
     assert table.ids.tolist() == ["fer2013-00002"]  # the id does not depend on what else was read
     np.testing.assert_array_equal(table.images, images[2:3])
 

@@ -22,7 +22,7 @@ def root(tmp_path, rows, write_csv, votes_header, vote_rows):
 
 
 def test_both_label_sources(root, images):
-    table = read_ferplus(root)
+    table = read_ferplus(root).table()
     np.testing.assert_array_equal(table.images, images)
     assert list(table.sources) == ["fer2013", "ferplus"]
     assert table.sources["ferplus"].names() == ["neutral", None, None, "happiness"]
@@ -36,7 +36,7 @@ def test_both_label_sources(root, images):
 
 
 def test_one_split_takes_its_own_votes(root):
-    table = read_ferplus(root, splits=["test"])
+    table = read_ferplus(root, splits=["test"]).table()
     assert table.ids.tolist() == ["fer2013-00003"] and table.sources["ferplus"].names() == ["happiness"]
     assert table.extra["votes"].shape == (1, 10)
 

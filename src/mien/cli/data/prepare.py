@@ -1,4 +1,4 @@
-"""`mien data`: what is done to data sets."""
+"""`mien data prepare`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,16 +9,9 @@ from mien.cli.console import examples, note, print_json, table
 from mien.cli.options import Json
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the app."""
-    group = typer.Typer(help="Read data sets as they are distributed, and prepare tables.")
-    group.callback()(_data)  # keeps `prepare` a command of the group while it is the only one
+def register(group: typer.Typer) -> None:
+    """Add the command to the group."""
     group.command("prepare", epilog=examples("mien data prepare ferplus=data/fer2013 --out ferplus.parquet"))(prepare)
-    app.add_typer(group, name="data")
-
-
-def _data() -> None:
-    """Read data sets as they are distributed, and prepare tables."""
 
 
 def prepare(

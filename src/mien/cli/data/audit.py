@@ -1,0 +1,7 @@
+"""`mien data audit`."""
+
+import typer
+
+
+def register(group: typer.Typer) -> None:
+    """Add the command to the group."""

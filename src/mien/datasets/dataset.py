@@ -1,0 +1,264 @@
+"""A data set as it is distributed: all that is known about its pictures, and where each of them is.
+
+Labels, splits and groups are read at once, for they are small; a picture is read when it is asked for. So a data
+set of any size opens in seconds, and one picture that cannot be read does not keep the others back.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.core.errors import DataError, InputError
+from mien.core.images import read_image, to_gray
+from mien.datasets.table import LabelColumn, Strings, Table, check_columns, expect_splits, splits_in, strings
+
+Pixels = npt.NDArray[np.uint8]
+
+
+class Picture(Protocol):
+    """Where a picture is.
+
+    Attributes:
+        where: in words: a path under the data set's root, or a row of a file.
+    """
+
+    @property
+    def where(self) -> str: ...  # noqa: D102
+
+    def read(self) -> Pixels:
+        """The picture: RGB uint8 (H, W, 3), or grey (H, W).
+
+        Raises:
+            InputError: it is missing, or cannot be read.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFile:
+    """A picture in a file of its own."""
+
+    root: str
+    where: str
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.root, self.where)
+
+    def read(self) -> Pixels:
+        """See `Picture`."""
+        return read_image(self.path)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PictureRow:
+    """A picture that stands in a row of a file, such as FER2013's csv; its pixels are in memory."""
+
+    where: str
+    pixels: Pixels
+
+    def read(self) -> Pixels:
+        """See `Picture`."""
+        return self.pixels
+
+
+class PictureRows(Sequence[Picture]):
+    """Pictures of one size that are in memory together: (n, H, W) grey or (n, H, W, 3) RGB uint8."""
+
+    def __init__(self, images: Pixels, names: Sequence[str]) -> None:
+        if len(images) != len(names):
+            raise DataError(f"expected a name for each of {len(images)} pictures, got {len(names)}")
+        self.images, self.names = images, names
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return PictureRows(self.images[index], self.names[index])
+        return PictureRow(self.names[index], self.images[index])
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "PictureRows":
+        """Some of them, in a given order."""
+        return PictureRows(self.images[rows], [self.names[row] for row in rows.tolist()])
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the authors say how many pictures there are.
+
+    Attributes:
+        source: the label source that they are counted by.
+        counts: split -> label -> pictures.
+        certain: False where no copy of the data set could be counted.
+        unlabelled: split -> pictures that the authors hand out without a label of this source.
+    """
+
+    source: str
+    counts: Mapping[str, Mapping[str, int]]
+    certain: bool = True
+    unlabelled: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One picture of a data set.
+
+    Attributes:
+        id: stays the same however the data set is read. split: train, valid or test.
+        picture: where it is; `image` reads it.
+        labels: label source -> label, None where it gives none.
+        soft: label source -> (K,) distribution over its classes, NaN where there is none.
+        extra: what else is known: subject, clip_id, frame, time_s, valence, arousal, group_gender and so on.
+    """
+
+    id: str
+    split: str
+    picture: Picture
+    labels: Mapping[str, str | None]
+    soft: Mapping[str, npt.NDArray[np.float32]]
+    extra: Mapping[str, Any]
+
+    @property
+    def image(self) -> Pixels:
+        """The picture, read now: RGB uint8 (H, W, 3) or grey (H, W); InputError if it cannot be."""
+        return self.picture.read()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DataSet:
+    """What a reader gives.
+
+    Attributes:
+        name: of the reader. root: the folder or file it was given.
+        form: which of the forms in which the data set goes round, in words: ``"CK+48"``.
+        origin: where its authors hand it out, in words for a message.
+        ids, split, sources, extra: as in `Table`. Columns of `extra` that several data sets have bear the same name:
+            subject, clip_id (str), frame (int32), time_s, valence, arousal (float32, NaN where unknown),
+            group_gender, group_race, group_age (str, "" where unknown), box (n, 4) float32 xyxy pixels of the face,
+            landmarks (n, m) float32.
+        pictures: where each one is.
+        faces: whether they are face crops; else they are photographs in which the face has to be found first.
+        gray: whether they are grey pictures, in whatever form they are stored.
+        published: what the authors count; None where they say nothing.
+        original: False for a rework of someone else: other pixels, labels or splits than the authors hand out.
+        notes: what whoever uses these data must know, a sentence each.
+    """
+
+    name: str
+    root: Path
+    form: str
+    origin: str
+    ids: Strings
+    split: Strings
+    pictures: Sequence[Picture]
+    sources: Mapping[str, LabelColumn]
+    extra: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    faces: bool
+    gray: bool
+    published: Published | None = None
+    original: bool = True
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ids", strings(self.ids))
+        object.__setattr__(self, "split", strings(self.split))
+        check_columns(len(self.pictures), ids=self.ids, split=self.split, sources=self.sources, extra=self.extra)
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, row: int) -> Sample:
+        labels = {name: column.name_of(row) for name, column in self.sources.items()}
+        soft = {name: column.soft[row] for name, column in self.sources.items() if column.soft is not None}
+        extra = {name: values[row] for name, values in self.extra.items()}
+        return Sample(str(self.ids[row]), str(self.split[row]), self.pictures[row], labels, soft, extra)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[row] for row in range(len(self)))
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that are there, in the order train, valid, test."""
+        return splits_in(self.split)
+
+    def select(self, which: Any) -> Self:
+        """A subset of the pictures by mask, slice or index array."""
+        rows = np.arange(len(self))[which]
+        pictures = self.pictures
+        taken = pictures.take(rows) if isinstance(pictures, PictureRows) else [pictures[row] for row in rows.tolist()]
+        return replace(
+            self,
+            ids=self.ids[rows],
+            split=self.split[rows],
+            pictures=taken,
+            sources={name: column.select(rows) for name, column in self.sources.items()},
+            extra={name: values[rows] for name, values in self.extra.items()},
+        )
+
+    def of_splits(self, splits: Sequence[str] | None) -> Self:
+        """The pictures of some splits; all if None.
+
+        Raises:
+            UsageError: no such split exists.
+            DataError: the data set has no pictures of one of them.
+        """
+        if splits is None:
+            return self
+        expect_splits(splits, there=self.splits, where=self.root)
+        return self.select(np.isin(self.split, list(splits)))
+
+    def clips(self) -> Iterator[tuple[str, Self]]:
+        """Each clip's id and its frames in order; a data set without clips has none."""
+        if "clip_id" not in self.extra:
+            return
+        clip_ids, frames = self.extra["clip_id"], self.extra["frame"]
+        order = np.lexsort((frames, clip_ids))
+        starts = np.flatnonzero(clip_ids[order][1:] != clip_ids[order][:-1]) + 1
+        for rows in np.split(order, starts):
+            if len(rows) and clip_ids[rows[0]]:
+                yield str(clip_ids[rows[0]]), self.select(rows)
+
+    def table(self) -> Table:
+        """All pictures read into one table; for face crops of one size.
+
+        Raises:
+            DataError: these are photographs, crops of several sizes, or one cannot be read: prepare them first.
+        """
+        prepare = f"prepare it: mien data prepare {self.name}={self.root} --out {self.name}.parquet"
+        if not self.faces:
+            raise DataError(f"expected face crops in {self.root}, got photographs ({self.form}): {prepare}")
+        images = self.pictures.images if isinstance(self.pictures, PictureRows) else self._read_all(prepare)
+        return Table(self.ids, images, self.split, self.sources, self.extra, {"name": self.name, "form": self.form})
+
+    def _read_all(self, prepare: str) -> Pixels:
+        images: Pixels | None = None
+        for row, picture in enumerate(self.pictures):
+            try:
+                image = picture.read()
+            except InputError as error:
+                raise DataError(f"{error}; the data set is handed out by {self.origin}") from error
+            if self.gray and image.ndim == 3:
+                image = to_gray(image)
+            if images is None:
+                images = np.empty((len(self), *image.shape), np.uint8)
+            if image.shape != images.shape[1:]:
+                raise DataError(
+                    f"expected face crops of one size in {self.root}, got {images.shape[1:]} and {image.shape} "
+                    f"({picture.where}): {prepare} --size 112"
+                )
+            images[row] = image
+        return np.empty((0, 48, 48), np.uint8) if images is None else images
+
+
+def not_there(root: str | os.PathLike[str], expected: str, origin: str) -> DataError:
+    """The error for a root that holds nothing that a reader knows."""
+    root = Path(root)
+    got = "none of it" if root.exists() else "no such folder"
+    return DataError(f"expected {expected} in {root}, got {got}: the data set is handed out by {origin}")
