@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from mien.core.errors import DataError
 from mien.core.labels import LABEL_SETS
-from mien.datasets.fer2013 import USAGES, find_csv, label_column, read_rows
 from mien.datasets.dataset import DataSet
+from mien.datasets.fer2013 import USAGES, find_csv, label_column, read_rows
 from mien.datasets.table import LabelColumn
 
 FILE = "fer2013new.csv"
