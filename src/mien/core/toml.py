@@ -1,7 +1,28 @@
-"""Plain values as TOML text: Python reads TOML, and has nothing that writes it."""
+"""Plain values as TOML text, which Python reads but does not write, and ``key=value`` as it is typed."""
 
+import tomllib
 from collections.abc import Mapping
 from typing import Any
+
+from mien.core.errors import UsageError
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """The two sides of a ``--set``; a value that is no TOML is taken as text.
+
+    >>> parse_setting("peak=3"), parse_setting("form=aligned")
+    (('peak', 3), ('form', 'aligned'))
+
+    Raises:
+        UsageError: no key, or no sign between them.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(f"expected --set key=value, got {text!r}")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
 
 
 def to_toml(values: Mapping[str, Any], *, section: str = "") -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from mien.core.errors import UsageError
 from mien.core.registry import unknown
+from mien.core.toml import parse_setting
 from mien.runtime.card import CropGeometry, InputSpec
 from mien.runtime.session import DEVICES
 from mien.training.augment import Augmentation
@@ -134,15 +135,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _parse_change(change: str) -> dict[str, Any]:
-    """``"augment.flip=0"`` -> {"augment": {"flip": 0}}; a value that is no TOML is taken as text."""
-    key, equals, text = change.partition("=")
-    if not equals or not key.strip():
-        raise UsageError(f"expected --set key=value, got {change!r}")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
-    for part in reversed(key.strip().split(".")):
+    """``"augment.flip=0"`` -> {"augment": {"flip": 0}}."""
+    key, value = parse_setting(change)
+    for part in reversed(key.split(".")):
         value = {part: value}
     return typing.cast(dict[str, Any], value)
 

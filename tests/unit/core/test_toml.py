@@ -3,10 +3,12 @@
 import math
 import tomllib
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.core.toml import to_toml
+from mien.core.errors import UsageError
+from mien.core.toml import parse_setting, to_toml
 
 SCALARS = st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.text())
 KEYS = st.text(min_size=1)
@@ -29,3 +31,24 @@ def test_not_a_number_is_kept():
 
 def test_plain_values_stand_above_tables_whatever_their_order():
     assert to_toml({"a": {"b": 1}, "c": 2}) == "c = 2\n\n[a]\nb = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "setting"),
+    [
+        ("a=3", ("a", 3)),
+        (" a.b = [1, 2]", ("a.b", [1, 2])),
+        ("on=true", ("on", True)),
+        ("form=aligned", ("form", "aligned")),
+        ("path=C:\\x=y", ("path", "C:\\x=y")),
+        ("empty=", ("empty", "")),
+    ],
+)
+def test_a_setting_as_it_is_typed(text, setting):
+    assert parse_setting(text) == setting
+
+
+@pytest.mark.parametrize("text", ["a", "", "=3"])
+def test_what_is_no_setting(text):
+    with pytest.raises(UsageError, match=f"expected --set key=value, got '{text}'"):
+        parse_setting(text)
