@@ -98,12 +98,20 @@ class Published:
         counts: split -> label -> pictures.
         certain: False where no copy of the data set could be counted.
         unlabelled: split -> pictures that the authors hand out without a label of this source.
+        totals: split -> pictures in all, with a label or not, of a split whose classes are not known.
     """
 
     source: str
     counts: Mapping[str, Mapping[str, int]]
     certain: bool = True
     unlabelled: Mapping[str, int] = field(default_factory=dict)
+    totals: Mapping[str, int] = field(default_factory=dict)
+
+    def pictures(self, split: str) -> int | None:
+        """How many pictures a split has in all, with a label of this source or not; None where nobody says."""
+        if split in self.totals:
+            return self.totals[split]
+        return sum(self.counts[split].values()) + self.unlabelled.get(split, 0) if split in self.counts else None
 
 
 @dataclass(frozen=True, eq=False)
