@@ -4,9 +4,7 @@ One row a face: source, frame, time_s, face_id, x1, y1, x2, y2, score, p_<label>
 A picture without a face has one row without a face_id; one that cannot be read has one row with its error.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +14,7 @@ from mien.core.errors import MienError
 from mien.core.images import read_image
 from mien.core.labels import LabelSet
 from mien.core.types import Faces, Image, Predictions
+from mien.pipeline.batch import ordered
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.sources import Found
 from mien.runtime.preprocess import Crops
@@ -68,7 +67,7 @@ def recognize(
     """
     held: list[tuple[Recognized, Crops | None]] = []
     faces = pixels = 0
-    for found, image in _read_ahead(pictures):
+    for found, image in ordered(_read, pictures, ahead=_AHEAD):
         if isinstance(image, MienError):
             held.append((Recognized(found.source, None, str(image)), None))
         else:
@@ -131,24 +130,7 @@ def _classified(recognizer: Recognizer, held: list[tuple[Recognized, Crops | Non
         yield each if crops is None else Recognized(each.source, next(answers), None, each.image)
 
 
-def _read_ahead(pictures: Iterable[Found]) -> Iterator[tuple[Found, Image | MienError]]:
-    """Decode the next picture in a thread while the caller works on this one."""
-    with ThreadPoolExecutor(1, thread_name_prefix="mien-read") as reader:
-        waiting: deque[tuple[Found, Future[Image | MienError]]] = deque()
-        for found in pictures:
-            waiting.append((found, reader.submit(_read, found)))
-            if len(waiting) > _AHEAD:
-                first, image = waiting.popleft()
-                yield first, image.result()
-        while waiting:
-            first, image = waiting.popleft()
-            yield first, image.result()
-
-
-def _read(found: Found) -> Image | MienError:
+def _read(found: Found) -> Image:
     if found.error:
-        return MienError(found.error)
-    try:
-        return read_image(found.source)
-    except MienError as error:
-        return error
+        raise MienError(found.error)
+    return read_image(found.source)
