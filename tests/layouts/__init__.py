@@ -5,7 +5,7 @@ What a `Layout` says is written down here by hand and not computed by the reader
 split or count fails.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,14 @@ class Row:
     Attributes:
         id, split: as in `Sample`. labels: source -> label, None where there is none.
         extra: columns that must hold these values for this picture; others may be there.
+        soft: source -> the distribution over its classes, in the order of its label set.
     """
 
     id: str
     split: str
     labels: Mapping[str, str | None]
     extra: Mapping[str, Any] = field(default_factory=dict)
+    soft: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,7 @@ class Published:
         certain: False where no copy of the data set could be counted.
         unlabelled: split -> pictures that the authors hand out without a label of this source.
         totals: split -> pictures in all, with a label or not, of a split whose classes are not known.
+        size: width and height of face crops that all have the same.
     """
 
     source: str
@@ -106,6 +107,7 @@ class Published:
     certain: bool = True
     unlabelled: Mapping[str, int] = field(default_factory=dict)
     totals: Mapping[str, int] = field(default_factory=dict)
+    size: tuple[int, int] | None = None
 
     def pictures(self, split: str) -> int | None:
         """How many pictures a split has in all, with a label of this source or not; None where nobody says."""
