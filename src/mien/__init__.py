@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors, whi
     from mien.pipeline.recognizer import Recognizer as Recognizer
     from mien.runtime.classifier import Classifier as Classifier
     from mien.verbs.bench import bench as bench
+    from mien.verbs.check import check as check
     from mien.verbs.demo import demo as demo
     from mien.verbs.demo import sample as sample
     from mien.verbs.evaluate import evaluate as evaluate
@@ -39,6 +40,7 @@ _HOMES = {
     "Predictions": "mien.core.types",
     "Recognizer": "mien.pipeline.recognizer",
     "bench": "mien.verbs.bench",
+    "check": "mien.verbs.check",
     "demo": "mien.verbs.demo",
     "evaluate": "mien.verbs.evaluate",
     "export": "mien.verbs.export",

@@ -1,0 +1,402 @@
+"""Is a data set complete, and as its authors hand it out? Counts against the published ones, and every picture opened.
+
+What is looked for is what goes round: copies with a split or a class missing, with classes filled up by augmented
+pictures, with other pixels or labels than the original, and copies that were cut off on their way.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.core.errors import InputError
+from mien.datasets.dataset import DataSet, Picture, PictureRows, Published
+from mien.datasets.table import SPLITS
+
+Tell = Callable[[int, int], None]
+
+_THREADS = min(8, os.cpu_count() or 1)
+_AT_ONCE = 256  # pictures handed to the threads together: none of them stays in memory
+
+# How tools name what they made out of a picture: `a_aug3.jpg`, `flip_a.jpg`, `a (1).jpg`, `a - Copy.jpg`.
+_COPY = re.compile(
+    r"(?:^|[^a-z])(?:aug(?:mented)?|flip(?:ped)?|mirror(?:ed)?|rotated?|copy)\d*(?:[^a-z]|$)|\(\d+\)\.", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many pictures there are of one class.
+
+    Attributes:
+        label: None for pictures without a label.
+        found: listed and, as far as that was looked at, readable. published: None where the authors do not say.
+    """
+
+    label: str | None
+    found: int
+    published: int | None
+
+    @property
+    def difference(self) -> int | None:
+        """How many more than published; negative if fewer."""
+        return None if self.published is None else self.found - self.published
+
+
+@dataclass(frozen=True)
+class SplitCount:
+    """How many pictures there are in one split, in all and class by class."""
+
+    split: str
+    found: int
+    published: int | None
+    classes: tuple[Count, ...]
+
+    @property
+    def difference(self) -> int | None:
+        """How many more than published; negative if fewer."""
+        return None if self.published is None else self.found - self.published
+
+
+@dataclass(frozen=True)
+class BadPicture:
+    """A picture that is listed, but is not there, cannot be read, or is not as the others."""
+
+    id: str
+    where: str
+    error: str
+
+
+@dataclass(frozen=True)
+class SharedName:
+    """A name that several files of one split have."""
+
+    name: str
+    split: str
+    places: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What was found.
+
+    Attributes:
+        name, root, form, origin, original: as in `DataSet`.
+        source: the label source that is counted, None if there is none.
+        compared: whether there are published counts. certain: whether a copy confirmed them.
+        pictures: how many the data set lists. opened: whether each of them was opened.
+        counts: split by split.
+        missing: listed, but no such file. unreadable: there, but no picture.
+        sizes: (width, height, pictures), the most frequent first. odd_sizes: face crops of another size than the rest.
+        shared_names: files of one split with one name. copies: where names speak of an augmented or copied picture.
+        lacking: what is not there, a sentence each. altered: what is not as the authors hand it out.
+        notes: what else to know.
+    """
+
+    name: str
+    root: str
+    form: str
+    origin: str
+    original: bool
+    source: str | None
+    compared: bool
+    certain: bool
+    pictures: int
+    opened: bool
+    counts: tuple[SplitCount, ...]
+    missing: tuple[BadPicture, ...]
+    unreadable: tuple[BadPicture, ...]
+    sizes: tuple[tuple[int, int, int], ...]
+    odd_sizes: tuple[BadPicture, ...]
+    shared_names: tuple[SharedName, ...]
+    copies: tuple[str, ...]
+    lacking: tuple[str, ...]
+    altered: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is complete and as distributed, as far as one can tell."""
+        return not (self.lacking or self.altered)
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        looked = "each opened" if self.opened else "none opened"
+        if self.ok and not self.compared:
+            return f"nothing wrong: {self.pictures:,} pictures, {looked}; there are no published counts to compare with"
+        if self.ok:
+            return f"complete and as distributed: {self.pictures:,} pictures, {looked}"
+        states = [("incomplete", self.lacking), ("not as distributed", self.altered)]
+        what = " and ".join(state for state, faults in states if faults)
+        first, *others = self.lacking + self.altered
+        more = f" (and {len(others)} more)" if others else ""
+        return f"{what}: {first}{more}; the data set is handed out by {self.origin}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self) | {"ok": self.ok, "verdict": self.verdict}
+
+
+def check(dataset: DataSet, *, decode: bool = True, tell: Tell = lambda done, total: None) -> CheckReport:
+    """Compare a data set with what its authors publish, and open every picture.
+
+    Args:
+        dataset: as its reader gives it, all splits.
+        decode: open every picture; else see only whether its file is there.
+        tell: called with the number of pictures done and their total.
+    """
+    sizes, errors = _look_at_all(dataset.pictures, decode, tell)
+    missing, unreadable = _bad_pictures(dataset, errors)
+    source, published = _counted_by(dataset)
+    there = np.ones(len(dataset), np.bool_)
+    there[list(errors)] = False
+    counts = _count(dataset, there, source, published)
+    odd = _odd_sizes(dataset, sizes, published)
+    shared, copies = _shared_names(dataset), _copies(dataset)
+    lacking = (*_lacking_files(missing, unreadable), *_lacking_counts(counts))
+    altered, notes = [*_rework(dataset), *_too_many(counts)], [*dataset.notes]
+    # What stands in a folder of one's own may bear any name; the authors' own files are known.
+    (altered if published else notes).extend(_name_sentences(shared, copies))
+    notes += _size_sentences(odd, sizes)
+    if published and not published.certain:
+        notes.append("the published counts could not be confirmed on a copy: a difference may be theirs")
+    return CheckReport(
+        name=dataset.name,
+        root=str(dataset.root),
+        form=dataset.form,
+        origin=dataset.origin,
+        original=dataset.original,
+        source=source,
+        compared=published is not None,
+        certain=published is not None and published.certain,
+        pictures=len(dataset),
+        opened=decode,
+        counts=counts,
+        missing=missing,
+        unreadable=unreadable,
+        sizes=_size_counts(sizes),
+        odd_sizes=odd,
+        shared_names=shared,
+        copies=copies,
+        lacking=lacking,
+        altered=tuple(altered),
+        notes=tuple(notes),
+    )
+
+
+# Pictures ------------------------------------------------------------------------------------------------------------
+
+
+def _look_at_all(
+    pictures: Sequence[Picture], decode: bool, tell: Tell
+) -> tuple[npt.NDArray[np.int32], dict[int, tuple[bool, str]]]:
+    """Width and height of each picture, 0 where not known, and row -> (whether a file is there, what is wrong)."""
+    sizes = np.zeros((len(pictures), 2), np.int32)
+    if isinstance(pictures, PictureRows):  # in memory already, and of one size
+        sizes[:] = pictures.images.shape[2], pictures.images.shape[1]
+        return sizes, {}
+    errors: dict[int, tuple[bool, str]] = {}
+    look = _open if decode else _find
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="mien-check") as pool:
+        for start in range(0, len(pictures), _AT_ONCE):
+            some = [pictures[row] for row in range(start, min(start + _AT_ONCE, len(pictures)))]
+            for row, seen in enumerate(pool.map(look, some), start):
+                if isinstance(seen, str):
+                    errors[row] = (_is_there(pictures[row]), seen)
+                else:
+                    sizes[row] = seen
+            tell(start + len(some), len(pictures))
+    return sizes, errors
+
+
+def _open(picture: Picture) -> tuple[int, int] | str:
+    """Width and height, or what is wrong."""
+    try:
+        height, width = picture.read().shape[:2]
+    except InputError as error:
+        return str(error)
+    return width, height
+
+
+def _find(picture: Picture) -> tuple[int, int] | str:
+    return (0, 0) if _is_there(picture) else f"expected a picture at {picture.where}, got no such file"
+
+
+def _is_there(picture: Picture) -> bool:
+    path = getattr(picture, "path", None)
+    return path is None or os.path.isfile(path)
+
+
+def _bad_pictures(
+    dataset: DataSet, errors: dict[int, tuple[bool, str]]
+) -> tuple[tuple[BadPicture, ...], tuple[BadPicture, ...]]:
+    """Those that are missing, and those that are there."""
+    bad: dict[bool, list[BadPicture]] = {False: [], True: []}
+    for row, (there, error) in errors.items():
+        bad[there].append(BadPicture(str(dataset.ids[row]), dataset.pictures[row].where, error))
+    return tuple(bad[False]), tuple(bad[True])
+
+
+def _size_counts(sizes: npt.NDArray[np.int32]) -> tuple[tuple[int, int, int], ...]:
+    counted = Counter(map(tuple, sizes[sizes.any(1)].tolist()))
+    return tuple((width, height, n) for (width, height), n in counted.most_common())
+
+
+def _odd_sizes(dataset: DataSet, sizes: npt.NDArray[np.int32], published: Published | None) -> tuple[BadPicture, ...]:
+    """Face crops that have not the size that they should have, or that most have."""
+    counted = _size_counts(sizes)
+    if not dataset.faces or not counted:
+        return ()
+    usual = published.size if published and published.size else counted[0][:2]
+    rows = np.flatnonzero(sizes.any(1) & (sizes != usual).any(1)).tolist()
+    expected = f"expected {usual[0]} x {usual[1]} pixels"
+    return tuple(
+        BadPicture(
+            str(dataset.ids[row]), dataset.pictures[row].where, f"{expected}, got {sizes[row, 0]} x {sizes[row, 1]}"
+        )
+        for row in rows
+    )
+
+
+def _files(dataset: DataSet) -> Iterator[tuple[int, str, str]]:
+    """Row, where and base name of each picture that is a file."""
+    if isinstance(dataset.pictures, PictureRows):
+        return
+    for row, picture in enumerate(dataset.pictures):
+        if hasattr(picture, "path"):
+            yield row, picture.where, re.split(r"[/\\]", picture.where)[-1]
+
+
+def _shared_names(dataset: DataSet) -> tuple[SharedName, ...]:
+    """Files of one split that have one name in different folders; a file with several faces is one file."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for row, where, name in _files(dataset):
+        at = places.setdefault((name, str(dataset.split[row])), [])
+        if where not in at:
+            at.append(where)
+    return tuple(SharedName(name, split, tuple(at)) for (name, split), at in places.items() if len(at) > 1)
+
+
+def _copies(dataset: DataSet) -> tuple[str, ...]:
+    return tuple(where for _, where, name in _files(dataset) if _COPY.search(name))
+
+
+# Counts --------------------------------------------------------------------------------------------------------------
+
+
+def _counted_by(dataset: DataSet) -> tuple[str | None, Published | None]:
+    """The label source whose classes are counted, and what is published of it."""
+    published = dataset.published
+    if published is not None and published.source in dataset.sources:
+        return published.source, published
+    return next(iter(dataset.sources), None), None
+
+
+def _count(
+    dataset: DataSet, there: npt.NDArray[np.bool_], source: str | None, published: Published | None
+) -> tuple[SplitCount, ...]:
+    column = None if source is None else dataset.sources[source]
+    ids = np.full(len(dataset), -1) if column is None else column.ids
+    labels = column.label_set.labels if column else ()
+    counts = []
+    for split in SPLITS:
+        in_all = published.pictures(split) if published else None
+        if split not in dataset.splits and not in_all:
+            continue
+        found = Counter(ids[there & (dataset.split == split)].tolist())
+        classes = [Count(label, found[k], _published(published, split, label)) for k, label in enumerate(labels)]
+        classes.append(Count(None, found[-1], _published(published, split, None)))
+        # A class that nobody expects and nobody found is not worth a line.
+        told = tuple(each for each in classes if each.found or each.published)
+        counts.append(SplitCount(split, found.total(), in_all, told))
+    return tuple(counts)
+
+
+def _published(published: Published | None, split: str, label: str | None) -> int | None:
+    """None where the authors say nothing of the split's classes; a class that they do not have counts 0."""
+    if published is None or split not in published.counts:
+        return None
+    return published.unlabelled.get(split, 0) if label is None else published.counts[split].get(label, 0)
+
+
+# Sentences -----------------------------------------------------------------------------------------------------------
+
+
+def _lacking_files(missing: Sequence[BadPicture], unreadable: Sequence[BadPicture]) -> Iterator[str]:
+    if missing:
+        yield f"{_pictures(len(missing))} that the labels name {_is(len(missing))} missing, such as {missing[0].where}"
+    if unreadable:
+        yield f"{_pictures(len(unreadable))} cannot be read, such as {unreadable[0].where}"
+
+
+def _lacking_counts(counts: Sequence[SplitCount]) -> Iterator[str]:
+    for each in counts:
+        if each.published is None or each.found == each.published:
+            continue  # nobody says, or other labels at most
+        fewer = [_found_of(some) for some in each.classes if (some.difference or 0) < 0]
+        if not each.found:
+            yield f"{each.split} is missing, {_pictures(each.published)}"
+        elif fewer or each.found < each.published:
+            yield f"{each.split} has {each.found:,} of {each.published:,} pictures{_in_brackets(fewer)}"
+
+
+def _too_many(counts: Sequence[SplitCount]) -> Iterator[str]:
+    for each in counts:
+        if each.found == each.published:
+            moved = [f"{_name(some)} {some.difference:+,}" for some in each.classes if some.difference]
+            if moved:
+                yield f"{each.split} has as many pictures as published, but other labels{_in_brackets(moved)}"
+        elif each.published is not None:
+            more = [_found_of(some) for some in each.classes if (some.difference or 0) > 0]
+            if more or each.found > each.published:
+                had = f"{each.split} has more than published{_in_brackets(more)}"
+                yield f"{had}: an oversampled or augmented copy?"
+
+
+def _found_of(count: Count) -> str:
+    return f"{_name(count)} {count.found:,} instead of {count.published:,}"
+
+
+def _in_brackets(parts: Sequence[str]) -> str:
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _rework(dataset: DataSet) -> Iterator[str]:
+    """The reader's own sentence on what it is instead, where it has one."""
+    if not dataset.original:
+        said = (each for each in dataset.notes if "not the original" in each)
+        yield next(said, f"this is {dataset.form}, a rework of someone else, not the original")
+
+
+def _name_sentences(shared: Sequence[SharedName], copies: Sequence[str]) -> Iterator[str]:
+    if shared:
+        first = shared[0]
+        names = "1 name is" if len(shared) == 1 else f"{len(shared):,} names are"
+        yield f"{names} used for several files of a split, such as {' and '.join(first.places[:2])}"
+    if copies:
+        yield f"the names of {_pictures(len(copies))} speak of augmented or copied ones, such as {copies[0]}"
+
+
+def _size_sentences(odd: Sequence[BadPicture], sizes: npt.NDArray[np.int32]) -> Iterator[str]:
+    if odd:
+        of = int(sizes.any(1).sum())
+        yield f"{len(odd):,} of {of:,} pictures have another size: {odd[0].where}: {odd[0].error}"
+
+
+def _pictures(n: int) -> str:
+    return f"{n:,} picture{'' if n == 1 else 's'}"
+
+
+def _is(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def _name(count: Count) -> str:
+    return count.label or "without a label"
