@@ -64,12 +64,12 @@ def _lines(report: Any) -> Iterator[str]:
 
 
 def _counts(report: Any) -> str:
-    if not report.compared:
-        rows = [(split.split, label, found) for split in report.counts for label, found, *_ in _rows(split)]
-        return table(("split", report.source or "", "found"), rows, right=(2,))
     certainty = "published" if report.certain else "published (unconfirmed)"
+    header = ["split", report.source or "", "found", certainty, "difference"]
     rows = [(split.split, *row) for split in report.counts for row in _rows(split)]
-    return table(("split", report.source or "", "found", certainty, "difference"), rows, right=(2, 3, 4))
+    if not report.compared:
+        return table(header[:3], [row[:3] for row in rows], right=(2,))
+    return table(header, rows, right=(2, 3, 4))
 
 
 def _rows(split: Any) -> Iterator[tuple[str, str, str, str]]:
