@@ -23,6 +23,9 @@ Pixels = npt.NDArray[np.uint8]
 class Picture(Protocol):
     """Where a picture is.
 
+    One that is in a file of its own, or in a clip, has the `path` of this file too, so that one can see whether it is
+    there without opening it.
+
     Attributes:
         where: in words: a path under the data set's root, or a row of a file.
     """
