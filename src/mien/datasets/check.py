@@ -26,7 +26,8 @@ _AT_ONCE = 256  # pictures handed to the threads together: none of them stays in
 
 # How tools name what they made out of a picture: `a_aug3.jpg`, `flip_a.jpg`, `a (1).jpg`, `a - Copy.jpg`.
 _COPY = re.compile(
-    r"(?:^|[^a-z])(?:aug(?:mented)?|flip(?:ped)?|mirror(?:ed)?|rotated?|copy)\d*(?:[^a-z]|$)|\(\d+\)\.", re.IGNORECASE
+    r"(?:^|[^a-z])(?:aug(?:mented)?|flip(?:ped)?|mirror(?:ed)?|rot(?:ated?)?|copy)\d*(?:[^a-z]|$)|\(\d+\)\.",
+    re.IGNORECASE,
 )
 
 
@@ -141,7 +142,13 @@ class CheckReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self) | {"ok": self.ok, "verdict": self.verdict}
+        counts = [
+            asdict(split)
+            | {"difference": split.difference}
+            | {"classes": [asdict(each) | {"difference": each.difference} for each in split.classes]}
+            for split in self.counts
+        ]
+        return asdict(self) | {"counts": counts, "ok": self.ok, "verdict": self.verdict}
 
 
 def check(dataset: DataSet, *, decode: bool = True, tell: Tell = lambda done, total: None) -> CheckReport:
