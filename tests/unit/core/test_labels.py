@@ -1,5 +1,7 @@
 """The one table of class orders, checked against the data sets' own documentation, and other spellings."""
 
+import itertools
+
 import pytest
 
 from mien.core.errors import DataError, UsageError
@@ -14,12 +16,30 @@ OWN_NAMES = {
     "ck48": "anger disgust fear happy sadness surprise contempt",
     "ckextended": "Anger Disgust Fear Happiness Sadness Surprise Neutral Contempt",
     "affectnet": "Neutral Happy Sad Surprise Fear Disgust Anger Contempt",
+    "jaffe": "angry disgust fear happy neutral sad surprise",  # AN DI FE HA NE SA SU: file names, no numbers
+    "mmi": "Anger Disgust Fear Happiness Sadness Surprise",
+    "wild": "angry happy neutral sad surprise",
 }
+OWN_FIRST_IDS = {"rafdb": 1, "mmi": 1}  # all others start at 0
 
 
-@pytest.mark.parametrize("name", OWN_NAMES)
-def test_the_order_is_the_data_sets_own(name):
-    assert LABEL_SETS[name].labels == tuple(map(canonical, OWN_NAMES[name].split()))
+def test_the_order_is_the_data_sets_own():
+    own = {name: tuple(map(canonical, names.split())) for name, names in OWN_NAMES.items()}
+    assert {name: labels.labels for name, labels in LABEL_SETS.items()} == own
+    assert FIRST_ID == OWN_FIRST_IDS
+
+
+@pytest.mark.parametrize(("one", "other"), itertools.permutations(OWN_NAMES, 2))
+def test_there_and_back_again(one, other):
+    """An id becomes another data set's id of the same emotion, and itself again on the way back."""
+    ours, theirs = LABEL_SETS[one], LABEL_SETS[other]
+    there, back = ours.columns_in(theirs), theirs.columns_in(ours)
+    for k, label in enumerate(map(canonical, OWN_NAMES[one].split())):
+        if there[k] >= 0:
+            assert canonical(OWN_NAMES[other].split()[there[k]]) == label
+            assert back[there[k]] == k
+        else:
+            assert label not in map(canonical, OWN_NAMES[other].split())
 
 
 def test_every_label_set_speaks_canonically():

@@ -170,10 +170,10 @@ def test_a_picture_with_two_faces_is_one_file(make, tmp_path):
     assert check(data).shared_names == ()
 
 
-@pytest.mark.parametrize(
-    "name",
-    "a_aug.png aug_0_17.png a_aug3.png a_flip.png a_flipped.png a_rot90.png".split() + ["a (1).png", "a - Copy.png"],
-)
+COPIES = ["a_aug.png", "aug_0_17.png", "a_aug3.png", "a_flip.png", "flipped_a.png", "a_rot90.png", "a_mirror.png"]
+
+
+@pytest.mark.parametrize("name", [*COPIES, "a (1).png", "a - Copy.png", "copy of a.png"])
 def test_names_that_speak_of_copies(make, name):
     report = check(make({f"train/4/{name}": ("train", "happiness")}, published=PUBLISHED))
     assert report.copies == (f"train/4/{name}",)
