@@ -1,224 +1,193 @@
-"""FER2013 as distributed: ``fer2013.csv``, or ``icml_face_data.csv`` with the same rows.
+"""FER2013 in the forms in which it goes round: csv files, and folders of pictures.
 
 Goodfellow et al. 2013, "Challenges in Representation Learning", https://doi.org/10.1007/978-3-642-42051-1_16.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from mien.core.errors import DataError
 from mien.core.labels import LABEL_SETS
-from mien.datasets.dataset import DataSet, PictureRows
-from mien.datasets.table import LabelColumn, Strings, expect_splits
+from mien.datasets.dataset import DataSet, Picture, PictureRows, Published, not_there
+from mien.datasets.fer2013_csv import ORIGIN, CsvRows, columns_of, count_rows, read_csv
+from mien.datasets.fer2013_folders import find_folders, read_folders
+from mien.datasets.table import SPLITS, LabelColumn, Strings, expect_splits, splits_in
 
-SIDE = 48
-PIXELS = SIDE * SIDE
-USAGES = {"Training": "train", "PublicTest": "valid", "PrivateTest": "test"}
 FILES = ("fer2013.csv", "fer2013/fer2013.csv", "icml_face_data.csv", "fer2013/icml_face_data.csv")
-ORIGIN = "Kaggle's competition challenges-in-representation-learning-facial-expression-recognition-challenge"
+_SPLIT_FILES = {"train.csv": "train", "val.csv": "valid", "test.csv": "test"}
+_PLACES = ("", "fer2013")
 
-# A row has at most 2,304 numbers of three digits and a space; a "line" far longer is no csv of this kind.
-_LONGEST_LINE = 1 << 16
-_MOST_DIGITS = 9  # of a number, zeros before it included: `int` refuses thousands in its own words
-_ROWS_AT_ONCE = 64  # a block of this many rows stays in the processor's cache
-
-_SPACE, _ZERO = ord(" "), ord("0")
+_LABELS = LABEL_SETS["fer2013"]
+_COUNTS = {
+    "train": (3995, 436, 4097, 7215, 4830, 3171, 4965),
+    "valid": (467, 56, 496, 895, 653, 415, 607),
+    "test": (491, 55, 528, 879, 594, 416, 626),
+}
+PUBLISHED = Published("fer2013", {split: dict(zip(_LABELS, n, strict=True)) for split, n in _COUNTS.items()})
 
 
 @dataclass(frozen=True, eq=False)
-class FerRows:
-    """The rows of a FER2013 csv.
+class FerFaces:
+    """The faces of one form of FER2013, those of the splits that were asked for.
 
     Attributes:
-        path: the csv read.
-        split: (N,) str, of every row of the file.
-        kept: (N,) bool, the rows that were asked for.
-        emotions: (n,) int16 of the rows kept.
-        images: (n, 48, 48) uint8 of the rows kept.
+        path: what was read: a csv, or a folder. form: in words. file: that holds the labels.
+        ids, split: (n,) str. emotions: (n,) int16. pictures: n.
+        rows: (n,) rows in fer2013.csv; None where the form does not say them.
+        whole: (N,) split of every row of a csv, those not asked for included; None in other forms.
+        original, notes: as in `DataSet`.
     """
 
     path: Path
+    form: str
+    file: str
+    ids: Strings
     split: Strings
-    kept: npt.NDArray[np.bool_]
     emotions: npt.NDArray[np.int16]
-    images: npt.NDArray[np.uint8]
+    pictures: Sequence[Picture]
+    rows: npt.NDArray[np.intp] | None
+    whole: Strings | None = None
+    original: bool = True
+    notes: tuple[str, ...] = ()
 
     @property
-    def ids(self) -> Strings:
-        """(n,) names of the rows kept, by their number in the csv: ``fer2013-00000`` is its first row."""
-        return np.array([f"fer2013-{row:05d}" for row in np.flatnonzero(self.kept)], np.str_)
-
-    @property
-    def pictures(self) -> PictureRows:
-        """The images of the rows kept; the first data row is row 0."""
-        return PictureRows(self.images, [f"{self.path.name}, row {row}" for row in np.flatnonzero(self.kept)])
+    def labels(self) -> LabelColumn:
+        """The label source ``fer2013``."""
+        return LabelColumn(_LABELS, self.emotions, rule="all rows", file=self.file)
 
 
 def read_fer2013(root: str | os.PathLike[str], *, splits: Sequence[str] | None = None) -> DataSet:
-    """Read FER2013 from a folder that holds its csv, or from the csv itself.
+    """Read FER2013 from a folder that holds one of its forms, or from one of its csv files.
+
+    Of several forms the first is taken: ``fer2013.csv``; ``icml_face_data.csv``; ``train.csv`` (and ``val.csv``,
+    ``test.csv``); a folder a class under ``train`` and ``test``, or under ``images/train`` and ``images/validation``.
 
     Args:
-        root: the csv, or a folder with one of `FILES`.
+        root: the folder, or the csv.
         splits: read these alone, out of train (Training), valid (PublicTest) and test (PrivateTest); None: all there.
 
     Returns:
         48x48 grey faces with the label source ``fer2013``.
 
     Raises:
-        DataError: no csv there, a row that is not as it should be (named by file and line), a split that is not there.
+        DataError: none of the forms is there, a row is not as it should be (named by file and line), a folder is
+            named after no emotion of FER2013, or a split is not there.
     """
-    rows = read_rows(find_csv(root), splits=splits)
+    faces = find_faces(root, splits=splits)
+    if faces is None:
+        raise not_there(root, "fer2013.csv, icml_face_data.csv, train.csv or folders train/<emotion>", ORIGIN)
     return DataSet(
         name="fer2013",
         root=Path(root),
-        form=rows.path.name,
+        form=faces.form,
         origin=ORIGIN,
-        ids=rows.ids,
-        split=rows.split[rows.kept],
-        pictures=rows.pictures,
-        sources={"fer2013": label_column(rows)},
+        ids=faces.ids,
+        split=faces.split,
+        pictures=faces.pictures,
+        sources={"fer2013": faces.labels},
         faces=True,
         gray=True,
+        published=PUBLISHED,
+        original=faces.original,
+        notes=faces.notes,
     )
 
 
-def label_column(rows: FerRows) -> LabelColumn:
-    """The labels of the csv as a label source."""
-    return LabelColumn(LABEL_SETS["fer2013"], rows.emotions, rule="all rows", file=rows.path.name)
-
-
-def find_csv(root: str | os.PathLike[str]) -> Path:
-    """The FER2013 csv under `root`, or `root` itself; DataError says what was looked for."""
+def find_faces(root: str | os.PathLike[str], *, splits: Sequence[str] | None = None) -> FerFaces | None:
+    """The faces under `root` in the first form that is there, None if none is; see `read_fer2013`."""
     root = Path(root)
     if root.is_file():
-        return root
+        usage = root.name not in _SPLIT_FILES or "usage" in columns_of(root)
+        return _of_csv(root, splits) if usage else _of_split_files({_SPLIT_FILES[root.name]: root}, splits)
     for name in FILES:
         if (root / name).is_file():
-            return root / name
-    state = "none of them" if root.is_dir() else "no such folder"
-    raise DataError(f"expected {', '.join(FILES)} in {root}, got {state}: the file is handed out by {ORIGIN}")
+            return _of_csv(root / name, splits)
+    for place in _PLACES:
+        files = {name: root / place / name for name in _SPLIT_FILES if (root / place / name).is_file()}
+        columns = {name: columns_of(path) for name, path in files.items()}
+        labelled = {_SPLIT_FILES[name]: files[name] for name in files if "emotion" in columns[name]}
+        if labelled and not any("usage" in each for each in columns.values()):
+            unlabelled = [path for path in files.values() if path not in labelled.values()]
+            return _of_split_files(labelled, splits, unlabelled)
+    base = find_folders(root)
+    return None if base is None else _of_folders(root, base, splits)
 
 
-def read_rows(path: Path, *, splits: Sequence[str] | None = None) -> FerRows:
-    """Parse a FER2013 csv; the pixels of splits that are not asked for are skipped. See `read_fer2013`."""
-    emotions: list[int] = []
-    usages: list[str] = []
-    pixels = bytearray()
-    block: list[tuple[int, bytes]] = []
-    wanted = set(USAGES.values() if splits is None else splits)
-    try:
-        with open(path, "rb") as file:
-            for line, (emotion, text, usage) in _cells(file, path):
-                usages.append(usage)
-                if USAGES[usage] not in wanted:
-                    continue
-                emotions.append(emotion)
-                block.append((line, text))
-                if len(block) == _ROWS_AT_ONCE:
-                    pixels += _parse_block(block, path)
-                    block.clear()
-    except OSError as error:
-        raise DataError(f"expected a readable FER2013 csv at {path}, got: {error.strerror}") from error
-    pixels += _parse_block(block, path)
-    if not usages:
-        raise DataError(f"expected rows in {path}, got its header alone: download it again from {ORIGIN}")
-    split = np.array([USAGES[usage] for usage in usages], np.str_)
-    expect_splits(list(splits or ()), there=[each for each in USAGES.values() if each in split], where=path)
-    images = np.frombuffer(pixels, np.uint8).reshape(-1, SIDE, SIDE)
-    return FerRows(path, split, np.isin(split, list(wanted)), np.array(emotions, np.int16), images)
+def _of_csv(path: Path, splits: Sequence[str] | None) -> FerFaces:
+    rows = read_csv(path, splits=splits)
+    return FerFaces(
+        path=path,
+        form=path.name,
+        file=path.name,
+        ids=np.array(_ids(rows), np.str_),
+        split=rows.split[rows.kept],
+        emotions=rows.emotions,
+        pictures=_pictures(rows),
+        rows=rows.numbers,
+        whole=rows.split,
+    )
 
 
-def _cells(file: BinaryIO, path: Path) -> Iterator[tuple[int, tuple[int, bytes, str]]]:
-    """Line number and (emotion, pixels, Usage) of every row; blank lines are passed over."""
-    header = _read_line(file, path, 1)
-    found = [each.strip(' "\r\n') for each in header.decode("utf-8-sig", "replace").split(",")]
-    names = [each.lower() for each in found]
-    if not header.strip():
-        raise DataError(f"expected a header emotion,pixels,Usage in {path}, got an empty line or file")
-    missing = [each for each in ("emotion", "pixels", "Usage") if each.lower() not in names]
-    if missing:
-        raise DataError(f"expected the column {', '.join(missing)} in {path}, got {', '.join(map(repr, found))[:200]}")
-    emotion, pixels, usage = (names.index(each) for each in ("emotion", "pixels", "usage"))
-    line = 1
-    while row := _read_line(file, path, line + 1):
-        line += 1
-        cells = row.rstrip(b"\r\n").replace(b'"', b"").split(b",")
-        if cells == [b""]:
-            continue
-        if len(cells) != len(names):
-            raise _bad(path, line, f"{len(names)} columns", f"{len(cells)}", "is the file cut off?")
-        yield line, (_emotion(cells[emotion], path, line), cells[pixels], _usage(cells[usage], path, line))
+def _of_split_files(
+    files: Mapping[str, Path], splits: Sequence[str] | None, unlabelled: Sequence[Path] = ()
+) -> FerFaces:
+    """A csv a split, without the column Usage; those that have no labels are left out."""
+    folder = next(iter(files.values())).parent
+    expect_splits(list(splits or ()), there=[split for split in SPLITS if split in files], where=folder)
+    read = [split for split in SPLITS if split in files and (splits is None or split in splits)]
+    parts = [read_csv(files[split], split=split) for split in read]
+    competition = list(files) == ["train"]  # its train.csv holds the Training rows of fer2013.csv
+    notes = [
+        f"{path.name} has no labels, and does not say which rows are PublicTest and which PrivateTest: its "
+        f"{count_rows(path):,} pictures are left out; fer2013.csv and icml_face_data.csv hold them with labels"
+        for path in unlabelled
+    ]
+    if not competition:
+        notes.append("this is fer2013.csv cut by somebody into a file a split, not the csv of the authors")
+    names = ", ".join(path.name for path in files.values())
+    return FerFaces(
+        path=folder,
+        form=names,
+        file=", ".join(part.path.name for part in parts),
+        ids=np.array([each for part in parts for each in _ids(part)], np.str_),
+        split=np.concatenate([part.split for part in parts]),
+        emotions=np.concatenate([part.emotions for part in parts]),
+        pictures=_pictures(*parts),
+        rows=parts[0].numbers if competition else None,
+        original=competition,
+        notes=tuple(notes),
+    )
 
 
-def _read_line(file: BinaryIO, path: Path, line: int) -> bytes:
-    row = file.readline(_LONGEST_LINE)
-    if len(row) == _LONGEST_LINE:
-        raise _bad(path, line, "a row of FER2013's csv", f"a line of over {_LONGEST_LINE} bytes", "is it another file?")
-    return row
+def _ids(rows: CsvRows) -> list[str]:
+    """By the row in fer2013.csv; in files of which nobody knows whether they keep its order, by their own."""
+    own = "" if _SPLIT_FILES.get(rows.path.name, "train") == "train" else f"{rows.path.stem}_"
+    return [f"fer2013-{own}{number:05d}" for number in rows.numbers.tolist()]
 
 
-def _emotion(cell: bytes, path: Path, line: int) -> int:
-    text = cell.strip()
-    if len(text) != 1 or not b"0" <= text <= b"6":
-        raise _bad(path, line, "an emotion in 0..6", repr(_shown(text)))
-    return text[0] - _ZERO
+def _pictures(*parts: CsvRows) -> PictureRows:
+    names = [f"{part.path.name}, row {number}" for part in parts for number in part.numbers.tolist()]
+    images = parts[0].images if len(parts) == 1 else np.concatenate([part.images for part in parts])
+    return PictureRows(images, names)
 
 
-def _usage(cell: bytes, path: Path, line: int) -> str:
-    usage = cell.strip().decode("utf-8", "replace")
-    if usage not in USAGES:
-        raise _bad(path, line, f"a Usage out of {', '.join(USAGES)}", repr(usage[:40]))
-    return usage
-
-
-def _parse_block(block: list[tuple[int, bytes]], path: Path) -> bytes:
-    """Pixels of some rows as bytes: all at once where they are written as usual, else each by itself."""
-    if not block:
-        return b""
-    values = _parse_plain([text for _, text in block])
-    if values is not None:
-        return values.tobytes()
-    return b"".join(_parse_row(text, path, line) for line, text in block)
-
-
-def _parse_plain(texts: list[bytes]) -> npt.NDArray[np.uint8] | None:
-    """Numbers in rows of 2,304 with one space between: (rows * 2304,), or None where anything is not so."""
-    if any(text.count(b" ") != PIXELS - 1 for text in texts):
-        return None
-    characters = np.frombuffer(b" ".join(texts) + b" ", np.uint8)
-    digits = characters - np.uint8(_ZERO)  # a space wraps round to 240
-    spaces = characters == _SPACE
-    if not (spaces | (digits <= 9)).all():
-        return None
-    ends = np.flatnonzero(spaces)
-    lengths = np.diff(ends, prepend=-1) - 1
-    if lengths.min() < 1 or lengths.max() > 3:
-        return None
-    values = digits[ends - 1].astype(np.uint16)
-    values += np.where(lengths > 1, digits[ends - 2], 0).astype(np.uint16) * 10
-    values += np.where(lengths > 2, digits[ends - 3], 0).astype(np.uint16) * 100
-    return None if values.max() > 255 else values.astype(np.uint8)
-
-
-def _parse_row(text: bytes, path: Path, line: int) -> bytes:
-    cells = text.split()
-    if len(cells) != PIXELS:
-        raise _bad(path, line, f"{PIXELS:,} pixels", f"{len(cells):,}", "is the file cut off?")
-    for cell in cells:
-        if not (cell.isdigit() and len(cell) <= _MOST_DIGITS and int(cell) <= 255):
-            raise _bad(path, line, "grey values in 0..255", repr(_shown(cell)))
-    return bytes(map(int, cells))
-
-
-def _bad(path: Path, line: int, expected: str, got: str, hint: str = "mend the row") -> DataError:
-    return DataError(f"expected {expected} in {path}, line {line}, got {got}: {hint}")
-
-
-def _shown(text: bytes) -> str:
-    return text[:40].decode("utf-8", "replace")
+def _of_folders(root: Path, base: Path, splits: Sequence[str] | None) -> FerFaces:
+    found = read_folders(root, base)
+    expect_splits(list(splits or ()), there=splits_in(found.split), where=root)
+    kept = np.flatnonzero(np.isin(found.split, SPLITS if splits is None else list(splits)))
+    return FerFaces(
+        path=base,
+        form=found.form,
+        file="names of folders",
+        ids=found.ids[kept],
+        split=found.split[kept],
+        emotions=found.emotions[kept],
+        pictures=[found.files[k] for k in kept.tolist()],
+        rows=None if found.rows is None else found.rows[kept],
+        original=False,
+        notes=found.notes,
+    )

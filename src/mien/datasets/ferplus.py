@@ -1,174 +1,211 @@
-"""FER+: ten raters' votes on the images of FER2013, in ``fer2013new.csv`` beside its csv.
+"""FER+: ten raters' votes on the images of FER2013, joined with one of its forms, or beside pictures of their own.
 
 Barsoum et al. 2016, "Training Deep Networks for Facial Expression Recognition with Crowd-Sourced Label
 Distribution", https://doi.org/10.1145/2993148.2993165.
 """
 
-import csv
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from mien.core.errors import DataError
+from mien.core.images import SUFFIXES
 from mien.core.labels import LABEL_SETS
-from mien.datasets.dataset import DataSet
-from mien.datasets.fer2013 import USAGES, find_csv, label_column, read_rows
-from mien.datasets.table import LabelColumn
+from mien.datasets.dataset import DataSet, PictureFile, Published, not_there
+from mien.datasets.fer2013 import FerFaces, find_faces
+from mien.datasets.ferplus_csv import HANDED_OUT, ORIGIN, VoteRows, read_label_csv, read_votes
+from mien.datasets.ferplus_rules import Votes, label_column
+from mien.datasets.table import SPLITS, expect_splits
 
 FILE = "fer2013new.csv"
-ORIGIN = "the repository microsoft/FERPlus on GitHub"
-VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
-RULE = f"official majority rule on {FILE}"
+FOLDERS = {"FER2013Train": "train", "FER2013Valid": "valid", "FER2013Test": "test"}
+_PLACES = ("", "data", "FERPlus/data", "ferplus/data", "FERPlus", "ferplus")
 
-_EMOTIONS = len(LABEL_SETS["ferplus"])
-_NO_FACE = VOTES.index("NF")
+# By the majority rule. The classes were counted where the votes are at hand; the authors give the number of each split.
+_LABELLED = {
+    "train": (8740, 7287, 3149, 3014, 2100, 119, 532, 119),
+    "valid": (1182, 865, 415, 351, 287, 24, 62, 13),
+}
+_TOTALS = {"train": 28_709, "valid": 3_589, "test": 3_589}
+PUBLISHED = {
+    "majority": Published(
+        "ferplus",
+        {split: dict(zip(LABEL_SETS["ferplus"], n, strict=True)) for split, n in _LABELLED.items()},
+        unlabelled={"train": 3_649, "valid": 390, "test": 436},
+        totals=_TOTALS,
+    )
+}
+# A name of two images counts once, for there is one picture of it.
+PUBLISHED_FOLDERS = Published("ferplus", {}, totals={"train": 28_558, "valid": 3_579, "test": 3_573})
 
-Votes = npt.NDArray[np.int8]
 
+def read_ferplus(
+    root: str | os.PathLike[str], *, splits: Sequence[str] | None = None, mode: str = "majority"
+) -> DataSet:
+    """Read FER2013 with the labels of FER+ beside its own, or the folders that FER+'s own tool makes.
 
-def read_ferplus(root: str | os.PathLike[str], *, splits: Sequence[str] | None = None) -> DataSet:
-    """Read FER2013 with the labels of FER+ beside its own.
-
-    The two files are joined by the order of their rows: the numbers in FER+'s image names are not row numbers.
+    ``fer2013new.csv`` is joined by the order of rows with FER2013's csv, or with folders of pictures whose names are
+    rows of it: the numbers in FER+'s own image names are not rows. Where it is not there, or FER2013 is not, folders
+    ``FER2013Train``, ``FER2013Valid`` and ``FER2013Test`` are read, whose pictures ``label.csv`` names.
 
     Args:
-        root: a folder with FER2013's csv and `fer2013new.csv`, or FER2013's csv with the other beside it.
+        root: a folder with FER2013 and `fer2013new.csv`, FER2013's csv with the other beside it, or a folder that
+            holds the three (or its ``data``).
         splits: read these alone; None: all there.
+        mode: how votes become labels: ``majority``, ``probability`` or ``multi-target``; see
+            `mien.datasets.ferplus_rules`.
 
     Returns:
-        48x48 grey faces with the label sources ``fer2013`` and ``ferplus``; ``extra`` holds ``votes`` (n, 10) int8
-        in the order of `VOTES` and ``image_name``.
+        48x48 grey faces with the label sources ``fer2013`` (not in the folders of FER+) and ``ferplus``; ``extra``
+        holds ``votes`` (n, 10) int8 in the order of `ferplus_rules.VOTES` and ``image_name``.
 
     Raises:
-        DataError: a file is missing or not as it should be, or the two do not belong together.
+        UsageError: no such mode or split exists.
+        DataError: a file is missing or not as it should be, two do not belong together, or a split is not there.
     """
-    path = find_csv(root)
-    votes_path = _find_votes(Path(root), path)
-    usages, names, votes = _read_votes(votes_path)
-    rows = read_rows(path, splits=splits)
-    if len(usages) != len(rows.split):
-        raise DataError(
-            f"expected as many rows in {votes_path} as in {path}, {len(rows.split):,}, got {len(usages):,}: "
-            "take both files whole, or the same rows of both"
-        )
-    differs = np.flatnonzero(np.array([USAGES[each] for each in usages], np.str_) != rows.split)
-    if len(differs):
-        raise DataError(
-            f"expected the same Usage row by row in {votes_path} and {path}, got {len(differs):,} rows that differ, "
-            f"the first in line {differs[0] + 2}: keep both files in their original order"
-        )
-    votes = votes[rows.kept]
-    sources = {
-        "fer2013": label_column(rows),
-        "ferplus": LabelColumn(LABEL_SETS["ferplus"], majority(votes), soften(votes), RULE, votes_path.name),
-    }
-    extra = {"votes": votes, "image_name": np.array(names, np.str_)[rows.kept]}
+    root = Path(root)
+    faces = find_faces(root, splits=splits)
+    path = _find_votes(root, faces)
+    if faces is not None and path is not None:
+        return _join(root, faces, path, mode)
+    folders = _find_folders(root)
+    if folders:
+        return _read_folders(root, folders, splits, mode)
+    if faces is not None:
+        raise not_there(root, f"{FILE} in it, or beside {faces.form}", ORIGIN)
+    raise not_there(root, f"FER2013 and {FILE}, or {', '.join(FOLDERS)} with label.csv,", ORIGIN)
+
+
+def _find_votes(root: Path, faces: FerFaces | None) -> Path | None:
+    """The csv of votes: in the folder given, in one inside it, or beside FER2013's csv."""
+    base = root if root.is_dir() else root.parent
+    beside = () if faces is None else (faces.path.parent, faces.path.parent.parent)
+    folders = (base, base / "FERPlus", base / "ferplus", *beside)
+    return next((folder / FILE for folder in folders if (folder / FILE).is_file()), None)
+
+
+def _join(root: Path, faces: FerFaces, path: Path, mode: str) -> DataSet:
+    rows = read_votes(path)
+    _expect_same_rows(faces, rows, path)
+    votes = rows.votes[faces.rows]
     return DataSet(
         name="ferplus",
-        root=Path(root),
-        form=f"{path.name} and {votes_path.name}",
+        root=root,
+        form=f"{faces.form} and {path.name}",
         origin=ORIGIN,
-        ids=rows.ids,
-        split=rows.split[rows.kept],
-        pictures=rows.pictures,
-        sources=sources,
-        extra=extra,
+        ids=faces.ids,
+        split=faces.split,
+        pictures=faces.pictures,
+        sources={"fer2013": faces.labels, "ferplus": label_column(votes, mode=mode, file=path.name)},
+        extra={"votes": votes, "image_name": np.array(rows.names, np.str_)[faces.rows]},
         faces=True,
         gray=True,
+        published=PUBLISHED.get(mode, Published("ferplus", {}, totals=_TOTALS)),
+        original=faces.original,
+        notes=faces.notes,
     )
 
 
-def majority(votes: Votes) -> npt.NDArray[np.int16]:
-    """The label of each row of votes by FER+'s official majority rule.
-
-    Single votes are taken out; the top class is the label if it has more than half of what is left and is an emotion.
-
-    Args:
-        votes: (n, 10) int8, columns as in `VOTES`.
-
-    Returns:
-        (n,) int16 class ids of the label set ``ferplus``, -1 where there is no majority, or for unknown or no face.
-    """
-    left = _without_single_votes(votes)
-    top = left.argmax(1)
-    kept = (2 * left.max(1, initial=0) > left.sum(1)) & (top < _EMOTIONS)
-    return np.where(kept, top, -1).astype(np.int16)
-
-
-def soften(votes: Votes) -> npt.NDArray[np.float32]:
-    """The distribution of votes over the eight emotions, single votes taken out.
-
-    Args:
-        votes: (n, 10) int8, columns as in `VOTES`.
-
-    Returns:
-        (n, 8) float32, rows sum to 1; NaN rows where no emotion has votes left or most see no face.
-    """
-    left = _without_single_votes(votes)
-    emotions = left[:, :_EMOTIONS].astype(np.float32)
-    total = emotions.sum(1, keepdims=True)
-    known = (total[:, 0] > 0) & (left.argmax(1) != _NO_FACE)
-    soft = np.full_like(emotions, np.nan)
-    soft[known] = emotions[known] / total[known]
-    return soft
+def _expect_same_rows(faces: FerFaces, votes: VoteRows, path: Path) -> None:
+    """Check that the rows of both are the same; else DataError."""
+    whole = "take both files whole, or the same rows of both"
+    if faces.rows is None:
+        raise DataError(
+            f"expected pictures in {faces.path} whose names are rows of fer2013.csv, by which the votes in {path} are "
+            f"joined, got others ({faces.form}): take fer2013.csv, or make {', '.join(FOLDERS)} from it; {HANDED_OUT}"
+        )
+    n = len(votes.names)
+    if faces.whole is not None and n != len(faces.whole):
+        raise DataError(
+            f"expected as many rows in {path} as in {faces.path}, {len(faces.whole):,}, got {n:,}: {whole}; "
+            f"{HANDED_OUT}"
+        )
+    if len(faces.rows) and faces.rows.max() >= n:
+        raise DataError(
+            f"expected rows up to {faces.rows.max():,} of fer2013.csv in {path}, got {n:,} rows: {whole}; {HANDED_OUT}"
+        )
+    split, rows = (faces.split, faces.rows) if faces.whole is None else (faces.whole, np.arange(n))
+    differs = rows[votes.split[rows] != split]
+    if len(differs):
+        raise DataError(
+            f"expected the same Usage row by row in {path} and {faces.path}, got {len(differs):,} rows that differ, "
+            f"the first in line {differs[0] + 2}: keep both in their original order; {HANDED_OUT}"
+        )
 
 
-def _without_single_votes(votes: Votes) -> npt.NDArray[np.int16]:
-    return np.where(votes == 1, 0, votes).astype(np.int16)
+def _find_folders(root: Path) -> dict[str, Path]:
+    """Split -> the folder of its pictures and their label.csv."""
+    for place in _PLACES:
+        found = {split: root / place / name for name, split in FOLDERS.items() if (root / place / name).is_dir()}
+        if found:
+            return found
+    return {}
 
 
-def _find_votes(root: Path, fer2013: Path) -> Path:
-    """The csv of votes: in the folder given, in one inside it, or beside FER2013's csv."""
-    base = root if root.is_dir() else root.parent
-    beside = (fer2013.parent, fer2013.parent.parent)
-    folders = dict.fromkeys((base, base / "FERPlus", base / "ferplus", *beside))
-    for folder in folders:
-        if (folder / FILE).is_file():
-            return folder / FILE
-    places = ", ".join(map(str, folders))
-    raise DataError(f"expected {FILE} in {places}, got none: the file is handed out in {ORIGIN}")
+def _read_folders(root: Path, folders: dict[str, Path], splits: Sequence[str] | None, mode: str) -> DataSet:
+    expect_splits(list(splits or ()), there=tuple(folders), where=root)
+    read = {split: _folder(folders[split]) for split in SPLITS if split in folders and split in (splits or SPLITS)}
+    names = [name for each in read.values() for name in each.names]
+    votes = np.concatenate([each.votes for each in read.values()])
+    where = [
+        (folders[split] / name).relative_to(root).as_posix() for split, each in read.items() for name in each.names
+    ]
+    return DataSet(
+        name="ferplus",
+        root=root,
+        form="FER2013Train, FER2013Valid and FER2013Test with label.csv",
+        origin=ORIGIN,
+        ids=np.array([f"ferplus-{name.rpartition('.')[0] or name}" for name in names], np.str_),
+        split=np.concatenate([np.full(len(each.names), split) for split, each in read.items()]),
+        pictures=[PictureFile(str(root), each) for each in where],
+        sources={"ferplus": label_column(votes, mode=mode, file="label.csv")},
+        extra={"votes": votes, "image_name": np.array(names, np.str_)},
+        faces=True,
+        gray=True,
+        published=PUBLISHED_FOLDERS,
+        notes=tuple(note for split, each in read.items() for note in _notes(folders[split], each)),
+    )
 
 
-def _read_votes(path: Path) -> tuple[list[str], list[str], Votes]:
-    """Usage, image name and votes of every row."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
-            return _parse_votes(csv.reader(file), path)
-    except csv.Error as error:
-        raise DataError(f"expected csv in {path}, got: {error}") from error
-    except OSError as error:
-        raise DataError(f"expected a readable {FILE} at {path}, got: {error.strerror}") from error
+@dataclass(frozen=True, eq=False)
+class _Folder:
+    names: list[str]  # one a picture
+    votes: Votes
+    boxes: bool
+    repeated: int  # names that stand in several rows
+    unnamed: int  # pictures that no row names
 
 
-def _parse_votes(reader: Iterator[list[str]], path: Path) -> tuple[list[str], list[str], Votes]:
-    header = [" ".join(each.split()) for each in next(reader, [])]  # a quoted cell may hold line ends
-    missing = [each for each in ("Usage", "Image name", *VOTES) if each not in header]
-    if missing:
-        raise DataError(f"expected the columns {', '.join(missing)} in {path}, got {', '.join(header)[:200] or 'none'}")
-    usage, name = header.index("Usage"), header.index("Image name")
-    columns = [header.index(each) for each in VOTES]
-    usages: list[str] = []
-    names: list[str] = []
-    votes: list[list[int]] = []
-    for line, row in enumerate(reader, 2):
-        if not row:
-            continue
-        where = f"in {path}, line {line}"
-        if len(row) != len(header):
-            raise DataError(f"expected {len(header)} columns {where}, got {len(row)}: is the file cut off?")
-        if row[usage].strip() not in USAGES:
-            raise DataError(f"expected a Usage out of {', '.join(USAGES)} {where}, got {row[usage][:40]!r}")
-        usages.append(row[usage].strip())
-        names.append(row[name].strip())
-        votes.append([_vote(row[column], where) for column in columns])
-    return usages, names, np.array(votes, np.int8).reshape(-1, len(VOTES))
+def _folder(folder: Path) -> _Folder:
+    """What ``label.csv`` says of the pictures beside it: of rows with one name the last, whose picture is there."""
+    path = folder / "label.csv"
+    rows = read_label_csv(path)
+    last = {name: row for row, name in enumerate(rows.names)}
+    kept = sorted(last.values())
+    there = {each.name for each in os.scandir(folder) if each.name.lower().endswith(SUFFIXES)}
+    there = {each for each in there if not each.startswith(".")}
+    if not there & last.keys():
+        raise DataError(
+            f"expected the pictures that {path} names, such as {rows.names[0]}, beside it, got none of {len(last):,}: "
+            f"make them with generate_training_data.py of {ORIGIN}, by which the votes are handed out"
+        )
+    names = [rows.names[row] for row in kept]
+    return _Folder(names, rows.votes[kept], rows.boxes, len(rows.names) - len(last), len(there - last.keys()))
 
 
-def _vote(cell: str, where: str) -> int:
-    text = cell.strip()
-    if not (text.isdecimal() and text.isascii() and len(text) <= 9 and int(text) <= 127):  # `int` has a limit of digits
-        raise DataError(f"expected votes as whole numbers of 0 or more {where}, got {text[:40]!r}")
-    return int(text)
+def _notes(path: Path, folder: _Folder) -> Iterator[str]:
+    if folder.boxes:
+        yield (
+            f"{path.name}: the votes are those of label.csv as the repository hands it out, which differ from "
+            f"{FILE} for many images: figures on the two cannot be compared"
+        )
+    if folder.repeated:
+        yield (
+            f"{path.name}: label.csv has {folder.repeated:,} rows more than names, for FER+ gives some names to two "
+            "images: the picture is that of the later row, which counts"
+        )
+    if folder.unnamed:
+        yield f"{path.name}: {folder.unnamed:,} pictures that label.csv does not name are left out"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mien.core.errors import DataError, UsageError
-from mien.datasets import fer2013
+from mien.datasets import fer2013, fer2013_csv
 from mien.datasets.fer2013 import read_fer2013
 
 HEADER = "emotion,pixels,Usage"
@@ -66,7 +66,7 @@ def test_every_grey_value_is_read(tmp_path, write_csv):
 
 def test_rows_written_as_usual_are_never_read_one_by_one(tmp_path, images, rows, write_csv, monkeypatch):
     """Else the fast way could be wrong, or never taken, and no other test would tell."""
-    monkeypatch.setattr(fer2013, "_parse_row", None)
+    monkeypatch.setattr(fer2013_csv, "_parse_row", None)
     np.testing.assert_array_equal(read_fer2013(write_csv(tmp_path / "a.csv", HEADER, rows)).table().images, images)
 
 
@@ -157,7 +157,7 @@ def test_another_file_is_refused(content, message, tmp_path):
 
 
 def test_nothing_there_says_what_was_looked_for_and_where_it_comes_from(tmp_path):
-    with pytest.raises(DataError, match=r"fer2013\.csv, .*icml_face_data\.csv.* none of them: .* Kaggle"):
+    with pytest.raises(DataError, match=r"fer2013\.csv, .*icml_face_data\.csv.* none of it: .* Kaggle"):
         read_fer2013(tmp_path)
     with pytest.raises(DataError, match=r"absent, got no such folder"):
         read_fer2013(tmp_path / "absent")

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from mien.core.errors import DataError
 from mien.core.labels import LABEL_SETS
-from mien.datasets.ferplus import majority, read_ferplus, soften
+from mien.datasets.ferplus import read_ferplus
+from mien.datasets.ferplus_rules import majority, soften
 
 HEADER = "emotion,pixels,Usage"
 

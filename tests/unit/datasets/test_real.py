@@ -8,7 +8,7 @@ import pytest
 
 from mien.core.images import decode
 from mien.datasets import open_data
-from mien.datasets.ferplus import VOTES, majority, soften
+from mien.datasets.ferplus_rules import VOTES, majority, soften
 
 ROWS = {"Training": 150, "PublicTest": 60}
 
