@@ -29,7 +29,7 @@ def test_the_order_is_the_data_sets_own():
     assert FIRST_ID == OWN_FIRST_IDS
 
 
-@pytest.mark.parametrize(("one", "other"), itertools.permutations(OWN_NAMES, 2))
+@pytest.mark.parametrize(("one", "other"), list(itertools.permutations(OWN_NAMES, 2)))
 def test_there_and_back_again(one, other):
     """An id becomes another data set's id of the same emotion, and itself again on the way back."""
     ours, theirs = LABEL_SETS[one], LABEL_SETS[other]

@@ -1,0 +1,155 @@
+"""A data set as distributed: validated, selectable, read lazily, and a table where its pictures make one."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from layouts.faces import face
+
+from mien.core.errors import DataError, InputError, UsageError
+from mien.core.images import write_image
+from mien.core.labels import LABEL_SETS
+from mien.datasets.dataset import DataSet, PictureFile, PictureRows, Published, not_there
+from mien.datasets.table import LabelColumn
+
+MMI = LABEL_SETS["mmi"]
+LABELS = ("anger", "fear", "fear", "sadness", None)
+SOFT = np.array([[1, 0, 0, 0, 0, 0]] * 4 + [[np.nan] * 6], np.float32)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Five pictures on disk: two clips whose frames are mixed, and one picture by itself."""
+    for k, label in enumerate(LABELS):
+        write_image(tmp_path / f"{k}.png", face(label or "neutral", seed=k, size=20))
+    ids = [-1 if label is None else MMI.index(label) for label in LABELS]
+    return DataSet(
+        name="mmi",
+        root=tmp_path,
+        form="made up",
+        origin="nobody",
+        ids=[f"mmi-{k}" for k in range(5)],
+        split=["train", "train", "test", "train", "test"],
+        pictures=[PictureFile(str(tmp_path), f"{k}.png") for k in range(5)],
+        sources={"mmi": LabelColumn(MMI, np.array(ids, np.int16), SOFT, "made up", "here")},
+        extra={"clip_id": np.array(["b", "a", "b", "a", ""]), "frame": np.array([7, 5, 3, 2, 0], np.int32)},
+        faces=True,
+        gray=True,
+    )
+
+
+@pytest.fixture
+def in_memory(data):
+    """The same with its pixels in memory."""
+    images = np.stack([data[k].image[:, :, 0] for k in range(5)])
+    return replace(data, pictures=PictureRows(images, [f"a.csv, row {k}" for k in range(5)]))
+
+
+def test_a_sample_holds_all_that_is_known(data):
+    sample = data[1]
+    assert (sample.id, sample.split, sample.labels, sample.picture.where) == (
+        "mmi-1",
+        "train",
+        {"mmi": "fear"},
+        "1.png",
+    )
+    assert sample.extra == {"clip_id": "a", "frame": 5} and sample.soft["mmi"].tolist() == [1, 0, 0, 0, 0, 0]
+    assert sample.image.shape == (20, 20, 3)
+    assert data[4].labels == {"mmi": None} and np.isnan(data[4].soft["mmi"]).all()
+    assert [each.id for each in data] == data.ids.tolist() and len(data) == 5
+
+
+def test_nothing_is_opened_before_it_is_asked_for(data, tmp_path):
+    (tmp_path / "2.png").unlink()
+    (tmp_path / "3.png").write_bytes(b"no picture")
+    assert [sample.split for sample in data] == ["train", "train", "test", "train", "test"]
+    for row, said in ((2, "got no such file"), (3, "not one")):
+        with pytest.raises(InputError, match=said):
+            data[row].image  # noqa: B018
+    assert data[4].image.shape == (20, 20, 3)
+
+
+@pytest.mark.parametrize("which", [[3, 0], slice(1, 4), np.array([True, False, True, False, True])])
+def test_select(data, in_memory, which):
+    rows = np.arange(5)[which]
+    for each in (data, in_memory):
+        some = each.select(which)
+        assert some.ids.tolist() == each.ids[rows].tolist()
+        assert [sample.labels for sample in some] == [each[row].labels for row in rows]
+        assert some.extra["frame"].tolist() == each.extra["frame"][rows].tolist()
+        for sample, row in zip(some, rows, strict=True):
+            np.testing.assert_array_equal(sample.image, each[row].image)
+            assert sample.picture.where == each[row].picture.where
+
+
+def test_splits(data):
+    assert data.splits == ("train", "test") and data.of_splits(None) is data
+    assert data.of_splits(["test"]).ids.tolist() == ["mmi-2", "mmi-4"]
+    assert data.of_splits(["test", "train"]).ids.tolist() == data.ids.tolist()
+    with pytest.raises(DataError, match=r"expected the split 'valid' in .*, got train, test only"):
+        data.of_splits(["valid"])
+    with pytest.raises(UsageError, match="out of train, valid, test, got 'dev'"):
+        data.of_splits(["dev"])
+
+
+def test_clips_give_their_frames_in_order(data):
+    clips = {name: clip.ids.tolist() for name, clip in data.clips()}
+    assert clips == {"a": ["mmi-3", "mmi-1"], "b": ["mmi-2", "mmi-0"]}
+    assert dict(replace(data, extra={}).clips()) == {} == dict(data.select([]).clips())
+
+
+def test_a_table_of_it(data, in_memory):
+    one, two = data.table(), in_memory.table()
+    assert one.digest() == two.digest()
+    assert one.images.shape == (5, 20, 20) and one.meta == {"name": "mmi", "form": "made up"}
+    assert replace(data, gray=False).table().images.shape == (5, 20, 20, 3)
+    assert data.select([]).table().images.shape[0] == 0
+
+
+def test_what_makes_no_table(data, tmp_path):
+    with pytest.raises(
+        DataError, match=r"expected face crops in .*, got photographs \(made up\): prepare it: mien data"
+    ):
+        replace(data, faces=False).table()
+    write_image(tmp_path / "3.png", face("fear", seed=3, size=30))
+    with pytest.raises(DataError, match=r"of one size in .*, got \(20, 20\) and \(30, 30\) \(3\.png\): .* --size 112$"):
+        data.table()
+    (tmp_path / "1.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"got an empty file: .*; the data set is handed out by nobody"):
+        data.table()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ids": ["a"] * 5}, "ids that are distinct"),
+        ({"split": ["train"] * 4}, "expected 5 rows in split, one an image, got 4"),
+        ({"split": ["dev"] * 5}, "splits out of"),
+        ({"extra": {"subject": np.zeros(3)}}, "expected 5 rows in subject"),
+        ({"sources": {"mmi": LabelColumn(MMI, np.zeros(3, np.int16))}}, "expected 5 rows in labels of mmi"),
+    ],
+)
+def test_what_is_no_data_set(data, changes, message):
+    with pytest.raises(DataError, match=message):
+        replace(data, **changes)
+
+
+def test_pictures_in_memory():
+    rows = PictureRows(np.arange(24, dtype=np.uint8).reshape(3, 2, 4), ["a", "b", "c"])
+    assert len(rows) == 3 and [each.where for each in rows] == ["a", "b", "c"]
+    assert [each.where for each in rows[1:]] == ["b", "c"] and rows[-1].read()[0, 0] == 16
+    assert rows.take(np.array([2, 0])).names == ["c", "a"]
+    with pytest.raises(DataError, match="expected a name for each of 3 pictures, got 2"):
+        PictureRows(rows.images, ["a", "b"])
+
+
+def test_published_counts_in_all():
+    published = Published("mmi", {"train": {"fear": 3, "anger": 4}}, unlabelled={"train": 2}, totals={"test": 9})
+    assert [published.pictures(split) for split in ("train", "valid", "test")] == [9, None, 9]
+
+
+def test_nothing_there_says_what_was_looked_for(tmp_path):
+    said = str(not_there(tmp_path / "absent", "a.csv", "nobody"))
+    absent = tmp_path / "absent"
+    assert said == f"expected a.csv in {absent}, got no such folder: the data set is handed out by nobody"
+    assert "got none of it" in str(not_there(tmp_path, "a.csv", "nobody"))
