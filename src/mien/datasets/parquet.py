@@ -1,10 +1,13 @@
 """The prepared table as Parquet: one file that holds everything, and opens fast."""
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +18,18 @@ from mien.core.images import decode, encode
 from mien.core.labels import LabelSet
 from mien.core.optional import require
 from mien.datasets.table import SPLITS, LabelColumn, Table, expect_splits
+from mien.runtime.session import available_processors
+
+ROWS_IN_GROUP = 512  # rows that are written, read and held together
+ERROR = "error"  # column that says why a row has no image
 
 _ABOUT = b"mien"  # key of the file's metadata
-_ROWS_IN_GROUP = 4096
+_COLUMNS = ("id", "image", "split", ERROR)  # what no extra column may be called
+_MOST_THREADS = 8
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Write = Callable[[Table, Sequence[bytes | None], Sequence[str | None] | None], None]
 
 
 def check_table_path(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -44,15 +56,72 @@ def write_table(table: Table, path: str | os.PathLike[str], *, overwrite: bool =
     """
     path = Path(path)
     check_table_path(path, overwrite=overwrite)
+    with replacing(path) as partial, table_writer(partial, table, shape=table.images.shape[1:]) as write:
+        for start in range(0, len(table), ROWS_IN_GROUP):
+            rows = table.select(slice(start, start + ROWS_IN_GROUP))
+            write(rows, in_threads(encode_small, list(rows.images)), None)
+
+
+@contextlib.contextmanager
+def table_writer(
+    path: str | os.PathLike[str], like: Table, *, shape: Sequence[int], errors: bool = False
+) -> Iterator[Write]:
+    """Write a table some rows at a time, so that its pictures need not be held together.
+
+    The block gets a function that takes the next rows (their own images do not count), their encoded images, and with
+    `errors` why an image is not there, else None.
+
+    Args:
+        path: a file that is not there yet.
+        like: a table with the columns and the meta of the whole.
+        shape: of each image.
+        errors: whether the table has a column `error`.
+    """
     pyarrow = require("pyarrow", extra="data")
     parquet = require("pyarrow.parquet", extra="data")
-    frame = pyarrow.table(_columns(table, pyarrow)).replace_schema_metadata({_ABOUT: json.dumps(_about(table))})
-    with replacing(path) as partial:
-        parquet.write_table(frame, partial, compression="zstd", row_group_size=_ROWS_IN_GROUP)
+    schema = pyarrow.table(_columns(like.select(slice(0, 0)), [], [] if errors else None, pyarrow)).schema
+    schema = schema.with_metadata({_ABOUT: json.dumps(_about(like, shape))})
+    with parquet.ParquetWriter(path, schema, compression="zstd") as file:
+
+        def write(rows: Table, images: Sequence[bytes | None], why: Sequence[str | None] | None) -> None:
+            file.write_table(pyarrow.table(_columns(rows, images, why, pyarrow), schema=schema))
+
+        yield write
+
+
+def encode_small(image: npt.NDArray[np.uint8]) -> bytes:
+    """An image as it stands in a table: PNG."""
+    return encode(image, small=True)
+
+
+def decode_as(data: bytes | None, shape: Sequence[int], where: str) -> npt.NDArray[np.uint8]:
+    """An image of a table; DataError, which names the place, if it is damaged or of another shape."""
+    try:
+        image = decode(data or b"", name=where)
+    except InputError as error:
+        raise DataError(str(error)) from error
+    if len(shape) == 2:
+        image = image[:, :, 0]
+    if image.shape != tuple(shape):
+        raise DataError(f"expected an image of shape {tuple(shape)} in {where}, got {image.shape}")
+    return image
+
+
+def in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """What a function that lets other threads run, such as `encode`, makes of each item; in order."""
+    workers = min(_MOST_THREADS, available_processors(), len(items))
+    if workers < 2:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(workers, thread_name_prefix="mien-table") as pool:
+        ends = np.linspace(0, len(items), workers + 1).astype(int).tolist()
+        stretches = [items[start:end] for start, end in pairwise(ends)]
+        return [result for part in pool.map(lambda part: [*map(function, part)], stretches) for result in part]
 
 
 def read_table(path: str | os.PathLike[str], *, splits: Sequence[str] | None = None) -> Table:
-    """Read a table that `write_table` wrote; needs the extra `data`.
+    """Read a table that `write_table` or `mien data prepare` wrote; needs the extra `data`.
+
+    Rows with an error have no image and are left out; ``meta["failed"]`` says how many.
 
     Args:
         path: the file.
@@ -69,9 +138,11 @@ def read_table(path: str | os.PathLike[str], *, splits: Sequence[str] | None = N
             about = _read_about(file.schema_arrow, path)
             split = np.array(file.read(["split"])["split"].to_pylist(), np.str_)
             expect_splits(list(splits or ()), there=[each for each in SPLITS if each in split], where=path)
-            kept = np.ones(len(split), np.bool_) if splits is None else np.isin(split, list(splits))
-            images = _read_images(file, kept, tuple(about["shape"]), path)
+            wanted = np.ones(len(split), np.bool_) if splits is None else np.isin(split, list(splits))
             frame = file.read([name for name in file.schema_arrow.names if name != "image"])
+            whole, meta = _without_error(frame, wanted, about["meta"])
+            kept = wanted & whole
+            images = _read_images(file, kept, tuple(about["shape"]), path)
     except FileNotFoundError:
         raise DataError(f"expected a table at {path}, got no such file: make one with `mien data prepare`") from None
     except OSError as error:
@@ -81,32 +152,46 @@ def read_table(path: str | os.PathLike[str], *, splits: Sequence[str] | None = N
     frame = frame.filter(pyarrow.array(kept))
     sources = {name: _read_labels(frame, name, each, path) for name, each in about["sources"].items()}
     extra = {name: _read_extra(frame[name]) for name in about["extra"]}
-    return Table(np.array(frame["id"].to_pylist(), np.str_), images, split[kept], sources, extra, about["meta"])
+    return Table(np.array(frame["id"].to_pylist(), np.str_), images, split[kept], sources, extra, meta)
 
 
-def _columns(table: Table, pyarrow: Any) -> dict[str, Any]:
+def _without_error(
+    frame: Any, wanted: npt.NDArray[np.bool_], meta: Mapping[str, str]
+) -> tuple[npt.NDArray[np.bool_], Mapping[str, str]]:
+    """The rows that have an image, and the meta with the number of those wanted that have none."""
+    if ERROR not in frame.column_names:  # where nothing can fail
+        return np.ones(len(wanted), np.bool_), meta
+    whole = np.asarray(frame[ERROR].is_null())
+    return whole, {**meta, "failed": str(np.count_nonzero(wanted & ~whole))}
+
+
+def _columns(
+    table: Table, images: Sequence[bytes | None], errors: Sequence[str | None] | None, pyarrow: Any
+) -> dict[str, Any]:
     arrays = {
         "id": pyarrow.array(table.ids.tolist(), pyarrow.string()),
-        "image": pyarrow.array([encode(image) for image in table.images], pyarrow.binary()),
+        "image": pyarrow.array(images, pyarrow.binary()),
         "split": pyarrow.array(table.split.tolist(), pyarrow.string()),
     }
+    if errors is not None:
+        arrays[ERROR] = pyarrow.array(errors, pyarrow.string())
     for name, column in table.sources.items():
         arrays[f"label_{name}"] = pyarrow.array(column.names(), pyarrow.string())
         if column.soft is not None:
             arrays[f"soft_{name}"] = _list_column(pyarrow, column.soft, nan_is_null=True)
     for name, values in table.extra.items():
-        if name in arrays:
-            raise DataError(f"expected extra columns that are not {', '.join(arrays)}, got {name!r}")
+        if name in arrays or name in _COLUMNS:
+            raise DataError(f"expected extra columns that are not {', '.join([*arrays, ERROR])}, got {name!r}")
         arrays[name] = _extra_column(pyarrow, name, values)
     return arrays
 
 
-def _about(table: Table) -> dict[str, Any]:
+def _about(table: Table, shape: Sequence[int]) -> dict[str, Any]:
     """What the columns alone do not say."""
     return {
         "version": 1,
-        "gray": table.images.ndim == 3,
-        "shape": table.images.shape[1:],
+        "gray": len(shape) == 2,
+        "shape": list(shape),
         "sources": {
             name: {"label_set": c.label_set.name, "labels": c.label_set.labels, "rule": c.rule, "file": c.file}
             for name, c in table.sources.items()
@@ -149,25 +234,14 @@ def _read_about(schema: Any, path: Path) -> dict[str, Any]:
 def _read_images(file: Any, kept: npt.NDArray[np.bool_], shape: tuple[int, ...], path: Path) -> npt.NDArray[np.uint8]:
     images = np.empty((int(kept.sum()), *shape), np.uint8)
     row = filled = 0
-    for batch in file.iter_batches(batch_size=_ROWS_IN_GROUP, columns=["image"]):
-        for data in batch.column(0):
-            if kept[row]:
-                images[filled] = _decode(data.as_py(), shape, f"row {row} of {path}")
-                filled += 1
-            row += 1
+    for batch in file.iter_batches(batch_size=ROWS_IN_GROUP, columns=["image"]):
+        data = batch.column(0).to_pylist()
+        rows = [(data[k], row + k) for k in np.flatnonzero(kept[row : row + len(data)]).tolist()]
+        for image in in_threads(lambda each: decode_as(each[0], shape, f"row {each[1]} of {path}"), rows):
+            images[filled] = image
+            filled += 1
+        row += len(data)
     return images
-
-
-def _decode(data: bytes | None, shape: tuple[int, ...], where: str) -> npt.NDArray[np.uint8]:
-    try:
-        image = decode(data or b"", name=where)
-    except InputError as error:
-        raise DataError(str(error)) from error
-    if len(shape) == 2:
-        image = image[:, :, 0]
-    if image.shape != shape:
-        raise DataError(f"expected an image of shape {shape} in {where}, got {image.shape}")
-    return image
 
 
 def _read_labels(frame: Any, name: str, about: Mapping[str, Any], path: Path) -> LabelColumn:

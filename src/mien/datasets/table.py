@@ -1,11 +1,10 @@
 """The one form of a data set that everything after the readers works on: faces, splits, labels as arrays."""
 
-import csv
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from mien.core.errors import DataError, UsageError
 from mien.core.labels import LabelSet
 from mien.core.registry import unknown
+from mien.datasets.lists import NewLabel, ids_to_drop, new_labels
 
 SPLITS = ("train", "valid", "test")
 
@@ -55,6 +55,20 @@ class LabelColumn:
         """A subset of the faces by mask, slice or index array."""
         soft = None if self.soft is None else self.soft[which]
         return LabelColumn(self.label_set, self.ids[which], soft, self.rule, self.file)
+
+    def relabel(self, changed: Mapping[int, int]) -> "LabelColumn":
+        """The column with other class ids in some rows, which have no distribution then; row -> class id."""
+        if not changed:
+            return self
+        rows = np.fromiter(changed, np.intp, len(changed))
+        ids = self.ids.copy()
+        ids[rows] = np.fromiter(changed.values(), np.int16, len(changed))
+        soft = self.soft
+        if soft is not None:
+            soft = soft.copy()
+            soft[rows] = np.nan
+        rule = f"{self.rule or 'all labels'}, some labelled anew"
+        return LabelColumn(self.label_set, ids, soft, rule, self.file)
 
     def name_of(self, row: int) -> str | None:
         """The label of one face by name, None where there is none."""
@@ -160,17 +174,55 @@ class Table:
             {"name": "+".join(dict.fromkeys(each.meta.get("name", "table") for each in tables))},
         )
 
-    def drop(self, listed: str | os.PathLike[str]) -> Self:
-        """The table without the rows that a csv names in its column `id`.
+    def drop(self, *lists: str | os.PathLike[str]) -> Self:
+        """The table without the rows that csv lists name in their column `id`; see `mien.datasets.lists`.
 
         Raises:
-            DataError: the csv cannot be read, lacks the column, or names no row of this table.
+            DataError: a list cannot be read, lacks the column, or names no row of this table.
         """
-        ids = read_id_list(listed)
-        gone = np.isin(self.ids, list(ids))
-        if ids and not gone.any():
-            raise DataError(f"expected ids of this data in {listed}, such as {self.ids[:1].tolist()}, got none of them")
-        return self.select(~gone)
+        gone = np.zeros(len(self), np.bool_)
+        for path in lists:
+            ids = ids_to_drop(path)
+            here = np.isin(self.ids, list(ids))
+            if ids and not here.any():
+                raise self._names_none(path)
+            gone |= here
+        return self.select(~gone) if lists else self
+
+    def relabel(self, *lists: str | os.PathLike[str]) -> Self:
+        """The table with the labels that csv lists suggest; see `mien.datasets.lists`.
+
+        The label counts from then on, and no longer the distribution that its source may have given the image.
+
+        Raises:
+            DataError: a list cannot be read, names no row of this table, or a label source or label that it lacks.
+        """
+        rows = {name: row for row, name in enumerate(self.ids.tolist())} if lists else {}
+        changed: dict[str, dict[int, int]] = {}
+        for path in lists:
+            listed = new_labels(path)
+            if listed and not any(each.id in rows for each in listed):
+                raise self._names_none(path)
+            for each in listed:
+                name, label = self._understand(each)
+                if each.id in rows:
+                    changed.setdefault(name, {})[rows[each.id]] = label
+        sources = {name: column.relabel(changed.get(name, {})) for name, column in self.sources.items()}
+        return replace(self, sources=sources) if changed else self
+
+    def _understand(self, new: NewLabel) -> tuple[str, int]:
+        """The label source and class id that a list means."""
+        name = new.source or (next(iter(self.sources)) if len(self.sources) == 1 else "")
+        if name not in self.sources:
+            there = ", ".join(self.sources) or "none"
+            raise DataError(f"expected a label source out of {there} in {new.where}, got {name!r}")
+        try:
+            return name, self.sources[name].label_set.index(new.label)
+        except UsageError as error:
+            raise DataError(f"{error} ({new.where})") from None
+
+    def _names_none(self, path: str | os.PathLike[str]) -> DataError:
+        return DataError(f"expected ids of this data in {path}, such as {self.ids[:1].tolist()}, got none of them")
 
     def source(self, name: str) -> LabelColumn:
         """The labels of one source; DataError if the table has none of it."""
@@ -185,15 +237,21 @@ class Table:
 
     def digest(self) -> str:
         """The sha256 (hexadecimal) of ids, splits, pixels and labels, to be saved beside what was made of them."""
-        state = hashlib.sha256()
-        labels = {name: [*column.label_set.labels] for name, column in self.sources.items()}
-        state.update(json.dumps([self.ids.tolist(), self.split.tolist(), self.images.shape, labels]).encode())
-        state.update(np.ascontiguousarray(self.images).data)
-        for column in self.sources.values():
-            state.update(np.ascontiguousarray(column.ids, "<i2").data)
-            if column.soft is not None:
-                state.update(np.ascontiguousarray(column.soft, "<f4").data)
-        return state.hexdigest()
+        return digest(self, [self.images], shape=self.images.shape)
+
+
+def digest(rows: Table, blocks: Iterable[npt.NDArray[np.uint8]], *, shape: Sequence[int]) -> str:
+    """`Table.digest` of rows whose images, of this shape in all, come block by block."""
+    state = hashlib.sha256()
+    labels = {name: [*column.label_set.labels] for name, column in rows.sources.items()}
+    state.update(json.dumps([rows.ids.tolist(), rows.split.tolist(), list(shape), labels]).encode())
+    for images in blocks:
+        state.update(np.ascontiguousarray(images).data)
+    for column in rows.sources.values():
+        state.update(np.ascontiguousarray(column.ids, "<i2").data)
+        if column.soft is not None:
+            state.update(np.ascontiguousarray(column.soft, "<f4").data)
+    return state.hexdigest()
 
 
 def expect_splits(wanted: Sequence[str], *, there: Sequence[str], where: str | os.PathLike[str] = "the data") -> None:
@@ -203,21 +261,6 @@ def expect_splits(wanted: Sequence[str], *, there: Sequence[str], where: str | o
             raise UsageError(unknown("split", split, SPLITS))
         if split not in there:
             raise DataError(f"expected the split {split!r} in {where}, got {', '.join(there) or 'no rows'} only")
-
-
-def read_id_list(path: str | os.PathLike[str]) -> set[str]:
-    """The ids in the column `id` of a csv; DataError if that is not there."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            if "id" not in (rows.fieldnames or ()):
-                raise DataError(
-                    f"expected a column id in {path}, got {', '.join(rows.fieldnames or ()) or 'no header'}"
-                )
-            return {row["id"] for row in rows if row["id"]}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        got = (error.strerror if isinstance(error, OSError) else None) or error
-        raise DataError(f"expected a csv of ids at {path}, got: {got}") from error
 
 
 def _join_labels(name: str, tables: Sequence[Table]) -> LabelColumn:

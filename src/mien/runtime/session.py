@@ -120,9 +120,14 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
 
 def default_threads() -> int:
     """As many threads as this process may use, up to 8."""
+    return min(available_processors(), _MOST_THREADS)
+
+
+def available_processors() -> int:
+    """How many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):  # what a container or scheduler grants; not known on Windows and macOS
-        return min(len(os.sched_getaffinity(0)), _MOST_THREADS)
-    return min(os.cpu_count() or 1, _MOST_THREADS)
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _load(data: bytes, name: str, threads: int, device: str) -> Any:

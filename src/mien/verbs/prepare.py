@@ -1,14 +1,72 @@
-"""`mien data prepare`: a data set as distributed in, one table out."""
+"""`mien data prepare`: data sets as distributed in, one table of faces out."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from mien.core.errors import OutputError
-from mien.datasets import open_data, write_table
+from mien.core.errors import UsageError
+from mien.core.files import make_folder
+from mien.core.registry import unknown
+from mien.datasets import DataSet, open_dataset
 from mien.datasets.parquet import check_table_path
+from mien.faces import DETECTORS, check_min_face
+from mien.pipeline.parts import Parts
+from mien.pipeline.prepare import Form, Prepared, plan_of, prepare_table, rows_of
+from mien.pipeline.recognizer import NO_DETECTOR
+from mien.runtime.card import COLORS, CropGeometry
+from mien.runtime.session import available_processors
+from mien.zoo.store import load_card
+
+MODEL = "mien-s"  # whose geometry a face is cut with, unless told otherwise
+SIZE = 112  # of faces out of photographs
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareConfig:
+    """What decides a table.
+
+    Attributes:
+        size: of a face in pixels; None: face crops as they are, and 112 out of photographs.
+        color: gray or rgb; None: gray where all pictures are.
+        detector: mtcnn, haar, dlib, or none (each picture is a face crop already); for photographs alone.
+        min_face: smaller faces are not looked for.
+        scale, align: see `CropGeometry`; None: as the shipped model sees a face.
+        splits: these alone; None: all there.
+        options: of the readers, by name, or by ``"<data set>.<name>"`` for one of several data sets.
+        label_map: a file that gives labels of all data sets common names, as a label source of its own.
+        workers: threads; None: as many as this process may use.
+        resume: go on with a table that was broken off. overwrite: replace one that exists, or begin it anew.
+    """
+
+    size: int | None = None
+    color: str | None = None
+    detector: str = "mtcnn"
+    min_face: int = 40
+    scale: float | None = None
+    align: bool | None = None
+    splits: Sequence[str] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    label_map: str | os.PathLike[str] | None = None
+    workers: int | None = None
+    resume: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.size is not None and not 8 <= self.size <= 4096:
+            raise UsageError(f"expected a size of 8 to 4096 pixels, got {self.size}")
+        if self.color is not None and self.color not in COLORS:
+            raise UsageError(unknown("color", self.color, list(COLORS)))
+        if self.detector not in (*DETECTORS, NO_DETECTOR):
+            raise UsageError(unknown("detector", self.detector, [*DETECTORS, NO_DETECTOR]))
+        if self.scale is not None and not 0 < self.scale <= 10:
+            raise UsageError(f"expected a scale above 0 and up to 10, got {self.scale}")
+        if self.workers is not None and not 1 <= self.workers <= 256:
+            raise UsageError(f"expected 1 to 256 workers, got {self.workers}")
+        check_min_face(self.min_face)
 
 
 @dataclass(frozen=True)
@@ -18,6 +76,9 @@ class PrepareResult:
     Attributes:
         out: the table. digest: its sha256, which runs save. faces: split -> number of images.
         labelled: label source -> split -> number of images that it labels. rules: label source -> in words.
+        failed: id -> why there is no face; such rows are in the table without an image.
+        notes: what whoever uses these data must know.
+        mean, std: of each channel, in 0..1, over the train split (over all where there is none).
     """
 
     out: Path
@@ -25,40 +86,103 @@ class PrepareResult:
     faces: dict[str, int]
     labelled: dict[str, dict[str, int]]
     rules: dict[str, str]
+    failed: dict[str, str]
+    notes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
-def prepare(data: str, *, out: str | os.PathLike[str], overwrite: bool = False) -> PrepareResult:
-    """Read a data set of face crops as it is distributed and write it as a table, which opens faster.
+def prepare(
+    data: str | Sequence[str],
+    *,
+    out: str | os.PathLike[str],
+    config: PrepareConfig | None = None,
+    tell: Callable[[int, int], None] | None = None,
+    **changes: Any,
+) -> PrepareResult:
+    """Read data sets as they are distributed, find and cut out the faces, and write them as one table.
+
+    What is done is kept beside `out` until all is: ``resume=True`` goes on where a run was broken off.
 
     Args:
-        data: ``"fer2013=DIR"`` or ``"ferplus=DIR"``.
+        data: ``"fer2013=DIR"`` or another data set, or several that go into one table.
         out: a file name that ends in .parquet.
-        overwrite: replace the file if it is there.
+        config: the settings; the defaults if None.
+        tell: called with how many pictures are done, and how many there are to do.
+        **changes: fields of `PrepareConfig` to set, such as ``size=48``.
+
+    Returns:
+        What is in the table. A picture that fails among others is a row with its error.
 
     Raises:
-        UsageError, DataError: the data set is not known, or not as it should be.
-        OutputError: the table cannot be written.
+        UsageError, DataError: a data set or option is not known, or not as it should be, or no picture gives a face.
+        OutputError: the table cannot be written, or parts of it are there and nothing says what to do with them.
 
     Example:
         >>> mien.prepare("ferplus=data/", out="ferplus.parquet").faces  # doctest: +SKIP
         {'train': 28709, 'valid': 3589, 'test': 3589}
     """
+    config = replace(config or PrepareConfig(), **changes)
     out = Path(out)
-    check_table_path(out, overwrite=overwrite)
-    table = open_data(data)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"expected to write into {out.parent}, got: {error.strerror}") from error
-    write_table(table, out, overwrite=overwrite)
-    masks = {split: table.split == split for split in table.splits}
+    check_table_path(out, overwrite=config.overwrite)
+    sets = _open([data] if isinstance(data, str) else data, config)
+    form, rows = _form(sets, config), rows_of(sets)
+    make_folder(out.parent)
+    parts = Parts(out, plan_of(sets, form))
+    parts.begin(resume=config.resume, overwrite=config.overwrite)
+    workers = config.workers or available_processors()
+    return _result(out, prepare_table(sets, rows, form, parts, workers=workers, tell=tell), sets)
+
+
+def _open(specs: Sequence[str], config: PrepareConfig) -> list[DataSet]:
+    if not specs:
+        raise UsageError("expected a data set as NAME=ROOT, got none")
+    names = [spec.partition("=")[0] for spec in specs]
+    common = {key: value for key, value in config.options.items() if "." not in key}
+    for key in config.options:
+        if "." in key and key.partition(".")[0] not in names:
+            raise UsageError(f"expected an option of {', '.join(names)}, got {key!r}")
+    sets = []
+    for name, spec in zip(names, specs, strict=True):
+        own = {key.partition(".")[2]: value for key, value in config.options.items() if key.startswith(f"{name}.")}
+        sets.append(open_dataset(spec, splits=config.splits, options=common | own))
+    return sets
+
+
+def _form(sets: Sequence[DataSet], config: PrepareConfig) -> Form:
+    """The settings, with what follows from the data where nothing is said."""
+    photographs = any(not each.faces for each in sets)
+    if config.size is None and photographs and any(each.faces for each in sets):
+        raise UsageError("expected --size PX where face crops and photographs go into one table, got none: name one")
+    crop = load_card(MODEL).crop
+    return Form(
+        size=config.size or (SIZE if photographs else None),
+        color=config.color or ("gray" if all(each.gray for each in sets) else "rgb"),
+        detector=config.detector if photographs else NO_DETECTOR,
+        min_face=config.min_face,
+        crop=CropGeometry(
+            crop.scale if config.scale is None else config.scale,
+            crop.shift_x,
+            crop.shift_y,
+            crop.align if config.align is None else config.align,
+        ),
+    )
+
+
+def _result(out: Path, prepared: Prepared, sets: Sequence[DataSet]) -> PrepareResult:
+    rows = prepared.rows
+    masks = {split: rows.split == split for split in rows.splits}
     return PrepareResult(
         out=out,
-        digest=table.digest(),
+        digest=prepared.digest,
         faces={split: int(np.count_nonzero(mask)) for split, mask in masks.items()},
         labelled={
             name: {split: int(np.count_nonzero(column.ids[mask] >= 0)) for split, mask in masks.items()}
-            for name, column in table.sources.items()
+            for name, column in rows.sources.items()
         },
-        rules={name: column.rule for name, column in table.sources.items()},
+        rules={name: column.rule for name, column in rows.sources.items()},
+        failed=prepared.failed,
+        notes=tuple(note for each in sets for note in each.notes),
+        mean=prepared.mean,
+        std=prepared.std,
     )

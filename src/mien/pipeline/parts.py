@@ -1,0 +1,100 @@
+"""Finished parts of a long work, in a hidden folder beside its result, so that it can go on after it was broken off."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mien.core.errors import OutputError, UsageError
+from mien.core.files import make_folder, replacing
+from mien.core.optional import require
+
+_PLAN = "plan.json"
+_WHOLE = "whole.parquet"
+
+
+class Parts:
+    """The parts of one result. Each is a small Parquet file that is there whole or not at all.
+
+    Args:
+        out: the result. plan: what decides it; parts of another plan do not fit.
+    """
+
+    def __init__(self, out: Path, plan: Mapping[str, Any]) -> None:
+        self.out, self._plan = out, json.loads(json.dumps(plan))
+        self.folder = out.with_name(f".{out.name}.parts")
+        self.whole = self.folder / _WHOLE  # where the result grows
+
+    def begin(self, *, resume: bool, overwrite: bool) -> None:
+        """Make the folder, or go on with the one that is there.
+
+        Raises:
+            UsageError: to resume another plan.
+            OutputError: there are parts, and neither `resume` nor `overwrite` says what to do; or it cannot be written.
+        """
+        earlier = self._earlier_plan()
+        if earlier is not None and resume:
+            self._expect_same(earlier)
+            return
+        if earlier is not None and not overwrite:
+            raise OutputError(
+                f"expected no unfinished work on {self.out}, got {len(list(self._files()))} parts of it in "
+                f"{self.folder.name}: go on with --resume, or start anew with --overwrite"
+            )
+        self.remove()
+        make_folder(self.folder)
+        with replacing(self.folder / _PLAN) as partial:
+            partial.write_text(json.dumps(self._plan, indent=2), "utf-8")
+
+    def has(self, number: int, rows: int) -> bool:
+        """Whether a part is there, with so many rows."""
+        path = self._path(number)
+        if not path.exists():
+            return False
+        parquet, pyarrow = require("pyarrow.parquet", extra="data"), require("pyarrow", extra="data")
+        try:
+            return bool(parquet.read_metadata(path).num_rows == rows)
+        except (pyarrow.ArrowException, OSError):
+            return False  # damaged: made again
+
+    def write(self, number: int, columns: Mapping[str, Any]) -> None:
+        """Keep a part."""
+        pyarrow, parquet = require("pyarrow", extra="data"), require("pyarrow.parquet", extra="data")
+        with replacing(self._path(number)) as partial:
+            parquet.write_table(pyarrow.table(dict(columns)), partial, compression="none", use_dictionary=False)
+
+    def read(self, number: int, columns: list[str]) -> Any:
+        """Some columns of a part, as a pyarrow table."""
+        return require("pyarrow.parquet", extra="data").read_table(self._path(number), columns=columns)
+
+    def finish(self) -> None:
+        """Give the result its name and remove the parts."""
+        self.whole.replace(self.out)
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the folder with all that is in it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:06}.parquet"
+
+    def _files(self) -> Iterator[Path]:
+        return self.folder.glob("[0-9]*.parquet")
+
+    def _earlier_plan(self) -> Any:
+        """The plan in the folder; None where there is no folder, or none that was begun."""
+        try:
+            return json.loads((self.folder / _PLAN).read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def _expect_same(self, earlier: Any) -> None:
+        for name, value in self._plan.items():
+            before = earlier.get(name) if isinstance(earlier, dict) else None
+            if before != value:
+                raise UsageError(
+                    f"expected the same {name} as in the unfinished work on {self.out} ({before}), got {value}: give "
+                    "the same to go on, or start anew with --overwrite and without --resume"
+                )

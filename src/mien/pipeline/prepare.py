@@ -1,0 +1,446 @@
+"""Data sets as distributed in, one table of faces out: cut as a model sees them, a row for every picture.
+
+What fails is a row that says why. Finished parts are kept beside the result until it is whole, so that memory does not
+grow with the number of pictures and broken-off work can go on.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mien import __version__
+from mien.core.errors import DataError, InputError, MienError, OutputError
+from mien.core.images import as_image, to_gray
+from mien.core.optional import require
+from mien.core.types import Faces, Floats, Image
+from mien.datasets import DataSet, Table
+from mien.datasets.parquet import ROWS_IN_GROUP, decode_as, encode_small, in_threads, table_writer
+from mien.datasets.table import digest
+from mien.faces import DETECTORS
+from mien.faces.boxes import overlaps
+from mien.pipeline.batch import ordered
+from mien.pipeline.parts import Parts
+from mien.pipeline.recognizer import NO_DETECTOR
+from mien.runtime.card import COLORS, CropGeometry, InputSpec
+from mien.runtime.preprocess import crop_faces, fit_crops
+
+Pixels = npt.NDArray[np.uint8]
+
+PART = ROWS_IN_GROUP  # rows that are kept together
+_JOB = 16  # rows that a thread takes at once, more where they are frames of one video
+_SAME_FACE = 0.1  # least overlap of a face found with the box that the data set gives
+_FACTS = ["error", "box", "score", "source", "sums", "shape"]  # what a part holds beside images
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """How the faces of a table look, and how they are found.
+
+    Attributes:
+        size: of a side in pixels; None: face crops are taken as they are.
+        color: gray or rgb.
+        detector: mtcnn, haar or dlib for photographs; none where each picture is a face crop. min_face: in pixels.
+        crop: how a face is cut out of a photograph.
+    """
+
+    size: int | None
+    color: str
+    detector: str = "mtcnn"
+    min_face: int = 40
+    crop: CropGeometry = field(default_factory=CropGeometry)
+
+    @property
+    def finds(self) -> bool:
+        """Whether faces have to be found."""
+        return self.detector != NO_DETECTOR
+
+    @property
+    def input(self) -> InputSpec:
+        """The same for `mien.runtime.preprocess`, which the size None does not concern."""
+        channels = COLORS[self.color]
+        return InputSpec(self.size or 1, self.color, (0.0,) * channels, (1.0,) * channels)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What stands in the table that was written.
+
+    Attributes:
+        rows: its faces without their pixels. digest: its sha256. failed: id -> why there is no face.
+        mean, std: of each channel, in 0..1, over the train split (over all where there is none).
+    """
+
+    rows: Table
+    digest: str
+    failed: dict[str, str]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """What became of one picture.
+
+    Attributes:
+        image: the face as PNG; None where `error` says why there is none.
+        box, score: of the face found in a photograph, else NaN.
+        source: sha256 of the pixels read. sums: over the face's pixels, of each channel: values, then squares.
+        shape: of the face.
+    """
+
+    image: bytes | None = None
+    error: str | None = None
+    box: tuple[float, ...] = (np.nan,) * 4
+    score: float = np.nan
+    source: bytes = b""
+    sums: tuple[int, ...] = ()
+    shape: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Some pictures of one data set, one after the other; `part` is the part that they belong to."""
+
+    data: DataSet
+    rows: range
+    part: int
+
+
+def rows_of(sets: Sequence[DataSet]) -> Table:
+    """Labels, splits and all else that data sets know, side by side, without pixels.
+
+    Raises:
+        DataError: an image stands in two of them, or they have different labels or columns of one name.
+    """
+    blank = [
+        Table(
+            each.ids,
+            np.empty((len(each), 0, 0), np.uint8),
+            each.split,
+            each.sources,
+            each.extra,
+            {"name": each.name, "form": each.form},
+        )
+        for each in sets
+    ]
+    forms = " + ".join(dict.fromkeys(each.form for each in sets))
+    notes = [note for each in sets for note in each.notes]
+    rows = Table.concatenate(blank)
+    return replace(rows, meta={**rows.meta, "form": forms, "notes": json.dumps(notes, ensure_ascii=False)})
+
+
+def plan_of(sets: Sequence[DataSet], form: Form) -> dict[str, Any]:
+    """What decides the pixels of a table, in plain values; under the names that a message calls them by."""
+    pictures = hashlib.sha256()
+    for data in sets:
+        for name, picture in zip(data.ids.tolist(), data.pictures, strict=True):
+            pictures.update(_bytes(f"{name}\0{picture.where}\n"))
+    names = [f"{each.name} ({each.form}), {'faces' if each.faces else 'photographs'}" for each in sets]
+    settings = asdict(form) | {"geometry": asdict(form.crop)}
+    del settings["crop"]
+    return {"version of mien": __version__, "data": names, "set of pictures": pictures.hexdigest()[:16], **settings}
+
+
+def prepare_table(
+    sets: Sequence[DataSet],
+    rows: Table,
+    form: Form,
+    parts: Parts,
+    *,
+    workers: int,
+    tell: Callable[[int, int], None] | None = None,
+) -> Prepared:
+    """Make the faces that are not in `parts` yet, then write the table.
+
+    Args:
+        sets: where the pictures are.
+        rows: `rows_of` the sets.
+        form: how the faces look.
+        parts: where to keep what is done; it has begun. Removed at the end.
+        workers: threads. The table is the same however many there are.
+        tell: called with how many pictures are done now, and how many there were to do.
+
+    Raises:
+        DataError: face crops of several sizes and none asked for, or not one picture that gives a face.
+        OutputError: the table cannot be written; what is done so far is kept.
+    """
+    ends = [*range(0, len(rows), PART), len(rows)]
+    try:
+        _make_parts(sets, form, parts, ends, workers=workers, tell=tell)
+        return _assemble(rows, form, parts, ends)
+    except DataError:  # goes wrong again with the same plan
+        parts.remove()
+        raise
+    except (OutputError, OSError) as error:
+        why = (error.strerror if isinstance(error, OSError) else str(error.__cause__)) or error
+        raise OutputError(
+            f"expected to write {parts.out}, got: {why}; what is done is kept: go on with --resume"
+        ) from error
+
+
+def _make_parts(
+    sets: Sequence[DataSet],
+    form: Form,
+    parts: Parts,
+    ends: Sequence[int],
+    *,
+    workers: int,
+    tell: Callable[[int, int], None] | None,
+) -> None:
+    missing = [k for k, (start, end) in enumerate(pairwise(ends)) if not parts.has(k, end - start)]
+    total = sum(ends[k + 1] - ends[k] for k in missing)
+    maker = FaceMaker(form)
+    jobs = (job for k in missing for job in _jobs(sets, k, range(ends[k], ends[k + 1])))
+    held: list[Row] = []
+    shape: tuple[int, ...] | None = None
+    done = 0
+    for job, result in ordered(maker.rows, jobs, workers=workers, ahead=4 * workers):
+        if isinstance(result, MienError):
+            raise result
+        shape = _expect_shape(shape, result, job)
+        held += result
+        if len(held) == ends[job.part + 1] - ends[job.part]:
+            parts.write(job.part, _part_columns(held, COLORS[form.color]))
+            held = []
+        done += len(result)
+        if tell:
+            tell(done, total)
+
+
+def _jobs(sets: Sequence[DataSet], part: int, rows: range) -> Iterator[Job]:
+    """The pictures of a part, cut where another data set begins, or after some that are not of one video."""
+    first = 0
+    for data in sets:
+        start, stop = max(rows.start - first, 0), min(rows.stop - first, len(data))
+        begin = start
+        for row in range(start + 1, stop):
+            if row - begin >= _JOB and not _of_one_file(data, row - 1, row):
+                yield Job(data, range(begin, row), part)
+                begin = row
+        if begin < stop:
+            yield Job(data, range(begin, stop), part)
+        first += len(data)
+
+
+def _of_one_file(data: DataSet, row: int, other: int) -> bool:
+    """Whether two pictures are frames of one video, which is quickest read in order and by one thread."""
+    path = getattr(data.pictures[row], "path", None)
+    return path is not None and path == getattr(data.pictures[other], "path", None)
+
+
+def _expect_shape(shape: tuple[int, ...] | None, rows: Iterable[Row], job: Job) -> tuple[int, ...] | None:
+    for number, row in zip(job.rows, rows, strict=True):
+        if row.image is None:
+            continue
+        shape = shape or row.shape
+        if row.shape != shape:
+            raise different_sizes(shape, row.shape, job.data.pictures[number].where)
+    return shape
+
+
+def different_sizes(one: Sequence[int], other: Sequence[int], where: str) -> DataError:
+    """The error for face crops that do not fit into one table."""
+    sizes = " and ".join(f"{each[1]} x {each[0]}" for each in (one, other))
+    return DataError(
+        f"expected face crops of one size, got {sizes} ({where}): say with --size PX which they shall have"
+    )
+
+
+class FaceMaker:
+    """Makes the faces of pictures. Safe to call from several threads; its networks run in the caller's thread."""
+
+    def __init__(self, form: Form) -> None:
+        self._form, self._input = form, form.input
+        self._detector = DETECTORS.create(form.detector, threads=1, device="auto") if form.finds else None
+
+    def rows(self, job: Job) -> list[Row]:
+        """What becomes of the pictures of a job."""
+        return [self.row(job.data, row) for row in job.rows]
+
+    def row(self, data: DataSet, row: int) -> Row:
+        """What becomes of one picture."""
+        picture, source = data.pictures[row], b""
+        try:
+            pixels = picture.read()
+            source = _sha256(pixels)
+            if data.faces:
+                return _row(self._fitted(pixels, gray=data.gray), source)
+            image = as_image(pixels)
+            if self._detector is None:
+                return _row(fit_crops(image[None], self._input)[0], source)
+            face = self._located(image, _own_box(data, row), picture.where)
+            return _row(crop_faces(image, face, self._input, self._form.crop)[0], source, face)
+        except MienError as error:
+            return Row(error=_bytes(str(error)).decode("utf-8", "replace"), source=source)
+
+    def _fitted(self, face: Pixels, *, gray: bool) -> Pixels:
+        """A face crop in the size and colour of the table."""
+        if gray and face.ndim == 3:
+            face = to_gray(face)
+        if self._form.size is not None:
+            fitted: Pixels = fit_crops(face[None], self._input)[0]
+            return fitted
+        if self._form.color == "gray":
+            return to_gray(face) if face.ndim == 3 else face
+        return as_image(face)
+
+    def _located(self, image: Image, own: Floats | None, where: str) -> Faces:
+        """The face that lies where the data set says, else the largest."""
+        assert self._detector is not None
+        faces = self._detector.detect(image, min_face=self._form.min_face)
+        if not len(faces):
+            raise InputError(f"expected a face in {where}, got none of {self._form.min_face} pixels or more")
+        if own is None:
+            return faces[int(faces.areas.argmax())]
+        shared = overlaps(own[None], faces.boxes)[0]
+        if shared.max() < _SAME_FACE:
+            at = ", ".join(f"{each:.0f}" for each in own)
+            raise InputError(f"expected a face in {where} at its box {at}, got {len(faces)} elsewhere alone")
+        return faces[int(shared.argmax())]
+
+
+def _own_box(data: DataSet, row: int) -> Floats | None:
+    """The box that the data set gives for a face, if it does."""
+    box = np.asarray(data.extra["box"][row], np.float32) if "box" in data.extra else np.full(4, np.nan, np.float32)
+    return box if np.isfinite(box).all() and (box[2:] > box[:2]).all() else None
+
+
+def _row(face: Pixels, source: bytes, found: Faces | None = None) -> Row:
+    values = face.reshape(face.shape[0] * face.shape[1], -1).astype(np.int64)
+    sums = (*values.sum(0).tolist(), *(values * values).sum(0).tolist())
+    image = encode_small(face)
+    if found is None:
+        return Row(image, source=source, sums=sums, shape=face.shape)
+    return Row(image, None, tuple(found.boxes[0].tolist()), float(found.scores[0]), source, sums, face.shape)
+
+
+def _sha256(pixels: Pixels) -> bytes:
+    state = hashlib.sha256(str(pixels.shape).encode())
+    state.update(np.ascontiguousarray(pixels).data)
+    return state.digest()
+
+
+def _bytes(text: str) -> bytes:
+    """UTF-8; odd bytes of a file's name, which Linux allows, stay as they are."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _part_columns(rows: Sequence[Row], channels: int) -> dict[str, Any]:
+    pyarrow = require("pyarrow", extra="data")
+    lists: dict[str, npt.NDArray[Any]] = {
+        "box": np.array([row.box for row in rows], np.float32),
+        "sums": np.array([row.sums or (0,) * 2 * channels for row in rows], np.int64),
+        "shape": np.array([row.shape[:2] or (0, 0) for row in rows], np.int32),
+    }
+    return {
+        "image": pyarrow.array([row.image for row in rows], pyarrow.binary()),
+        "error": pyarrow.array([row.error for row in rows], pyarrow.string()),
+        "score": pyarrow.array([row.score for row in rows], pyarrow.float32()),
+        "source": pyarrow.array([row.source for row in rows], pyarrow.binary()),
+        **{
+            name: pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(values.ravel()), values.shape[1])
+            for name, values in lists.items()
+        },
+    }
+
+
+def _assemble(rows: Table, form: Form, parts: Parts, ends: Sequence[int]) -> Prepared:
+    """Stream the parts into the table."""
+    facts = _facts(parts, len(ends) - 1)
+    good = np.array([each is None for each in facts["error"]], np.bool_)
+    failed = {str(rows.ids[k]): facts["error"][k] for k in np.flatnonzero(~good)}
+    if not good.any():
+        first = next(iter(failed.values()), "no picture")
+        raise DataError(f"expected a face in at least one of {len(rows):,} pictures, got none; the first: {first}")
+    shape = _shape(facts["shape"][good], form)
+    mean, std = _moments(facts["sums"][_in_train(rows.split, good)], shape)
+    rows = replace(rows, extra=_extra(rows, form, facts), meta=_meta(rows, form, facts, shape, mean, std))
+    with table_writer(parts.whole, rows, shape=shape, errors=True) as write:
+
+        def blocks() -> Iterator[Pixels]:
+            for number, (start, end) in enumerate(pairwise(ends)):
+                images = parts.read(number, ["image"])["image"].to_pylist()
+                write(rows.select(slice(start, end)), images, facts["error"][start:end])
+                kept = [image for image in images if image is not None]
+                yield np.array(in_threads(lambda image: decode_as(image, shape, str(parts.out)), kept), np.uint8)
+
+        faces = rows.select(good)
+        sha256 = digest(faces, blocks(), shape=(len(faces), *shape))
+    parts.finish()
+    return Prepared(faces, sha256, failed, mean, std)
+
+
+def _facts(parts: Parts, count: int) -> dict[str, Any]:
+    """All that the parts hold but images: columns as arrays, or as lists of bytes and texts."""
+    pyarrow = require("pyarrow", extra="data")
+    table = pyarrow.concat_tables([parts.read(number, _FACTS) for number in range(count)]).combine_chunks()
+    facts: dict[str, Any] = {name: table[name].to_pylist() for name in ("error", "source")}
+    for name in ("box", "sums", "shape"):
+        width = table[name].type.list_size
+        facts[name] = np.asarray(table[name].combine_chunks().flatten()).reshape(-1, width)
+    return facts | {"score": np.asarray(table["score"])}
+
+
+def _shape(shapes: npt.NDArray[np.int32], form: Form) -> tuple[int, ...]:
+    """The shape of every face; they are compared here too, for some may come from an earlier run."""
+    sizes = np.unique(shapes, axis=0).tolist()
+    if len(sizes) > 1:
+        raise different_sizes(sizes[0], sizes[1], "in parts made earlier")
+    return (*sizes[0], 3) if form.color == "rgb" else (*sizes[0],)
+
+
+def _in_train(split: npt.NDArray[np.str_], good: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The faces of the train split; all where it has none."""
+    train: npt.NDArray[np.bool_] = good & (split == "train")
+    return train if train.any() else good
+
+
+def _moments(sums: npt.NDArray[np.int64], shape: Sequence[int]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel over all pixels, in 0..1."""
+    pixels = len(sums) * shape[0] * shape[1]
+    values, squares = np.split(sums.sum(0), 2)
+    mean = values / pixels
+    variance = np.maximum(squares / pixels - mean * mean, 0)
+    return tuple((mean / 255).tolist()), tuple((np.sqrt(variance) / 255).tolist())
+
+
+def _extra(rows: Table, form: Form, facts: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
+    """The columns beside; a box that the data set gave makes way for the one found, and is called `box_given`."""
+    extra = dict(rows.extra)
+    if not form.finds:
+        return extra
+    if "box" in extra:
+        extra["box_given"] = extra.pop("box")
+    return extra | {"box": facts["box"], "score": facts["score"]}
+
+
+def _meta(
+    rows: Table,
+    form: Form,
+    facts: Mapping[str, Any],
+    shape: Sequence[int],
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> dict[str, str]:
+    source = hashlib.sha256()
+    for name, pixels in zip(rows.ids.tolist(), facts["source"], strict=True):
+        source.update(_bytes(name) + b"\0" + pixels)
+    return {
+        **rows.meta,
+        "mien": __version__,
+        "size": f"{shape[1]}x{shape[0]}",
+        "colour": form.color,
+        "detector": form.detector,
+        "min_face": str(form.min_face) if form.finds else "",
+        "geometry": json.dumps(asdict(form.crop)) if form.finds else "",
+        "source_sha256": source.hexdigest(),
+        "failed": str(sum(error is not None for error in facts["error"])),
+        "mean": json.dumps(list(mean)),
+        "std": json.dumps(list(std)),
+    }
