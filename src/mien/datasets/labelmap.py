@@ -88,19 +88,37 @@ class LabelMap:
         Raises:
             DataError: the map names its labels, and this is none of them and not mapped to one.
         """
+        name = self._find(label, of)
+        if name is None and self.labels is None:
+            return _new_name(label)
+        if name is None:
+            raise self._unknown(label, of[0] if of else "the data")
+        return name
+
+    def read(self, text: str, *of: str, where: str) -> str:
+        """The new name of a label as it stands in a data set, such as ``"3"``; "" where it is dropped.
+
+        Raises:
+            DataError: neither mapped nor, as far as the map does not name its labels, an emotion; `where` is said.
+        """
+        name = self._find(text, of)
+        if name is None and (self.labels is not None or _key(text) not in CANONICAL):
+            raise self._unknown(text, where)
+        return _key(text) if name is None else name
+
+    def _find(self, label: str, of: Sequence[str]) -> str | None:
+        """What the map says of a label; None: nothing."""
         key = _key(label)
         for names in (*(self.own[each] for each in of if each in self.own), self.shared):
             if key in names:
                 return names[key]
-        if self.labels is None:
-            return _new_name(label)
-        for each in self.labels:
-            if _key(each) == key:
-                return each
-        data = f" of {of[0]}" if of else ""
-        raise DataError(
-            f"expected a label out of {', '.join(self.labels)}, got {label!r}{data}: "
-            f'map it to one of them in {self.file or "the label map"}, or to "" to drop it'
+        return next((each for each in self.labels or () if _key(each) == key), None)
+
+    def _unknown(self, label: str, where: str) -> DataError:
+        todo = f"in {self.file}" if self.file else "in a label map (label_map=FILE.toml)"
+        return DataError(
+            f"expected a label out of {', '.join(self.labels or CANONICAL)}, got {label!r} in {where}: "
+            f'say {todo} which one it is, or "" to drop it'
         )
 
     def label_set(self, found: Iterable[str]) -> LabelSet:
@@ -110,7 +128,9 @@ class LabelMap:
             there = {each for each in found if each != _DROPPED}
             labels = (*(each for each in CANONICAL if each in there), *sorted(there - set(CANONICAL)))
         if not labels:
-            raise DataError(f"expected labels that {self.file or 'the label map'} does not drop, got none")
+            raise DataError(
+                f"expected a label at least{f' that {self.file} does not drop' if self.file else ''}, got none"
+            )
         return LabelSet(self.name, labels)
 
     def apply(self, column: LabelColumn, *of: str, into: LabelSet | None = None) -> LabelColumn:
@@ -134,10 +154,11 @@ class LabelMap:
         soft = None if column.soft is None else _gather(column, numbers[:-1], len(into))
         if soft is not None:
             soft[(column.ids >= 0) & (ids < 0)] = np.nan
-        rule = "; ".join(
-            each for each in (column.rule, f"labels by {Path(self.file).name}" if self.file else "") if each
-        )
-        return LabelColumn(into, ids, soft, rule, column.file)
+        return LabelColumn(into, ids, soft, self.rule(column.rule), column.file)
+
+    def rule(self, before: str) -> str:
+        """How labels came about, in words: `before`, and by this file."""
+        return "; ".join(each for each in (before, f"labels by {Path(self.file).name}" if self.file else "") if each)
 
 
 def restrict(column: LabelColumn, labels: Sequence[str]) -> LabelColumn:
@@ -154,9 +175,11 @@ def restrict(column: LabelColumn, labels: Sequence[str]) -> LabelColumn:
     return LabelMap(column.label_set.name, tuple(wanted), shared).apply(column)
 
 
-def read_map(label_map: "LabelMap | str | os.PathLike[str] | None") -> LabelMap | None:
-    """A label map as an option gives it: itself, its file, or none."""
-    return label_map if label_map is None or isinstance(label_map, LabelMap) else LabelMap.load(label_map)
+def read_map(label_map: LabelMap | str | os.PathLike[str] | None) -> LabelMap:
+    """A label map as an option gives it: itself, its file, or None for one that changes nothing."""
+    if label_map is None:
+        return LabelMap()
+    return label_map if isinstance(label_map, LabelMap) else LabelMap.load(label_map)
 
 
 def _key(label: str) -> str:
