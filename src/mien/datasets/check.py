@@ -378,7 +378,7 @@ def _in_brackets(parts: Sequence[str]) -> str:
 def _rework(dataset: DataSet) -> Iterator[str]:
     """The reader's own sentence on what it is instead, where it has one."""
     if not dataset.original:
-        said = (each for each in dataset.notes if "not the original" in each)
+        said = (each for each in dataset.notes if each.startswith("this is "))
         yield next(said, f"this is {dataset.form}, a rework of someone else, not the original")
 
 
