@@ -11,9 +11,11 @@ from typing import Any
 
 from mien.core.errors import UsageError
 from mien.core.registry import Registry, unknown
+from mien.datasets.csv_file import read_csv
 from mien.datasets.dataset import DataSet, Sample
 from mien.datasets.fer2013 import read_fer2013
 from mien.datasets.ferplus import read_ferplus
+from mien.datasets.folder import read_folder
 from mien.datasets.parquet import read_table, write_table
 from mien.datasets.table import LabelColumn, Table
 
@@ -30,8 +32,10 @@ __all__ = [
 ]
 
 READERS: Registry[DataSet] = Registry("data set")
+READERS.register("csv")(read_csv)
 READERS.register("fer2013")(read_fer2013)
 READERS.register("ferplus")(read_ferplus)
+READERS.register("folder")(read_folder)
 
 
 def open_dataset(
