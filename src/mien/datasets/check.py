@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -151,6 +151,18 @@ class CheckReport:
         return asdict(self) | {"counts": counts, "ok": self.ok, "verdict": self.verdict}
 
 
+class _File(NamedTuple):
+    """A picture that is a file."""
+
+    where: str
+    split: str
+
+    @property
+    def name(self) -> str:
+        """Without its folders."""
+        return re.split(r"[/\\]", self.where)[-1]
+
+
 def check(dataset: DataSet, *, decode: bool = True, tell: Tell = lambda done, total: None) -> CheckReport:
     """Compare a data set with what its authors publish, and open every picture.
 
@@ -166,7 +178,8 @@ def check(dataset: DataSet, *, decode: bool = True, tell: Tell = lambda done, to
     there[list(errors)] = False
     counts = _count(dataset, there, source, published)
     odd = _odd_sizes(dataset, sizes, published)
-    shared, copies = _shared_names(dataset), _copies(dataset)
+    files = _files(dataset)
+    shared, copies = _shared_names(files), tuple(each.where for each in files if _COPY.search(each.name))
     lacking = (*_lacking_files(missing, unreadable), *_lacking_counts(counts))
     altered, notes = [*_rework(dataset), *_too_many(counts)], [*dataset.notes]
     # What stands in a folder of one's own may bear any name; the authors' own files are known.
@@ -210,11 +223,11 @@ def _look_at_all(
         sizes[:] = pictures.images.shape[2], pictures.images.shape[1]
         return sizes, {}
     errors: dict[int, tuple[bool, str]] = {}
-    look = _open if decode else _find
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="mien-check") as pool:
         for start in range(0, len(pictures), _AT_ONCE):
             some = [pictures[row] for row in range(start, min(start + _AT_ONCE, len(pictures)))]
-            for row, seen in enumerate(pool.map(look, some), start):
+            # To ask whether a file is there takes less than to ask a thread to.
+            for row, seen in enumerate(pool.map(_open, some) if decode else map(_find, some), start):
                 if isinstance(seen, str):
                     errors[row] = (_is_there(pictures[row]), seen)
                 else:
@@ -272,27 +285,22 @@ def _odd_sizes(dataset: DataSet, sizes: npt.NDArray[np.int32], published: Publis
     )
 
 
-def _files(dataset: DataSet) -> Iterator[tuple[int, str, str]]:
-    """Row, where and base name of each picture that is a file."""
+def _files(dataset: DataSet) -> list[_File]:
+    """The pictures that are files."""
     if isinstance(dataset.pictures, PictureRows):
-        return
-    for row, picture in enumerate(dataset.pictures):
-        if hasattr(picture, "path"):
-            yield row, picture.where, re.split(r"[/\\]", picture.where)[-1]
+        return []
+    some = zip(dataset.pictures, dataset.split.tolist(), strict=True)
+    return [_File(each.where, split) for each, split in some if hasattr(each, "path")]
 
 
-def _shared_names(dataset: DataSet) -> tuple[SharedName, ...]:
-    """Files of one split that have one name in different folders; a file with several faces is one file."""
+def _shared_names(files: Sequence[_File]) -> tuple[SharedName, ...]:
+    """Names of several files in one split; a file with several faces is one file."""
     places: dict[tuple[str, str], list[str]] = {}
-    for row, where, name in _files(dataset):
-        at = places.setdefault((name, str(dataset.split[row])), [])
-        if where not in at:
-            at.append(where)
+    for each in files:
+        at = places.setdefault((each.name, each.split), [])
+        if each.where not in at:
+            at.append(each.where)
     return tuple(SharedName(name, split, tuple(at)) for (name, split), at in places.items() if len(at) > 1)
-
-
-def _copies(dataset: DataSet) -> tuple[str, ...]:
-    return tuple(where for _, where, name in _files(dataset) if _COPY.search(name))
 
 
 # Counts --------------------------------------------------------------------------------------------------------------
