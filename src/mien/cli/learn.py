@@ -1,5 +1,6 @@
 """`mien train`, `mien evaluate` and `mien export`."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,11 @@ _EVALUATE = examples(
     "mien evaluate mien-s --data ferplus=data/fer2013 --split valid",
     "mien evaluate runs/a runs/b --data table.parquet --head fer2013 --out runs/both",
 )
+
+Drop = Annotated[list[Path] | None, typer.Option("--drop", metavar="LIST.csv", help="Images to leave out; may repeat.")]
+Relabel = Annotated[
+    list[Path] | None, typer.Option("--relabel", metavar="LIST.csv", help="Images to label anew; may repeat.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +39,8 @@ def train(
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; may repeat.")
     ] = None,
-    drop: Annotated[Path | None, typer.Option("--drop", metavar="LIST.csv", help="Images to leave out.")] = None,
+    drop: Drop = None,
+    relabel: Relabel = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch.")] = False,
     max_minutes: Annotated[
         float | None, typer.Option("--max-minutes", metavar="M", help="Stop between epochs before this; resume later.")
@@ -57,6 +64,7 @@ def train(
             config=config,
             changes=changes or [],
             drop=drop,
+            relabel=relabel,
             device=device,
             resume=resume,
             max_minutes=max_minutes,
@@ -65,11 +73,13 @@ def train(
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"go on with --resume from the last finished epoch in {out}") from None
     if json:
-        print_json({"run": result.run, "epochs": result.epochs, "finished": result.finished, "figures": result.figures})
+        print_json(dataclasses.asdict(result))
         return
     if result.figures:
         header = list(result.figures[0])
         print(table(header, [[_number(row.get(name)) for name in header] for row in result.figures]))
+    for line in result.notes:
+        note(line)
     more = "" if result.finished else ", not finished: go on with --resume"
     note(f"trained {result.epochs} epochs in {result.run}{more}")
 
@@ -84,7 +94,8 @@ def evaluate(
     split: Annotated[str, typer.Option("--split", metavar="train|valid|test", help="Which part of them.")] = "valid",
     head: Annotated[str | None, typer.Option("--head", metavar="H", help="Which label set of the model.")] = None,
     tta: Annotated[bool, typer.Option("--tta", help="Also the mean with mirror images, a row of its own.")] = False,
-    drop: Annotated[Path | None, typer.Option("--drop", metavar="LIST.csv", help="Faces to leave out.")] = None,
+    drop: Drop = None,
+    relabel: Relabel = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="RUN", help="Folder for predictions and metrics.")
     ] = None,
@@ -105,6 +116,7 @@ def evaluate(
             out=out,
             tta=tta,
             drop=drop,
+            relabel=relabel,
             device=device,
             variant=variant,
             overwrite=overwrite,
@@ -115,6 +127,10 @@ def evaluate(
         return
     for each in result.evaluations:
         _print_evaluation(each)
+        for line in each.notes:
+            shared = all(line in other.notes for other in result.evaluations)
+            if not shared or each is result.evaluations[0]:
+                note(line if shared else f"{each.name}: {line}")
     if result.files:
         note("wrote " + ", ".join(map(str, result.files)))
 
@@ -132,8 +148,6 @@ def _print_evaluation(each: Any) -> None:
     header = ("", *(label[:6] for label in each.label_set))
     counts = [(f"  {label}", *row) for label, row in zip(each.label_set, each.confusion.tolist(), strict=True)]
     print(table(header, counts, right=range(1, len(header))) + "\n")
-    for line in each.notes:
-        note(line)
 
 
 def export(

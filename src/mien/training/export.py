@@ -11,13 +11,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from mien.core.labels import LABEL_SETS, LabelSet
+from mien.core.files import replacing
 from mien.nets.heads import MultiHead, mac_count, parameter_count
 from mien.runtime.card import Card, Head, WeightFile
 from mien.runtime.preprocess import fit_crops, to_tensor
 from mien.runtime.quantize import quantize_int8, store_float16
 from mien.training.config import TrainConfig
-from mien.training.fit import load_run
+from mien.training.fit import label_sets_of, load_run
 
 INPUT = "image"
 FEATURES = "features"
@@ -74,7 +74,7 @@ def export_run(run: Path, faces: npt.NDArray[np.uint8], out: Path, *, stem: str)
     Returns:
         The card, written to `out/<stem>.toml`.
     """
-    config, net = load_run(run)
+    (config, net), labels = load_run(run), label_sets_of(run)
     channels, size = config.input.channels, config.input.size
     float16, int8 = f"{stem}.onnx", f"{stem}.int8.onnx"
     with TemporaryDirectory() as folder:
@@ -89,7 +89,7 @@ def export_run(run: Path, faces: npt.NDArray[np.uint8], out: Path, *, stem: str)
         data=config.about.get("data", ""),
         input=config.input,
         crop=config.crop,
-        heads={head: Head(_label_set(head, net), output_name(head), 1.0) for head in net.heads},
+        heads={head: Head(labels[head], output_name(head), 1.0) for head in net.heads},
         default_head="ferplus" if "ferplus" in net.heads else next(iter(net.heads)),
         features=FEATURES,
         files={"float16": weight_file(out / float16), "int8": weight_file(out / int8)},
@@ -97,7 +97,8 @@ def export_run(run: Path, faces: npt.NDArray[np.uint8], out: Path, *, stem: str)
         parameters=parameter_count(net),
         macs=mac_count(net, channels=channels, size=size),
     )
-    (out / f"{stem}.toml").write_text(card.dump(), "utf-8", newline="\n")
+    with replacing(out / f"{stem}.toml") as partial:
+        partial.write_text(card.dump(), "utf-8", newline="\n")
     return card
 
 
@@ -105,14 +106,6 @@ def weight_file(path: Path) -> WeightFile:
     """Name, checksum and size of a weight file as the card states them."""
     data = path.read_bytes()
     return WeightFile(path.name, hashlib.sha256(data).hexdigest(), len(data))
-
-
-def _label_set(head: str, net: MultiHead) -> LabelSet:
-    """The head's labels in the order of its outputs: those that the run was trained with."""
-    labels = LABEL_SETS[head]
-    if len(labels) != net.heads[head].out_features:
-        raise AssertionError(f"head {head} has {net.heads[head].out_features} outputs for {len(labels)} labels")
-    return labels
 
 
 def _batches(faces: npt.NDArray[np.uint8], config: TrainConfig) -> Iterator[npt.NDArray[np.float32]]:

@@ -20,6 +20,7 @@ from lightning import pytorch as lightning
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from mien.core.errors import OutputError, TrainingError
+from mien.core.files import make_folder, replacing
 from mien.core.labels import LabelSet
 from mien.core.toml import to_toml
 from mien.datasets.table import Table
@@ -52,6 +53,7 @@ def fit(
     table: Table,
     *,
     out: Path,
+    lists: Mapping[str, str] | None = None,
     resume: bool = False,
     max_minutes: float | None = None,
     tell: Callable[[dict[str, Any]], None] = lambda row: None,
@@ -62,6 +64,7 @@ def fit(
         config: the settings; a resumed run must have those that it began with.
         table: faces and labels.
         out: run folder; new, or with `resume` the one to go on with.
+        lists: name -> sha256 of the lists that the table was changed by, to be remembered.
         resume: go on after the last finished epoch.
         max_minutes: stop at the last epoch boundary before this time; resume later.
         tell: called with each epoch's row of `metrics.csv`.
@@ -75,7 +78,12 @@ def fit(
     train = resident(table.of_split("train"), config, heads)
     valid = resident(table.of_split("valid"), config, heads)
     labels = {head: list(labels) for head, labels in train.label_sets.items()}
-    identity = {"config": to_toml(as_settings(config)), "data": table.digest(), "labels": labels}
+    identity = {
+        "config": to_toml(as_settings(config)),
+        "data": table.digest(),
+        "labels": labels,
+        "lists": dict(lists or {}),
+    }
     device = choose_device(config.device)
     if config.threads and device == "cpu":
         torch.set_num_threads(config.threads)
@@ -182,12 +190,17 @@ def load_run(run: Path, *, which: Path = BEST) -> tuple[TrainConfig, MultiHead]:
     if not (run / "config.toml").exists() or not checkpoint.exists():
         raise TrainingError(f"expected a run with {which.as_posix()} in {run}, got none: train first")
     config = load_config(file=run / "config.toml")
-    heads = json.loads((run / "versions.json").read_text("utf-8"))["labels"]
-    net = build_net(config, {head: LabelSet(head, tuple(labels)) for head, labels in heads.items()})
+    net = build_net(config, label_sets_of(run))
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
     prefix = "average.module."
     net.load_state_dict({key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)})
     return config, net.eval()
+
+
+def label_sets_of(run: Path) -> dict[str, LabelSet]:
+    """The labels of each head of a run, in the order of its outputs."""
+    heads: dict[str, list[str]] = json.loads((run / "versions.json").read_text("utf-8"))["labels"]
+    return {head: LabelSet(head, tuple(labels)) for head, labels in heads.items()}
 
 
 def _open_run(out: Path, identity: dict[str, Any], *, resume: bool) -> None:
@@ -198,7 +211,10 @@ def _open_run(out: Path, identity: dict[str, Any], *, resume: bool) -> None:
             raise OutputError(f"expected a new run folder, got {out} that holds a run: use --resume or another --out")
         begun = json.loads(versions.read_text("utf-8"))
         if begun["data"] != identity["data"]:
-            raise TrainingError(f"expected the data that the run in {out} began with, got others")
+            raise TrainingError(
+                f"expected the data that the run in {out} began with, got others: give the same --data, --drop and "
+                "--relabel"
+            )
         before, now = (_decisive(each["config"]) for each in (begun, identity))
         changed = sorted(key for key in before | now if before.get(key) != now.get(key))
         if changed:
@@ -208,12 +224,11 @@ def _open_run(out: Path, identity: dict[str, Any], *, resume: bool) -> None:
         return
     if resume and not (out / "config.toml").exists():
         raise TrainingError(f"expected a run to resume in {out}, got none: check --out, or leave out --resume")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "config.toml").write_text(identity["config"], "utf-8")
-        versions.write_text(json.dumps(identity | _versions(), indent=2) + "\n", "utf-8")
-    except OSError as error:
-        raise OutputError(f"expected to write the run folder {out}, got: {error.strerror}") from error
+    make_folder(out)
+    with replacing(out / "config.toml") as partial:
+        partial.write_text(identity["config"], "utf-8", newline="\n")
+    with replacing(versions) as partial:  # last: where it stands, a run was begun
+        partial.write_text(json.dumps(identity | _versions(), indent=2) + "\n", "utf-8", newline="\n")
 
 
 def _decisive(text: str) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from mien import __version__
 from mien.core.errors import DataError, OutputError, UsageError
 from mien.core.files import make_folder, replacing
 from mien.datasets import Table, open_data
-from mien.datasets.table import SPLITS, expect_splits, read_id_list
+from mien.datasets.lists import Applied, apply_lists, as_paths, ids_to_drop, new_labels
+from mien.datasets.table import SPLITS, expect_splits
 from mien.evaluation import Evaluation, PredictionTable, average, in_common, judge, read_predictions
 from mien.runtime.classifier import Classifier
 from mien.runtime.session import check_options
@@ -36,7 +37,8 @@ class EvaluateConfig:
         split: train, valid or test.
         head: of the models; it is judged by the label source of the same name or, where the data have no such
             source, by the labels that both know. None: the default head, or another whose source the data have.
-        drop: csv with a column `id` of faces to leave out.
+        drop: csv lists with a column `id` of faces to leave out; one or several.
+        relabel: csv lists with the columns `id` and `suggestion` of faces to judge by another label.
         tta: evaluate the mean over each face and its mirror image too, as a row of its own.
         device, threads, variant: as in `load_classifier`.
         seed: of the bootstrap and the folds.
@@ -46,7 +48,8 @@ class EvaluateConfig:
     data: Spec | Table | None = None
     split: str = "valid"
     head: str | None = None
-    drop: Spec | None = None
+    drop: Spec | Sequence[Spec] | None = None
+    relabel: Spec | Sequence[Spec] | None = None
     tta: bool = False
     device: str = "auto"
     threads: int | None = None
@@ -80,6 +83,7 @@ class _Faces:
     digest: str
     in_train: npt.NDArray[np.bool_] | None
     dropped: int
+    applied: Applied
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +144,8 @@ def evaluate(
         rows += made
         plain.append(made[0].predictions)
     if len(plain) > 1:
-        rows.append(_Row(average(plain), passes=len(plain)))
+        shared = tuple(line for line in rows[0].notes if all(line in row.notes for row in rows))
+        rows.append(_Row(average(plain), shared, passes=len(plain)))
     evaluations = tuple(judge(row.predictions, notes=row.notes, passes=row.passes, seed=config.seed) for row in rows)
     files = _write(evaluations, Path(config.out), config.split) if config.out is not None else ()
     return EvaluateResult(evaluations, files)
@@ -160,15 +165,13 @@ class _Steps:
 def _open(config: EvaluateConfig) -> _Faces:
     whole = config.data if isinstance(config.data, Table) else open_data(str(config.data))
     in_split = whole.of_split(config.split)
-    kept = np.ones(len(in_split), np.bool_)
-    if config.drop is not None:
-        kept = np.isin(in_split.ids, whole.drop(config.drop).ids)
-    table = in_split.select(kept)
+    applied = apply_lists(whole, drop=as_paths(config.drop), relabel=as_paths(config.relabel))
+    table = applied.table.of_split(config.split)
     in_train = None
     if config.split != "train" and "train" in whole.splits:
         seen = set(whole.of_split("train").pixel_keys())
         in_train = np.array([key in seen for key in table.pixel_keys()], np.bool_)
-    return _Faces(table, whole.digest(), in_train, int((~kept).sum()))
+    return _Faces(table, whole.digest(), in_train, len(in_split) - len(table), applied)
 
 
 def _load(spec: Spec, config: EvaluateConfig) -> Classifier:
@@ -221,7 +224,7 @@ def _join(
     """Predictions and labels side by side, in the model's labels or in those it has in common with the data."""
     table, column, labels = faces.table, faces.table.source(source), classifier.label_set(head)
     ids, soft = column.ids, column.soft
-    notes: tuple[str, ...] = ()
+    notes = faces.applied.notes
     if labels.labels != column.label_set.labels:
         every = dict.fromkeys((*labels, *column.label_set))
         probabilities, ids, labels = in_common(probabilities, labels, column.ids, column.label_set)
@@ -229,7 +232,8 @@ def _join(
         missing = [each for each in every if each not in labels.labels]
         lost = int(np.count_nonzero((column.ids >= 0) & (ids < 0)))
         said = f"head {head} judged by the labels of {source}, {len(labels)} in common, probabilities renormalised"
-        notes = (f"{said}; without {', '.join(missing)}: {lost} faces left out",) if missing else ()
+        if missing:
+            notes += (f"{said}; without {', '.join(missing)}: {lost} faces left out",)
     predictions = PredictionTable(
         ids=table.ids,
         split=table.split,
@@ -262,6 +266,8 @@ def _about(faces: _Faces, source: str, name: str, head: str, *, version: str) ->
     }
     if faces.dropped:
         about["dropped"] = str(faces.dropped)
+    if faces.applied.lists:
+        about["lists"] = "; ".join(f"{name} (sha256 {digest[:12]})" for name, digest in faces.applied.lists.items())
     return {key: str(value) for key, value in about.items()}
 
 
@@ -278,9 +284,25 @@ def _read(spec: Spec, name: str, config: EvaluateConfig) -> PredictionTable:
     if there:  # a csv made elsewhere may say nothing of splits
         expect_splits([config.split], there=there, where=spec)
         table = table.select(table.split == config.split)
-    if config.drop is not None:
-        table = table.select(~np.isin(table.ids, list(read_id_list(config.drop))))
+    for path in as_paths(config.drop):
+        table = table.select(~np.isin(table.ids, list(ids_to_drop(path))))
+    for path in as_paths(config.relabel):
+        table = _relabel(table, path)
     return replace(table, meta={**table.meta, "model": table.meta.get("model", name), "split": config.split})
+
+
+def _relabel(table: PredictionTable, path: Spec) -> PredictionTable:
+    """Predictions judged by the labels that a list gives for the source that they are judged by."""
+    source, rows = table.meta.get("label_source", ""), {name: row for row, name in enumerate(table.ids.tolist())}
+    label_ids = table.label_ids.copy()
+    for each in new_labels(path):
+        if each.id not in rows or (source and each.source and each.source != source):
+            continue
+        try:
+            label_ids[rows[each.id]] = table.label_set.index(each.label)
+        except UsageError as error:
+            raise DataError(f"{error} ({each.where})") from None
+    return replace(table, label_ids=label_ids)
 
 
 def _names(specs: Sequence[Spec]) -> list[str]:

@@ -10,6 +10,7 @@ from mien.core.errors import UsageError
 from mien.core.files import replacing
 from mien.core.optional import require
 from mien.datasets import open_data
+from mien.datasets.lists import apply_lists, as_paths
 from mien.datasets.table import Table
 from mien.evaluation import Evaluation
 from mien.evaluation.calibration import fit_temperature
@@ -29,12 +30,14 @@ class TrainResult:
     Attributes:
         run: its folder. epochs: trained so far. finished: whether it went through.
         figures: of the exported model on the `valid` split, a row a head, variant and metric; empty while unfinished.
+        notes: what lists left out or labelled anew.
     """
 
     run: Path
     epochs: int
     finished: bool
     figures: tuple[dict[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def train(
@@ -45,7 +48,8 @@ def train(
     preset: str | None = None,
     config: str | Path | None = None,
     changes: Sequence[str] = (),
-    drop: str | Path | None = None,
+    drop: str | Path | Sequence[str | Path] | None = None,
+    relabel: str | Path | Sequence[str | Path] | None = None,
     device: str = "auto",
     resume: bool = False,
     max_minutes: float | None = None,
@@ -60,7 +64,8 @@ def train(
         config: a TOML file of settings that win over the preset's.
         net: name of an architecture; wins over both.
         changes: single settings, ``"key=value"``, that win over all.
-        drop: csv with a column `id` of images to leave out.
+        drop: csv lists with a column `id` of images to leave out; one or several.
+        relabel: csv lists with the columns `id`, `source` and `suggestion` of images to give another label.
         device: auto, cpu or cuda.
         resume: go on with the run in `out` after its last finished epoch.
         max_minutes: stop at an epoch boundary before this time.
@@ -84,15 +89,16 @@ def train(
     named += [f"device='{device}'"] if device != "auto" else []
     settings = load_config(preset=preset, file=Path(config) if config else None, changes=[*named, *changes])
     table = Table.concatenate([open_data(spec) for spec in specs])
-    if drop is not None:
-        table = table.drop(drop)
-    run = fit(settings, table, out=Path(out), resume=resume, max_minutes=max_minutes, tell=tell)
+    applied = apply_lists(table, drop=as_paths(drop), relabel=as_paths(relabel))
+    table = applied.table
+    run = fit(settings, table, out=Path(out), lists=applied.lists, resume=resume, max_minutes=max_minutes, tell=tell)
     if not run.finished:
-        return TrainResult(run.folder, run.epochs, False)
+        return TrainResult(run.folder, run.epochs, False, notes=applied.notes)
     parts = ["--data DATA", *([f"--preset {preset}"] if preset else []), *([f"--net {net}"] if net else [])]
     parts += [f"--set {change}" for change in changes]
+    parts += applied.lists  # by option and name
     figures = finish(run.folder, table, command=" ".join(["mien train", *parts, "--out RUN"]))
-    return TrainResult(run.folder, run.epochs, True, figures)
+    return TrainResult(run.folder, run.epochs, True, figures, applied.notes)
 
 
 def finish(run: Path, table: Table, *, command: str) -> tuple[dict[str, Any], ...]:

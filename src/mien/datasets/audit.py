@@ -1,0 +1,350 @@
+"""What is wrong with data: copies, leaks between splits, labels that contradict each other, blank images.
+
+`audit` finds and counts; what to do about each image is decided in `mien.datasets.remedies`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.core.errors import DataError
+from mien.datasets.duplicates import DISTANCE, Fingerprints, Ids, groups_of, groups_of_keys, near_pairs
+from mien.datasets.ferplus_rules import VOTES
+from mien.datasets.lists import DROP, RELABEL, REVIEW, Entry
+from mien.datasets.table import SPLITS, LabelColumn, Strings, Table
+
+BLANK = 5.0  # standard deviation of the grey values below which an image shows nothing
+OVERSAMPLED = 5  # images of one split that are copies of each other: more than chance brings together
+
+Mask = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The images of all tables in one row of arrays, n long.
+
+    Attributes:
+        ids: theirs. split: 0 train, 1 valid, 2 test. data: number of the table.
+        exact: group of images with the same pixels, named by its first row.
+        near: group of images that are nearly the same; it holds whole groups of `exact`.
+        labels: label source -> number of the label in `names`, -1 where there is none.
+        names: of the labels.
+        subject, clip: numbers, distinct between tables, -1 where not known; None where no table knows any.
+        blank: whether an image shows nothing. no_face: whether most raters saw no face, None where nobody was asked.
+        not_found: whether a detector found no face; None where none was asked.
+    """
+
+    ids: Strings
+    split: npt.NDArray[np.int8]
+    data: npt.NDArray[np.int16]
+    exact: Ids
+    near: Ids
+    labels: Mapping[str, Codes]
+    names: tuple[str, ...]
+    subject: Ids | None
+    clip: Ids | None
+    blank: Mask
+    no_face: Mask | None
+    not_found: Mask | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """The figures of an audit.
+
+    Attributes:
+        data: name of each table -> split -> images.
+        cross_split: ``"train|valid"`` -> `images` of the later split with an exact copy in the earlier, `groups` of
+            such copies, `label_conflicts` among them (groups), the same for each label source, and `near_images` of
+            the later split that have a near copy, but no exact one, in the earlier.
+        within_split: split -> `images` that repeat an earlier one, `groups`, `label_conflicts`, `near_images`,
+            `blank`, `oversampled` images, and `most_copies` of one image.
+        between_data: ``"a|b"`` -> as in `cross_split`, whatever the split; the labels are those of each table's
+            first source.
+        subjects_crossing, clips_crossing: those seen in several splits; None where the data name none.
+        blank, oversampled: images. no_face: images in which most raters see none; None where nobody was asked.
+        no_face_found: images in which the detector found none; None where it was not asked.
+        entries: what to do, a row an image and problem.
+    """
+
+    data: Mapping[str, Mapping[str, int]]
+    cross_split: Mapping[str, Mapping[str, Any]]
+    within_split: Mapping[str, Mapping[str, Any]]
+    between_data: Mapping[str, Mapping[str, Any]]
+    subjects_crossing: int | None
+    clips_crossing: int | None
+    blank: int
+    no_face: int | None
+    no_face_found: int | None
+    oversampled: int
+    entries: tuple[Entry, ...]
+
+    @property
+    def rows(self) -> int:
+        """Images in all tables."""
+        return sum(sum(splits.values()) for splits in self.data.values())
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing crosses splits and no labels contradict each other."""
+        counted = [*self.cross_split.values(), *self.within_split.values(), *self.between_data.values()]
+        crossing = any(each["images"] or each["near_images"] for each in self.cross_split.values())
+        conflicts = any(each["label_conflicts"] for each in counted)
+        return not (crossing or conflicts or self.subjects_crossing or self.clips_crossing)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: all but the entries, of which it says how many there are."""
+        figures = {name: value for name, value in vars(self).items() if name != "entries"}
+        actions = {name: sum(each.action == name for each in self.entries) for name in (DROP, RELABEL, REVIEW)}
+        return {"rows": self.rows, **figures, "actions": actions, "clean": self.clean}
+
+
+def audit(
+    tables: Sequence[Table],
+    *,
+    distance: int = DISTANCE,
+    not_found: Mask | None = None,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> Audit:
+    """Look at the images of tables, each by itself and against all others.
+
+    Args:
+        tables: of images of any size, grey or colour.
+        distance: most bits, 0 to 11, in which the hashes of near copies differ.
+        not_found: (n,) of all tables' images in a row, true where a detector found no face; None: not asked.
+        tell: called with the number of images seen and their total.
+    """
+    from mien.datasets.remedies import remedies
+
+    rows = replace(gather(tables, distance=distance, tell=tell), not_found=not_found)
+    names = data_names(tables)
+    within = {SPLITS[split]: _within(rows, split) for split in np.unique(rows.split).tolist()}
+    first = {"first": _first_labels(tables, rows.names)}
+    return Audit(
+        data={
+            name: {split: int(np.count_nonzero(table.split == split)) for split in table.splits}
+            for name, table in zip(names, tables, strict=True)
+        },
+        cross_split={
+            f"{one}|{other}": _shared(
+                rows, rows.split == SPLITS.index(one), rows.split == SPLITS.index(other), rows.labels
+            )
+            for one, other in combinations([each for each in SPLITS if each in within], 2)
+        },
+        within_split=within,
+        between_data={
+            f"{names[one]}|{names[other]}": _shared(rows, rows.data == one, rows.data == other, first)
+            for one, other in combinations(range(len(tables)), 2)
+        },
+        subjects_crossing=_crossing(rows, rows.subject),
+        clips_crossing=_crossing(rows, rows.clip),
+        blank=int(rows.blank.sum()),
+        no_face=None if rows.no_face is None else int(rows.no_face.sum()),
+        no_face_found=None if not_found is None else int(not_found.sum()),
+        oversampled=sum(each["oversampled"] for each in within.values()),
+        entries=tuple(remedies(rows)),
+    )
+
+
+def gather(tables: Sequence[Table], *, distance: int, tell: Callable[[int, int], None]) -> Rows:
+    """Compare the images of all tables, and bring what is known about them into one order."""
+    total, prints = sum(map(len, tables)), list[Fingerprints]()
+    if not total:
+        raise DataError("expected images to look at, got none: is the table empty?")
+    for table in tables:
+        before = sum(map(len, prints))
+        prints.append(Fingerprints.of(table.images, tell=partial(_tell_sum, tell, before, total)))
+    joined = Fingerprints.concatenate(prints)
+    keys = [f"{table.images.shape[1:]}".encode() + key for table in tables for key in table.pixel_keys()]
+    exact, clip, blank = groups_of_keys(keys), _numbers("clip_id", tables), joined.spread < BLANK
+    labels, names = _label_codes(tables)
+    return Rows(
+        ids=np.concatenate([table.ids for table in tables]),
+        split=np.array([SPLITS.index(each) for table in tables for each in table.split.tolist()], np.int8),
+        data=np.repeat(np.arange(len(tables), dtype=np.int16), [len(table) for table in tables]),
+        exact=exact,
+        near=_near(joined, exact, blank, clip, distance=distance),
+        labels=labels,
+        names=names,
+        subject=_numbers("subject", tables),
+        clip=clip,
+        blank=blank,
+        no_face=_no_face(tables),
+    )
+
+
+def _tell_sum(tell: Callable[[int, int], None], before: int, total: int, done: int) -> None:
+    tell(before + done, total)
+
+
+def _near(prints: Fingerprints, exact: Ids, blank: Mask, clip: Ids | None, *, distance: int) -> Ids:
+    """Groups of near copies, whole groups of `exact` in them: one image of each is compared, blank ones are not.
+
+    Frames of one clip are alike by nature: their pairs do not count.
+    """
+    n = len(prints)
+    once = np.flatnonzero((exact == np.arange(n)) & ~blank)
+    first, second = (once[each] for each in near_pairs(prints.select(once), distance=distance))
+    if clip is not None:
+        apart = (clip[first] != clip[second]) | (clip[first] < 0)
+        first, second = first[apart], second[apart]
+    return groups_of(n, np.concatenate([exact, first]), np.concatenate([np.arange(n), second]))
+
+
+def _label_codes(tables: Sequence[Table]) -> tuple[dict[str, Codes], tuple[str, ...]]:
+    """Each label source's labels in one numbering for all, so that those of different data can be compared."""
+    columns = [column for table in tables for column in table.sources.values()]
+    names = tuple(dict.fromkeys(label for column in columns for label in column.label_set))
+    codes = {}
+    for source in dict.fromkeys(name for table in tables for name in table.sources):
+        codes[source] = np.concatenate(
+            [
+                _codes(table.sources[source], names) if source in table.sources else np.full(len(table), -1, np.int16)
+                for table in tables
+            ]
+        )
+    return codes, names
+
+
+def _codes(column: LabelColumn, names: Sequence[str]) -> Codes:
+    numbers = np.array([*(names.index(label) for label in column.label_set), -1], np.int16)  # id -1 is the last
+    codes: Codes = numbers[column.ids]
+    return codes
+
+
+def _numbers(name: str, tables: Sequence[Table]) -> Ids | None:
+    """The words of an extra column as numbers that differ between tables, -1 where there is none."""
+    if not any(name in table.extra for table in tables):
+        return None
+    parts, used = [], 0
+    for table in tables:
+        words = table.extra.get(name, np.full(len(table), ""))
+        known, numbers = np.unique(words, return_inverse=True)
+        parts.append(np.where(words == "", -1, numbers.reshape(-1) + used))
+        used += len(known)
+    return np.concatenate(parts).astype(np.int64)
+
+
+def _no_face(tables: Sequence[Table]) -> Mask | None:
+    """Where more than half of the raters see no face; None where no table has votes."""
+    if not any("votes" in table.extra for table in tables):
+        return None
+    parts = []
+    for table in tables:
+        votes = (
+            table.extra.get("votes", np.zeros((len(table), len(VOTES)), np.int8)).astype(np.int16).clip(0)
+        )  # -1: none
+        parts.append(2 * votes[:, VOTES.index("NF")] > votes.sum(1))
+    return np.concatenate(parts)
+
+
+def contradict(groups: Ids, labels: Mapping[str, Codes], among: Mask) -> dict[str, Mask]:
+    """Source -> for each group's name, whether the labels of its images out of `among` differ."""
+    found = {}
+    for source, codes in labels.items():
+        which = np.flatnonzero(among & (codes >= 0))
+        low, high = np.full(len(groups), np.iinfo(np.int16).max), np.full(len(groups), -1)
+        np.minimum.at(low, groups[which], codes[which])
+        np.maximum.at(high, groups[which], codes[which])
+        found[source] = high > low
+    return found
+
+
+def holds(groups: Ids, members: Mask) -> Mask:
+    """For each group's name, whether it holds one of the members."""
+    found = np.zeros(len(groups), np.bool_)
+    found[groups[members]] = True
+    return found
+
+
+def _shared(rows: Rows, earlier: Mask, later: Mask, labels: Mapping[str, Codes]) -> dict[str, Any]:
+    """What two sets of images have in common."""
+    there = holds(rows.exact, earlier)
+    both = there & holds(rows.exact, later)
+    exact_copy = later & there[rows.exact]
+    near_copy = later & holds(rows.near, earlier)[rows.near] & ~exact_copy
+    return {
+        "images": int(exact_copy.sum()),
+        "groups": int(both.sum()),
+        **_conflicts(rows.exact, labels, earlier | later, both),
+        "near_images": int(near_copy.sum()),
+    }
+
+
+def _conflicts(groups: Ids, labels: Mapping[str, Codes], among: Mask, which: Mask) -> dict[str, Any]:
+    by_source = {source: which & each for source, each in contradict(groups, labels, among).items()}
+    anywhere = np.logical_or.reduce(list(by_source.values())) if by_source else np.zeros(1, np.bool_)
+    return {
+        "label_conflicts": int(anywhere.sum()),
+        "label_conflicts_by_source": {source: int(each.sum()) for source, each in by_source.items()},
+    }
+
+
+def _within(rows: Rows, split: int) -> dict[str, Any]:
+    """What repeats itself in one split; each table is looked at by itself."""
+    figures = [_within_one(rows, (rows.split == split) & (rows.data == data)) for data in np.unique(rows.data)]
+    total: dict[str, Any] = {}
+    for each in figures:
+        for name, value in each.items():
+            if isinstance(value, dict):
+                total[name] = {key: total.get(name, {}).get(key, 0) + more for key, more in value.items()}
+            else:
+                total[name] = max(total.get(name, 0), value) if name == "most_copies" else total.get(name, 0) + value
+    return total
+
+
+def _within_one(rows: Rows, here: Mask) -> dict[str, Any]:
+    exact, near = (np.bincount(groups[here], minlength=len(rows)) for groups in (rows.exact, rows.near))
+    seen = np.bincount(rows.near[here & ~rows.blank], minlength=len(rows))
+    repeated = np.maximum(exact - 1, 0).sum()
+    return {
+        "images": int(repeated),
+        "groups": int((exact > 1).sum()),
+        **_conflicts(rows.exact, rows.labels, here, exact > 1),
+        "near_images": int(np.maximum(near - 1, 0).sum() - repeated),
+        "blank": int((rows.blank & here).sum()),
+        "oversampled": int(seen[seen >= OVERSAMPLED].sum()),
+        "most_copies": int(seen.max(initial=0)),
+    }
+
+
+def _crossing(rows: Rows, numbers: Ids | None) -> int | None:
+    """How many subjects or clips stand in several splits."""
+    return None if numbers is None else len(np.unique(numbers[stands_later(rows, numbers)]))
+
+
+def stands_later(rows: Rows, numbers: Ids) -> Mask:
+    """The images whose subject or clip is seen in a later split, too; -1 is nobody."""
+    last = np.full(numbers.max(initial=-1) + 1, -1)
+    known = numbers >= 0
+    np.maximum.at(last, numbers[known], rows.split[known])
+    later = np.zeros(len(rows), np.bool_)
+    later[known] = last[numbers[known]] > rows.split[known]
+    return later
+
+
+def _first_labels(tables: Sequence[Table], names: tuple[str, ...]) -> Codes:
+    """The labels of each table's first source."""
+    parts = [
+        _codes(next(iter(table.sources.values())), names) if table.sources else np.full(len(table), -1, np.int16)
+        for table in tables
+    ]
+    return np.concatenate(parts)
+
+
+def data_names(tables: Sequence[Table]) -> list[str]:
+    """What to call the tables: distinct."""
+    names: list[str] = []
+    for table in tables:
+        name = table.meta.get("name", "table")
+        names.append(name if name not in names else f"{name}-{len(names) + 1}")
+    return names
