@@ -109,10 +109,14 @@ def find_faces(root: str | os.PathLike[str], *, splits: Sequence[str] | None = N
     for place in _PLACES:
         files = {name: root / place / name for name in _SPLIT_FILES if (root / place / name).is_file()}
         columns = {name: columns_of(path) for name, path in files.items()}
-        labelled = {_SPLIT_FILES[name]: files[name] for name in files if "emotion" in columns[name]}
-        if labelled and not any("usage" in each for each in columns.values()):
-            unlabelled = [path for path in files.values() if path not in labelled.values()]
-            return _of_split_files(labelled, splits, unlabelled)
+        if any({"emotion", "pixels"} & set(each) for each in columns.values()):
+            unlabelled = [
+                name
+                for name, each in columns.items()
+                if name == "test.csv" and "pixels" in each and "emotion" not in each
+            ]
+            labelled = {_SPLIT_FILES[name]: path for name, path in files.items() if name not in unlabelled}
+            return _of_split_files(labelled, splits, [files[name] for name in unlabelled]) if labelled else None
     base = find_folders(root)
     return None if base is None else _of_folders(root, base, splits)
 

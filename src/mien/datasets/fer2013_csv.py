@@ -116,6 +116,8 @@ def _cells(file: BinaryIO, path: Path, split: str | None) -> Iterator[tuple[int,
     if missing:
         got = ", ".join(map(repr, found))[:200]
         raise DataError(f"expected the column {', '.join(missing)} in {path}, got {got}: {HANDED_OUT}")
+    if split is not None and "usage" in names:
+        raise DataError(f"expected no column Usage in {path}, a file of {split} alone, got one: give it as ROOT itself")
     emotion, pixels, *usage = (names.index(each.lower()) for each in needed)
     line = 1
     while row := _read_line(file, path, line + 1):
