@@ -295,11 +295,9 @@ def _files(dataset: DataSet) -> list[_File]:
 
 def _shared_names(files: Sequence[_File]) -> tuple[SharedName, ...]:
     """Names of several files in one split; a file with several faces is one file."""
-    places: dict[tuple[str, str], list[str]] = {}
+    places: dict[tuple[str, str], dict[str, None]] = {}
     for each in files:
-        at = places.setdefault((each.name, each.split), [])
-        if each.where not in at:
-            at.append(each.where)
+        places.setdefault((each.name, each.split), {})[each.where] = None
     return tuple(SharedName(name, split, tuple(at)) for (name, split), at in places.items() if len(at) > 1)
 
 
