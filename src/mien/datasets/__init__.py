@@ -11,11 +11,15 @@ from typing import Any
 
 from mien.core.errors import UsageError
 from mien.core.registry import Registry, unknown
+from mien.datasets.ck48 import read_ck48
+from mien.datasets.ckplus import read_ckplus
 from mien.datasets.csv_file import read_csv
 from mien.datasets.dataset import DataSet, Sample
 from mien.datasets.fer2013 import read_fer2013
 from mien.datasets.ferplus import read_ferplus
 from mien.datasets.folder import read_folder
+from mien.datasets.jaffe import read_jaffe
+from mien.datasets.mmi import read_mmi
 from mien.datasets.parquet import read_table, write_table
 from mien.datasets.table import LabelColumn, Table
 
@@ -32,10 +36,14 @@ __all__ = [
 ]
 
 READERS: Registry[DataSet] = Registry("data set")
+READERS.register("ck48")(read_ck48)
+READERS.register("ckplus")(read_ckplus)
 READERS.register("csv")(read_csv)
 READERS.register("fer2013")(read_fer2013)
 READERS.register("ferplus")(read_ferplus)
 READERS.register("folder")(read_folder)
+READERS.register("jaffe")(read_jaffe)
+READERS.register("mmi")(read_mmi)
 
 
 def open_dataset(
