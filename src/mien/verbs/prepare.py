@@ -1,5 +1,6 @@
 """`mien data prepare`: data sets as distributed in, one table of faces out."""
 
+import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,8 @@ import numpy as np
 from mien.core.errors import UsageError
 from mien.core.files import make_folder
 from mien.core.registry import unknown
-from mien.datasets import DataSet, open_dataset
+from mien.datasets import READERS, DataSet, LabelColumn, open_dataset
+from mien.datasets.labelmap import LabelMap
 from mien.datasets.parquet import check_table_path
 from mien.faces import DETECTORS, check_min_face
 from mien.pipeline.parts import Parts
@@ -126,6 +128,8 @@ def prepare(
     out = Path(out)
     check_table_path(out, overwrite=config.overwrite)
     sets = _open([data] if isinstance(data, str) else data, config)
+    if config.label_map is not None:
+        sets = _with_common_labels(sets, LabelMap.load(config.label_map))
     form, rows = _form(sets, config), rows_of(sets)
     make_folder(out.parent)
     parts = Parts(out, plan_of(sets, form))
@@ -138,15 +142,51 @@ def _open(specs: Sequence[str], config: PrepareConfig) -> list[DataSet]:
     if not specs:
         raise UsageError("expected a data set as NAME=ROOT, got none")
     names = [spec.partition("=")[0] for spec in specs]
-    common = {key: value for key, value in config.options.items() if "." not in key}
     for key in config.options:
         if "." in key and key.partition(".")[0] not in names:
             raise UsageError(f"expected an option of {', '.join(names)}, got {key!r}")
-    sets = []
-    for name, spec in zip(names, specs, strict=True):
-        own = {key.partition(".")[2]: value for key, value in config.options.items() if key.startswith(f"{name}.")}
-        sets.append(open_dataset(spec, splits=config.splits, options=common | own))
-    return sets
+    return [
+        open_dataset(spec, splits=config.splits, options=_options(name, config))
+        for name, spec in zip(names, specs, strict=True)
+    ]
+
+
+def _options(name: str, config: PrepareConfig) -> dict[str, Any]:
+    """The options of one reader: those for all, then those for it alone."""
+    options = {key: value for key, value in config.options.items() if "." not in key}
+    for key, value in config.options.items():
+        if key.startswith(f"{name}."):
+            options[key.removeprefix(f"{name}.")] = value
+    takes_map = name in READERS and "label_map" in inspect.signature(READERS[name]).parameters
+    if config.label_map is not None and takes_map:
+        options.setdefault("label_map", config.label_map)  # it may not understand the labels without
+    return options
+
+
+def _with_common_labels(sets: Sequence[DataSet], label_map: LabelMap) -> list[DataSet]:
+    """The data sets with a label source whose classes are the same in all: their main one under new names."""
+    main = [
+        next((name for name in (label_map.name, each.name, *each.sources) if name in each.sources), "") for each in sets
+    ]
+    # What a reader has mapped already keeps its names.
+    maps = [LabelMap(label_map.name) if source == label_map.name else label_map for source in main]
+    into = label_map.label_set(
+        names.rename(label, each.name, source)
+        for each, source, names in zip(sets, main, maps, strict=True)
+        if source
+        for label in each.sources[source].label_set
+    )
+    return [
+        _with_labels(each, into.name, names.apply(each.sources[source], each.name, source, into=into))
+        if source
+        else each
+        for each, source, names in zip(sets, main, maps, strict=True)
+    ]
+
+
+def _with_labels(data: DataSet, name: str, column: LabelColumn) -> DataSet:
+    others = {source: each for source, each in data.sources.items() if source != name}
+    return replace(data, sources={name: column, **others})
 
 
 def _form(sets: Sequence[DataSet], config: PrepareConfig) -> Form:
