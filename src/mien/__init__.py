@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors, whi
     from mien.verbs.demo import sample as sample
     from mien.verbs.evaluate import evaluate as evaluate
     from mien.verbs.export import export as export
+    from mien.verbs.merge import merge as merge
     from mien.verbs.models import models as models
     from mien.verbs.predict import predict as predict
     from mien.verbs.prepare import prepare as prepare
@@ -47,6 +48,7 @@ _HOMES = {
     "evaluate": "mien.verbs.evaluate",
     "export": "mien.verbs.export",
     "load_classifier": "mien.zoo.store",
+    "merge": "mien.verbs.merge",
     "models": "mien.verbs.models",
     "predict": "mien.verbs.predict",
     "prepare": "mien.verbs.prepare",

@@ -267,7 +267,10 @@ def _join_labels(name: str, tables: Sequence[Table]) -> LabelColumn:
     columns = [each.sources.get(name) for each in tables]
     there = [each for each in columns if each is not None]
     if len({each.label_set.labels for each in there}) > 1:
-        raise DataError(f"expected the same labels of {name!r} in all data, got different ones")
+        raise DataError(
+            f"expected the same labels of {name!r} in all data, got different ones: give them common names with "
+            "`mien data merge --label-map`"
+        )
     k = len(there[0].label_set)
     ids, soft = [], []
     for table, column in zip(tables, columns, strict=True):
