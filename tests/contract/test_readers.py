@@ -254,23 +254,43 @@ def test_nothing_there_is_one_line(name, place, tmp_path):
 @pytest.mark.parametrize("damage", ["cut", "noise", "empty"])
 def test_damaged_annotations_never_end_in_anything_but_a_data_error(own_layout, damage):
     """What is still read is right: a damaged file costs rows or labels, and gives no wrong ones."""
-    right = {row.id: (row.split, row.labels) for row in own_layout.rows}
-    noise = np.random.default_rng(0).integers(0, 256, 3000, np.uint8).tobytes()
+    whole = read(own_layout)
+    sources = {column.file for column in whole.sources.values()}
     for path in annotations(own_layout.root):
-        whole = path.read_bytes()
-        sizes = np.unique(np.linspace(0, max(len(whole) - 3, 0), 12).astype(int)).tolist()
-        for data in {"cut": [whole[:size] for size in sizes], "noise": [noise], "empty": [b""]}[damage]:
+        content = path.read_bytes()
+        for data in damaged(content, damage):
             path.write_bytes(data)
             try:
                 samples = list(read(own_layout))
             except DataError as error:
                 assert_one_line(error, str(own_layout.root))
                 continue
-            for sample in samples:
-                split, labels = right[sample.id]
-                assert sample.split == split, path
-                assert all(label in (None, labels[name]) for name, label in sample.labels.items()), path
-        path.write_bytes(whole)
+            assert_no_wrong_label(samples, own_layout)
+            if damage != "cut" and path.name in sources:
+                assert labelled(samples) < labelled(whole), path
+        path.write_bytes(content)
+
+
+def damaged(content: bytes, damage: str) -> list[bytes]:
+    sizes = np.unique(np.linspace(0, max(len(content) - 3, 0), 12).astype(int)).tolist()
+    noise = np.random.default_rng(0).integers(0, 256, 3000, np.uint8).tobytes()
+    return {"cut": [content[:size] for size in sizes], "noise": [noise], "empty": [b""]}[damage]
+
+
+def assert_no_wrong_label(samples, layout):
+    rows = {row.id: row for row in layout.rows}
+    for sample in samples:
+        row = rows[sample.id]
+        assert sample.split == row.split
+        assert all(label in (None, row.labels[name]) for name, label in sample.labels.items()), sample.id
+        for name, share in row.soft.items():
+            assert name not in sample.soft or np.isnan(sample.soft[name]).all() or same(sample.soft[name], share)
+
+
+def labelled(samples):
+    """How many labels and distributions there are."""
+    labels = sum(label is not None for sample in samples for label in sample.labels.values())
+    return labels + sum(not np.isnan(soft).any() for sample in samples for soft in sample.soft.values())
 
 
 def annotations(root: Path) -> list[Path]:
