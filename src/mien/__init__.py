@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors, whi
     from mien.verbs.export import export as export
     from mien.verbs.merge import merge as merge
     from mien.verbs.models import models as models
+    from mien.verbs.noise import noise as noise
     from mien.verbs.predict import predict as predict
     from mien.verbs.prepare import prepare as prepare
     from mien.verbs.train import train as train
@@ -50,6 +51,7 @@ _HOMES = {
     "load_classifier": "mien.zoo.store",
     "merge": "mien.verbs.merge",
     "models": "mien.verbs.models",
+    "noise": "mien.verbs.noise",
     "predict": "mien.verbs.predict",
     "prepare": "mien.verbs.prepare",
     "sample": "mien.verbs.demo",
