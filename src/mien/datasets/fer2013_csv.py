@@ -1,5 +1,6 @@
-"""The csv files of FER2013: numbers for emotions and grey values, parsed fast, and refused by file and line."""
+"""The csv files of FER2013, and those of its form: numbers for emotions and grey values, refused by file and line."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,29 +52,32 @@ class CsvRows:
 
 def columns_of(path: Path) -> list[str]:
     """The names in the header of a csv, in small letters; of anything else what stands in its first line."""
-    try:
-        with open(path, "rb") as file:
-            return [each.lower() for each in _header(file, path)]
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    with _told_where_from(path, HANDED_OUT), open(path, "rb") as file:
+        return [each.lower() for each in _header(file, path)]
 
 
 def count_rows(path: Path) -> int:
     """How many rows stand below the header."""
-    try:
-        with open(path, "rb") as file:
-            return max(sum(1 for line in file if line.strip()) - 1, 0)
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    with _told_where_from(path, HANDED_OUT), open(path, "rb") as file:
+        return max(sum(1 for line in file if line.strip()) - 1, 0)
 
 
-def read_csv(path: Path, *, splits: Sequence[str] | None = None, split: str | None = None) -> CsvRows:
+def read_csv(
+    path: Path,
+    *,
+    splits: Sequence[str] | None = None,
+    split: str | None = None,
+    classes: int = 7,
+    handed_out: str = HANDED_OUT,
+) -> CsvRows:
     """Parse a csv; the pixels of splits that are not asked for are passed over.
 
     Args:
         path: the csv.
         splits: keep these alone; None: all there.
         split: of every row of a csv without the column Usage; None: the csv has that column.
+        classes: how many emotions there are; at most 10.
+        handed_out: the sentence at the end of an error.
 
     Raises:
         DataError: a row is not as it should be (named by file and line), or a split is not there.
@@ -83,39 +87,47 @@ def read_csv(path: Path, *, splits: Sequence[str] | None = None, split: str | No
     pixels = bytearray()
     block: list[tuple[int, bytes]] = []
     wanted = set(USAGES.values() if splits is None else splits)
-    try:
-        with open(path, "rb") as file:
-            for line, (emotion, text, of) in _cells(file, path, split):
-                found.append(of)
-                if of not in wanted:
-                    continue
-                emotions.append(emotion)
-                block.append((line, text))
-                if len(block) == _ROWS_AT_ONCE:
-                    pixels += _parse_block(block, path)
-                    block.clear()
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    pixels += _parse_block(block, path)
-    if not found:
-        raise DataError(f"expected rows in {path}, got its header alone: {HANDED_OUT}")
+    with _told_where_from(path, handed_out), open(path, "rb") as file:
+        for line, (emotion, text, of) in _cells(file, path, split, classes):
+            found.append(of)
+            if of not in wanted:
+                continue
+            emotions.append(emotion)
+            block.append((line, text))
+            if len(block) == _ROWS_AT_ONCE:
+                pixels += _parse_block(block, path)
+                block.clear()
+        pixels += _parse_block(block, path)
+        if not found:
+            raise DataError(f"expected rows in {path}, got its header alone")
     of_rows = np.array(found, np.str_)
     expect_splits(list(splits or ()), there=splits_in(of_rows), where=path)
     images = np.frombuffer(pixels, np.uint8).reshape(-1, SIDE, SIDE)
     return CsvRows(path, of_rows, np.isin(of_rows, list(wanted)), np.array(emotions, np.int16), images)
 
 
-def _cells(file: BinaryIO, path: Path, split: str | None) -> Iterator[tuple[int, tuple[int, bytes, str]]]:
+@contextlib.contextmanager
+def _told_where_from(path: Path, handed_out: str) -> Iterator[None]:
+    """Errors of what is done to the csv end with where it is to be had."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"expected a readable csv at {path}, got: {error.strerror}; {handed_out}") from error
+    except DataError as error:
+        raise DataError(f"{error}; {handed_out}") from error
+
+
+def _cells(file: BinaryIO, path: Path, split: str | None, classes: int) -> Iterator[tuple[int, tuple[int, bytes, str]]]:
     """Line number and (emotion, pixels, split) of every row; blank lines are passed over."""
     needed = ("emotion", "pixels", "Usage") if split is None else ("emotion", "pixels")
     found = _header(file, path)
     names = [each.lower() for each in found]
     if names == [""]:
-        raise DataError(f"expected a header {','.join(needed)} in {path}, got an empty line or file: {HANDED_OUT}")
+        raise DataError(f"expected a header {','.join(needed)} in {path}, got an empty line or file")
     missing = [each for each in needed if each.lower() not in names]
     if missing:
         got = ", ".join(map(repr, found))[:200]
-        raise DataError(f"expected the column {', '.join(missing)} in {path}, got {got}: {HANDED_OUT}")
+        raise DataError(f"expected the column {', '.join(missing)} in {path}, got {got}")
     if split is not None and "usage" in names:
         raise DataError(f"expected no column Usage in {path}, a file of {split} alone, got one: give it as ROOT itself")
     emotion, pixels, *usage = (names.index(each.lower()) for each in needed)
@@ -128,7 +140,7 @@ def _cells(file: BinaryIO, path: Path, split: str | None) -> Iterator[tuple[int,
         if len(cells) != len(names):
             raise _bad(path, line, f"{len(names)} columns", f"{len(cells)}", "is the file cut off?")
         of = split or _split(cells[usage[0]], path, line)
-        yield line, (_emotion(cells[emotion], path, line), cells[pixels], of)
+        yield line, (_emotion(cells[emotion], path, line, classes), cells[pixels], of)
 
 
 def _header(file: BinaryIO, path: Path) -> list[str]:
@@ -138,14 +150,16 @@ def _header(file: BinaryIO, path: Path) -> list[str]:
 def _read_line(file: BinaryIO, path: Path, line: int) -> bytes:
     row = file.readline(_LONGEST_LINE)
     if len(row) == _LONGEST_LINE:
-        raise _bad(path, line, "a row of FER2013's csv", f"a line of over {_LONGEST_LINE} bytes", "is it another file?")
+        raise _bad(
+            path, line, "a row of FER2013's csv", f"a line of over {_LONGEST_LINE} bytes", "is it another file?"
+        )
     return row
 
 
-def _emotion(cell: bytes, path: Path, line: int) -> int:
+def _emotion(cell: bytes, path: Path, line: int, classes: int) -> int:
     text = cell.strip()
-    if len(text) != 1 or not b"0" <= text <= b"6":
-        raise _bad(path, line, "an emotion in 0..6", repr(_shown(text)))
+    if len(text) != 1 or not 0 <= text[0] - _ZERO < classes:
+        raise _bad(path, line, f"an emotion in 0..{classes - 1}", repr(_shown(text)))
     return text[0] - _ZERO
 
 
@@ -196,11 +210,7 @@ def _parse_row(text: bytes, path: Path, line: int) -> bytes:
 
 
 def _bad(path: Path, line: int, expected: str, got: str, hint: str = "mend the row") -> DataError:
-    return DataError(f"expected {expected} in {path}, line {line}, got {got}: {hint}; {HANDED_OUT}")
-
-
-def _unreadable(path: Path, error: OSError) -> DataError:
-    return DataError(f"expected a readable FER2013 csv at {path}, got: {error.strerror}; {HANDED_OUT}")
+    return DataError(f"expected {expected} in {path}, line {line}, got {got}: {hint}")
 
 
 def _shown(text: bytes) -> str:
