@@ -22,6 +22,7 @@ from mien.datasets.table import SPLITS
 Tell = Callable[[int, int], None]
 
 _THREADS = min(8, os.cpu_count() or 1)
+_NAMED = 3  # classes in a sentence
 _AT_ONCE = 256  # pictures handed to the threads together: none of them stays in memory
 
 # How tools name what they made out of a picture: `a_aug3.jpg`, `flip_a.jpg`, `a (1).jpg`, `a - Copy.jpg`.
@@ -353,32 +354,31 @@ def _lacking_counts(counts: Sequence[SplitCount]) -> Iterator[str]:
     for each in counts:
         if each.published is None or each.found == each.published:
             continue  # nobody says, or other labels at most
-        fewer = [_found_of(some) for some in each.classes if (some.difference or 0) < 0]
+        fewer = [some for some in each.classes if (some.difference or 0) < 0]
         if not each.found:
             yield f"{each.split} is missing, {_pictures(each.published)}"
         elif fewer or each.found < each.published:
-            yield f"{each.split} has {each.found:,} of {each.published:,} pictures{_in_brackets(fewer)}"
+            yield f"{each.split} has {each.found:,} of {each.published:,} pictures{_worst(fewer)}"
 
 
 def _too_many(counts: Sequence[SplitCount]) -> Iterator[str]:
     for each in counts:
-        if each.found == each.published:
-            moved = [f"{_name(some)} {some.difference:+,}" for some in each.classes if some.difference]
-            if moved:
-                yield f"{each.split} has as many pictures as published, but other labels{_in_brackets(moved)}"
-        elif each.published is not None:
-            more = [_found_of(some) for some in each.classes if (some.difference or 0) > 0]
-            if more or each.found > each.published:
-                had = f"{each.split} has more than published{_in_brackets(more)}"
-                yield f"{had}: an oversampled or augmented copy?"
+        if each.published is None:
+            continue
+        moved = [some for some in each.classes if some.difference]
+        more = [some for some in moved if (some.difference or 0) > 0]
+        if each.found == each.published and moved:
+            yield f"{each.split} has as many pictures as published, but other labels{_worst(moved)}"
+        elif more or each.found > each.published:
+            yield f"{each.split} has more than published{_worst(more)}: an oversampled or augmented copy?"
 
 
-def _found_of(count: Count) -> str:
-    return f"{_name(count)} {count.found:,} instead of {count.published:,}"
-
-
-def _in_brackets(parts: Sequence[str]) -> str:
-    return f" ({', '.join(parts)})" if parts else ""
+def _worst(counts: Sequence[Count]) -> str:
+    """The classes that differ most for their size, in brackets; the table has them all."""
+    worst = sorted(counts, key=lambda each: -abs(each.difference or 0) / (each.published or 1))
+    parts = [f"{each.label or 'no label'} {each.found:,} instead of {each.published:,}" for each in worst[:_NAMED]]
+    more = ["…"] if len(counts) > _NAMED else []
+    return f" ({', '.join(parts + more)})" if parts else ""
 
 
 def _rework(dataset: DataSet) -> Iterator[str]:
@@ -409,7 +409,3 @@ def _pictures(n: int) -> str:
 
 def _is(n: int) -> str:
     return "is" if n == 1 else "are"
-
-
-def _name(count: Count) -> str:
-    return count.label or "without a label"

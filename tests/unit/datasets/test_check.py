@@ -124,8 +124,18 @@ def test_more_than_published(make):
 
 def test_other_labels(make):
     report = check(make(FILES | {"train/4/c.png": ("train", "fear")}))
-    assert report.altered == ("train has as many pictures as published, but other labels (fear +1, happiness -1)",)
+    assert report.altered == (
+        "train has as many pictures as published, but other labels (fear 1 instead of 0, happiness 1 instead of 2)",
+    )
     assert not report.lacking
+
+
+def test_a_sentence_names_the_classes_that_differ_most(make):
+    counts = {"train": {"surprise": 900, "happiness": 40, "fear": 30, "anger": 20, "neutral": 10}}
+    report = check(make(published=Published("rafdb", counts)))
+    named = "fear 0 instead of 30, anger 0 instead of 20, neutral 0 instead of 10, …"
+    assert report.lacking == (f"train has 3 of 1,000 pictures ({named})",)
+    assert len(report.counts[0].classes) == 5
 
 
 def test_a_split_whose_classes_nobody_counted(make):
