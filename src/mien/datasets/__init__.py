@@ -12,6 +12,7 @@ from typing import Any
 from mien.core.errors import UsageError
 from mien.core.registry import Registry, unknown
 from mien.datasets.ck48 import read_ck48
+from mien.datasets.ckextended import read_ckextended
 from mien.datasets.ckplus import read_ckplus
 from mien.datasets.csv_file import read_csv
 from mien.datasets.dataset import DataSet, Sample
@@ -37,6 +38,7 @@ __all__ = [
 
 READERS: Registry[DataSet] = Registry("data set")
 READERS.register("ck48")(read_ck48)
+READERS.register("ckextended")(read_ckextended)
 READERS.register("ckplus")(read_ckplus)
 READERS.register("csv")(read_csv)
 READERS.register("fer2013")(read_fer2013)
