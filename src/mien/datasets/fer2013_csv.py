@@ -150,9 +150,7 @@ def _header(file: BinaryIO, path: Path) -> list[str]:
 def _read_line(file: BinaryIO, path: Path, line: int) -> bytes:
     row = file.readline(_LONGEST_LINE)
     if len(row) == _LONGEST_LINE:
-        raise _bad(
-            path, line, "a row of FER2013's csv", f"a line of over {_LONGEST_LINE} bytes", "is it another file?"
-        )
+        raise _bad(path, line, "a row of FER2013's csv", f"a line of over {_LONGEST_LINE} bytes", "is it another file?")
     return row
 
 

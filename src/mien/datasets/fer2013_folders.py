@@ -96,7 +96,7 @@ def read_folders(root: Path, base: Path) -> FolderPictures:
     ids, repeated = _ids(files, rows)
     notes = (*_notes(files, split, rows, redivided), *repeated)
     if others:
-        notes += (f"{others:,} files in these folders are no pictures by their names and are left out",)
+        notes += (f"files that are no pictures by their names, left out: {others:,}",)
     return FolderPictures(
         form=f"a folder a class under {'train and validation' if redivided else 'train and test'}",
         ids=np.array(ids, np.str_)[order],
@@ -208,16 +208,15 @@ def _notes(files: list[_File], split: list[str], rows: npt.NDArray[np.intp] | No
     yield f"this is a rework with a file a picture (as Kaggle's {rework}), not the csv of the authors{pixels}"
     untold = Counter(each.folder for each in files if rows is None and each.usage is None)
     for folder, count in untold.items():
-        split_of = _SPLIT_FOLDERS[folder]
-        yield f"the names of {count:,} files in {folder} do not tell their split: they are taken as {split_of}"
+        yield f"files in {folder} whose names do not tell their split, taken as {_SPLIT_FOLDERS[folder]}: {count:,}"
     moved = [
         each.where
         for each, of in zip(files, split, strict=True)
         if of != _SPLIT_FOLDERS[each.folder] and not (each.folder == "test" and of == "valid")
     ]
     if moved:
-        told = "rows in fer2013.csv" if rows is not None else "prefixes"
+        told = "the rows of fer2013.csv" if rows is not None else "the prefixes"
         yield (
-            f"{len(moved):,} files, such as {moved[0]}, lie in the folder of another split than FER2013's own, which "
-            f"the {told} in their names tell: FER2013's own counts"
+            f"files in a folder of another split than FER2013's own: {len(moved):,}, such as {moved[0]}; {told} in "
+            "their names tell FER2013's own, which counts"
         )

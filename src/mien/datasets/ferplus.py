@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.core.errors import DataError
+from mien.core.errors import DataError, UsageError
 from mien.core.images import SUFFIXES
 from mien.core.labels import LABEL_SETS
+from mien.core.registry import unknown
 from mien.datasets.dataset import DataSet, PictureFile, Published, not_there
 from mien.datasets.fer2013 import FerFaces, find_faces
 from mien.datasets.ferplus_csv import HANDED_OUT, ORIGIN, VoteRows, read_label_csv, read_votes
-from mien.datasets.ferplus_rules import Votes, label_column
+from mien.datasets.ferplus_rules import MODES, Votes, label_column
 from mien.datasets.table import SPLITS, expect_splits
 
 FILE = "fer2013new.csv"
@@ -66,6 +67,8 @@ def read_ferplus(
         UsageError: no such mode or split exists.
         DataError: a file is missing or not as it should be, two do not belong together, or a split is not there.
     """
+    if mode not in MODES:
+        raise UsageError(unknown("mode", mode, tuple(MODES)))
     root = Path(root)
     faces = find_faces(root, splits=splits)
     path = _find_votes(root, faces)
@@ -204,8 +207,8 @@ def _notes(path: Path, folder: _Folder) -> Iterator[str]:
         )
     if folder.repeated:
         yield (
-            f"{path.name}: label.csv has {folder.repeated:,} rows more than names, for FER+ gives some names to two "
-            "images: the picture is that of the later row, which counts"
+            f"{path.name}: FER+ gives some names to two images, of which the later row and picture count; rows of "
+            f"label.csv without a picture for that: {folder.repeated:,}"
         )
     if folder.unnamed:
-        yield f"{path.name}: {folder.unnamed:,} pictures that label.csv does not name are left out"
+        yield f"{path.name}: pictures that label.csv does not name, left out: {folder.unnamed:,}"

@@ -8,9 +8,7 @@ Every rule first takes out single votes: a class that one rater alone saw counts
 import numpy as np
 import numpy.typing as npt
 
-from mien.core.errors import UsageError
 from mien.core.labels import LABEL_SETS
-from mien.core.registry import unknown
 from mien.datasets.table import LabelColumn
 
 VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
@@ -27,13 +25,7 @@ Soft = npt.NDArray[np.float32]
 
 
 def label_column(votes: Votes, *, mode: str, file: str) -> LabelColumn:
-    """The label source ``ferplus`` by one of `MODES`; `file` names where the votes are from.
-
-    Raises:
-        UsageError: no such mode exists.
-    """
-    if mode not in MODES:
-        raise UsageError(unknown("mode", mode, tuple(MODES)))
+    """The label source ``ferplus`` by one of `MODES`; `file` names where the votes are from."""
     ids, soft = MODES[mode](votes)
     return LabelColumn(_LABELS, ids, soft, f"official {mode} rule on {file}", file)
 

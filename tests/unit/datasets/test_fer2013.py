@@ -1,7 +1,8 @@
-"""FER2013's csv: read exactly, or refused in one line that names file and line."""
+"""FER2013: its csv read exactly, or refused in one line that names file and line; what its other forms tell."""
 
 import re
 
+import layouts.fer2013
 import numpy as np
 import pytest
 
@@ -128,7 +129,7 @@ def test_a_bad_row_is_named(cell, value, message, tmp_path, rows, write_csv):
         return
     with pytest.raises(DataError, match=re.escape(message.replace("FILE", str(path)))) as caught:
         read_fer2013(path)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and "handed out by Kaggle" in str(caught.value)
 
 
 def test_a_file_cut_off_is_named_by_its_last_line(tmp_path, rows, write_csv):
@@ -161,3 +162,117 @@ def test_nothing_there_says_what_was_looked_for_and_where_it_comes_from(tmp_path
         read_fer2013(tmp_path)
     with pytest.raises(DataError, match=r"absent, got no such folder"):
         read_fer2013(tmp_path / "absent")
+
+
+# A csv a split -------------------------------------------------------------------------------------------------------
+
+
+def test_the_contest_s_test_csv_is_left_out_and_said_so(tmp_path):
+    data = read_fer2013(layouts.fer2013.train_test(tmp_path).root)
+    (note,) = data.notes
+    assert "test.csv has no labels" in note and "its 4 pictures are left out" in note
+    with pytest.raises(DataError, match="expected the split 'test' in .*, got train only"):
+        read_fer2013(tmp_path, splits=["test"])
+
+
+def test_a_file_a_split_is_named_a_rework(tmp_path):
+    data = read_fer2013(layouts.fer2013.split_csv(tmp_path).root)
+    assert not data.original and "cut by somebody" in data.notes[0]
+    assert data.pictures[8].where == "val.csv, row 0" and data.sources["fer2013"].file == "train.csv, val.csv, test.csv"
+    assert read_fer2013(tmp_path / "val.csv").ids.tolist() == ["fer2013-val_00000", "fer2013-val_00001"]
+    assert read_fer2013(tmp_path, splits=["valid"]).sources["fer2013"].file == "val.csv"
+
+
+def test_only_the_files_asked_for_are_read(tmp_path):
+    layouts.fer2013.split_csv(tmp_path)
+    (tmp_path / "train.csv").write_text("emotion,pixels\nbroken")
+    assert len(read_fer2013(tmp_path, splits=["valid", "test"])) == 4
+    with pytest.raises(
+        DataError, match=r"expected 2 columns in .*train\.csv, line 2, got 1: is the file cut off\?; FER"
+    ):
+        read_fer2013(tmp_path)
+
+
+def test_a_usage_that_contradicts_the_name_is_not_passed_over(tmp_path, rows, write_csv):
+    path = write_csv(tmp_path / "train.csv", HEADER, rows)
+    with pytest.raises(DataError, match=r"expected no column Usage in .*train\.csv, .*: give it as ROOT itself"):
+        read_fer2013(tmp_path)
+    assert read_fer2013(path).splits == ("train", "valid", "test")
+
+
+# Folders -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("form", "notes"),
+    [
+        ("kaggle-folder", ["Kaggle's msambare/fer2013.*not the csv.*JPEG", "no pictures by their names, left out: 1"]),
+        ("row-folder", ["Kaggle's msambare/fer2013.*not the csv.*JPEG"]),
+        (
+            "images-folder",
+            ["Kaggle's jonathanoheix/", "another split .*: 5, such as images/train/neutral/35886.jpg; the rows"],
+        ),
+        (
+            "copies-folder",
+            [
+                "msambare",
+                "files in train whose names do not tell their split, taken as train: 1",
+                "files in test whose names do not tell their split, taken as test: 1",
+                "another split .*: 1, such as train/sad/PrivateTest_5.jpg; the prefixes",
+                "several files have one name, such as train/angry/Training_1.jpg and train/angry/Training_1.png",
+            ],
+        ),
+    ],
+)
+def test_what_the_names_of_files_told_is_said(form, notes, tmp_path):
+    got = read_fer2013(layouts.fer2013.FORMS[form](tmp_path).root).notes
+    assert len(got) == len(notes)
+    for note, expected in zip(got, notes, strict=True):
+        assert re.search(expected, note), note
+
+
+def test_one_foreign_name_and_no_number_is_a_row(tmp_path):
+    """Else ids of rows would stand for pictures that are not those of the rows."""
+    root = layouts.fer2013.row_folder(tmp_path).root
+    (root / "fer2013/train/sad/Training_28709.jpg").write_bytes(b"")  # a row of PublicTest
+    assert "fer2013-Training_2" in read_fer2013(root).ids.tolist()
+    assert read_fer2013(root, splits=["test"]).ids.tolist() == [
+        "fer2013-PrivateTest_32298",
+        "fer2013-PrivateTest_35886",
+    ]
+
+
+def test_numbers_alone_are_rows_only_where_the_division_is_known(tmp_path):
+    for folder in ("train/happy", "test/sad"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "train/happy/7.png").write_bytes(b"")
+    (tmp_path / "test/sad/8.png").write_bytes(b"")
+    data = read_fer2013(tmp_path)
+    assert data.ids.tolist() == ["fer2013-7", "fer2013-8"] and data.split.tolist() == ["train", "test"]
+    assert "JPEG" not in data.notes[0]
+
+
+def test_a_class_that_fer2013_has_not(tmp_path):
+    root = layouts.fer2013.kaggle_folder(tmp_path).root
+    (root / "train" / "contempt").mkdir()
+    with pytest.raises(
+        DataError, match=r"named after the emotions anger, .* in .*train, got 'contempt': .* handed out by"
+    ):
+        read_fer2013(root)
+
+
+def test_folders_without_a_picture(tmp_path):
+    (tmp_path / "train" / "happy").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"expected pictures in the folders of .*, got none: FER2013 is handed out by"):
+        read_fer2013(tmp_path)
+
+
+def test_a_csv_comes_before_folders(tmp_path):
+    layouts.fer2013.kaggle_folder(tmp_path)
+    layouts.fer2013.icml(tmp_path)
+    assert read_fer2013(tmp_path).form == "icml_face_data.csv"
+
+
+def test_published_counts_add_up():
+    assert [fer2013.PUBLISHED.pictures(split) for split in ("train", "valid", "test")] == [28_709, 3_589, 3_589]
+    assert fer2013.PUBLISHED.counts["train"]["disgust"] == 436 and fer2013.PUBLISHED.counts["test"]["neutral"] == 626

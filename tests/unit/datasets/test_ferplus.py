@@ -1,16 +1,20 @@
-"""FER+: the official majority rule, soft labels, and a join that refuses files that do not belong together."""
+"""FER+: the official rules, soft labels, joins that refuse files that do not belong together, and folders."""
 
 import re
+import shutil
 
+import layouts.fer2013
+import layouts.ferplus
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.core.errors import DataError
+from mien.core.errors import DataError, InputError, UsageError
 from mien.core.labels import LABEL_SETS
+from mien.datasets import fer2013, ferplus
 from mien.datasets.ferplus import read_ferplus
-from mien.datasets.ferplus_rules import majority, soften
+from mien.datasets.ferplus_rules import majority, multi_target, probability, soften
 
 HEADER = "emotion,pixels,Usage"
 
@@ -132,3 +136,196 @@ def test_missing_votes_say_where_they_come_from(tmp_path, rows, write_csv):
     write_csv(tmp_path / "fer2013.csv", HEADER, rows)
     with pytest.raises(DataError, match=r"expected fer2013new\.csv in .*: .* microsoft/FERPlus on GitHub"):
         read_ferplus(tmp_path)
+
+
+def gathered(row):
+    """The probability rule, a vote at a time: kept shares by class, None where the image is to be left out."""
+    left = {k: votes for k, votes in enumerate(row) if votes > 1}
+    total, taken = sum(left.values()), {}
+    while left and sum(taken.values()) < 0.75 * total and len(taken) < 3:
+        most = max(left.values())
+        top = sorted(k for k, votes in left.items() if votes == most)
+        taken.update({k: left.pop(k) for k in top if k < 8})
+        if top[-1] >= 8:  # unknown or no face ends it
+            break
+    return taken if sum(taken.values()) > total / 2 and len(taken) <= 3 else None
+
+
+def targets(row):
+    """The multi-target rule, likewise."""
+    left = {k: votes for k, votes in enumerate(row) if votes > 1}
+    total = sum(left.values())
+    many = {k: votes for k, votes in left.items() if votes >= total * 3 / 10}
+    if sum(many.values()) <= total / 2 or max(many, key=lambda k: (many[k], -k)) >= 8:
+        return None
+    return {k: votes for k, votes in many.items() if k < 8}
+
+
+@pytest.mark.parametrize(("rule", "reference"), [(probability, gathered), (multi_target, targets)])
+@given(rows=st.lists(st.lists(st.integers(0, 10), min_size=10, max_size=10), min_size=1, max_size=20))
+def test_the_other_rules_against_slow_ones(rule, reference, rows):
+    ids, soft = rule(np.array(rows, np.int8))
+    for row, id_, shares in zip(rows, ids, soft, strict=True):
+        kept = reference(row)
+        if not kept:
+            assert id_ == -1 and np.isnan(shares).all()
+            continue
+        assert id_ == max(kept, key=lambda k: (kept[k], -k))
+        worth = dict.fromkeys(kept, 1) if rule is multi_target else kept
+        np.testing.assert_allclose(shares, [worth.get(k, 0) / sum(worth.values()) for k in range(8)], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("votes", "of_probability", "of_targets"),
+    [
+        ([0, 0, 0, 5, 5, 0, 0, 0, 0, 0], "sadness", "sadness"),
+        ([3, 3, 2, 2, 0, 0, 0, 0, 0, 0], None, "neutral"),  # four emotions, two of which have 30 %
+        ([4, 0, 2, 0, 0, 0, 0, 0, 4, 0], None, "neutral"),  # unknown is as strong, and ends the gathering at 4 of 10
+        ([6, 0, 0, 0, 0, 0, 0, 0, 4, 0], "neutral", "neutral"),
+        ([4, 0, 0, 0, 0, 0, 0, 0, 6, 0], None, None),
+        ([2, 2, 2, 2, 2, 0, 0, 0, 0, 0], None, None),
+        ([1, 1, 1, 1, 1, 1, 1, 1, 1, 1], None, None),
+    ],
+)
+def test_the_other_rules_by_hand(votes, of_probability, of_targets):
+    for rule, label in ((probability, of_probability), (multi_target, of_targets)):
+        id_ = rule(np.array([votes], np.int8))[0][0]
+        assert (LABEL_SETS["ferplus"].labels[id_] if id_ >= 0 else None) == label, rule
+
+
+def test_a_mode_says_its_rule_and_an_unknown_one_the_known(root):
+    for mode in ("majority", "probability", "multi-target"):
+        column = read_ferplus(root, mode=mode).sources["ferplus"]
+        assert (column.rule, column.file) == (f"official {mode} rule on fer2013new.csv", "fer2013new.csv")
+    with pytest.raises(
+        UsageError, match=r"a mode out of majority, probability, multi-target, got 'multi_target'; did you mean"
+    ):
+        read_ferplus(root, mode="multi_target")
+
+
+def test_published_counts():
+    published = ferplus.PUBLISHED["majority"]
+    assert {split: sum(counts.values()) for split, counts in published.counts.items()} == {
+        "train": 25_060,
+        "valid": 3_199,
+    }
+    for split, labelled in {"train": 25_060, "valid": 3_199, "test": 3_153}.items():
+        assert published.pictures(split) - published.unlabelled[split] == labelled
+        assert published.pictures(split) == fer2013.PUBLISHED.pictures(split)
+    assert published.counts["train"]["contempt"] == 119 and published.counts["valid"]["disgust"] == 24
+
+
+# Pictures by row -----------------------------------------------------------------------------------------------------
+
+
+def test_pictures_that_are_no_rows_cannot_be_joined(tmp_path, write_csv, votes_header, vote_rows):
+    root = layouts.fer2013.kaggle_folder(tmp_path).root
+    write_csv(root / "fer2013new.csv", votes_header, vote_rows)
+    with pytest.raises(DataError, match=r"whose names are rows of fer2013\.csv.*take fer2013\.csv.* handed out by"):
+        read_ferplus(root)
+
+
+def test_pictures_of_rows_without_votes_or_of_another_split(tmp_path, write_csv, votes_header, vote_rows):
+    (tmp_path / "train" / "sad").mkdir(parents=True)
+    (tmp_path / "train" / "sad" / "Training_2.jpg").write_bytes(b"")
+    path = write_csv(tmp_path / "fer2013new.csv", votes_header, vote_rows)
+    with pytest.raises(
+        DataError, match=r"the same Usage .*fer2013new\.csv .*, got 1 rows that differ, the first in line 4"
+    ):
+        read_ferplus(tmp_path)
+    write_csv(path, votes_header, vote_rows[:2])
+    with pytest.raises(DataError, match=r"expected rows up to 2 of fer2013\.csv in .*fer2013new\.csv, got 2 rows"):
+        read_ferplus(tmp_path)
+
+
+# Folders with label.csv ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folders(tmp_path):
+    return layouts.ferplus.label_folders(tmp_path / "FERPlus").root
+
+
+def test_folders_say_which_votes_they_hold(folders, tmp_path):
+    data = read_ferplus(folders)
+    assert (data.sources["ferplus"].rule, data.sources["ferplus"].file) == (
+        "official majority rule on label.csv",
+        "label.csv",
+    )
+    assert [note.partition(":")[0] for note in data.notes] == [
+        "FER2013Train",
+        "FER2013Train",
+        "FER2013Valid",
+        "FER2013Test",
+    ]
+    assert "differ from fer2013new.csv" in data.notes[0] and data.notes[1].endswith("does not name, left out: 1")
+    generated = read_ferplus(layouts.ferplus.generated_folders(tmp_path / "other").root)
+    assert len(generated.notes) == 2 and all("some names to two images" in note for note in generated.notes)
+    assert data.published.pictures("train") == 28_558
+
+
+@pytest.mark.parametrize("place", ["", "data", "..", "../.."])
+def test_folders_in_usual_places(place, folders):
+    if place == "../..":
+        with pytest.raises(DataError, match=r"expected FER2013 and fer2013new\.csv, or FER2013Train, .*handed out by"):
+            read_ferplus(folders / place)
+    else:
+        assert len(read_ferplus(folders / place)) == 9
+
+
+def test_folders_of_some_splits(folders):
+    shutil.rmtree(folders / "data" / "FER2013Valid")
+    assert read_ferplus(folders).splits == ("train", "test")
+    with pytest.raises(DataError, match="expected the split 'valid' in .*, got train, test only"):
+        read_ferplus(folders, splits=["valid"])
+
+
+def test_a_picture_that_is_named_and_not_there(folders):
+    (folders / "data/FER2013Train/fer0000001.png").unlink()
+    data = read_ferplus(folders)
+    assert len(data) == 9 and data[0].image.shape == (48, 48, 3)
+    with pytest.raises(InputError, match=r"expected a picture at .*fer0000001\.png, got no such file"):
+        data[1].image  # noqa: B018
+    with pytest.raises(
+        DataError, match=r"fer0000001\.png, got no such file.* handed out by .*microsoft/FERPlus"
+    ) as caught:
+        data.table()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_repository_without_pictures_says_how_they_are_made(folders):
+    for path in (folders / "data").rglob("*.png"):
+        path.unlink()
+    with pytest.raises(
+        DataError, match=r"label\.csv names, such as fer0000000\.png, .*none of 4: .*generate_training_data\.py"
+    ):
+        read_ferplus(folders)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            'fer1.png,"(0, 0, 48, 48)",1,2',
+            "expected a name, a box and 10 votes .or no box. in .*label.csv, line 1, got 4 cells",
+        ),
+        ("fer1.png,1,0,0,0,0,0,0,0,0,x", "expected votes as whole numbers of 0 or more in .*, line 1, got 'x'"),
+        (",1,0,0,0,0,0,0,0,0,0", "expected the name of a picture in .*, line 1, got ''"),
+        ("../a.png,1,0,0,0,0,0,0,0,0,0", "expected the name of a picture in .*, line 1, got '../a.png'"),
+        ("", "expected rows in .*label.csv, got none"),
+    ],
+)
+def test_a_bad_row_of_label_csv_is_named(line, message, folders):
+    (folders / "data" / "FER2013Valid" / "label.csv").write_text(line)
+    with pytest.raises(DataError, match=message + ".*handed out by .*FERPlus") as caught:
+        read_ferplus(folders)
+    assert "FER2013Valid" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_folder_without_its_label_csv(folders):
+    (folders / "data" / "FER2013Test" / "label.csv").unlink()
+    with pytest.raises(
+        DataError, match=r"FER2013Test/label\.csv, got: No such file or directory; FER\+ is handed out by"
+    ):
+        read_ferplus(folders)
+    assert read_ferplus(folders, splits=["train"]).splits == ("train",)
