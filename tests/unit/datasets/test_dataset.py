@@ -1,6 +1,7 @@
 """A data set as distributed: validated, selectable, read lazily, and a table where its pictures make one."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ from layouts.faces import face
 from mien.core.errors import DataError, InputError, UsageError
 from mien.core.images import write_image
 from mien.core.labels import LABEL_SETS
+from mien.datasets import READERS, open_dataset
 from mien.datasets.dataset import DataSet, PictureFile, PictureRows, Published, not_there
 from mien.datasets.table import LabelColumn
 
+ROOT = Path(__file__).resolve().parents[3]
 MMI = LABEL_SETS["mmi"]
 LABELS = ("anger", "fear", "fear", "sadness", None)
 SOFT = np.array([[1, 0, 0, 0, 0, 0]] * 4 + [[np.nan] * 6], np.float32)
@@ -153,3 +156,18 @@ def test_nothing_there_says_what_was_looked_for(tmp_path):
     absent = tmp_path / "absent"
     assert said == f"expected a.csv in {absent}, got no such folder: the data set is handed out by nobody"
     assert "got none of it" in str(not_there(tmp_path, "a.csv", "nobody"))
+
+
+def test_the_reader_in_the_documentation(tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "data.md").read_text("utf-8")
+    section = page.partition("## A reader of your own")[2]
+    code = section.partition("```python\n")[2].partition("```")[0]
+    monkeypatch.setattr(READERS, "_factories", dict(READERS._factories))
+    exec(code, {})
+    write_image(tmp_path / "a.png", face("fear", seed=0))
+    (tmp_path / "moods.csv").write_text("name,mood\na.png,Scared\nb.png,joy\n", "utf-8")
+    data = open_dataset(f"moods={tmp_path}")
+    assert [sample.labels["ferplus"] for sample in data] == ["fear", "happiness"]
+    assert [sample.id for sample in data] == ["moods-a", "moods-b"] and data[0].image.shape == (48, 48, 3)
+    with pytest.raises(DataError, match=r"expected moods\.csv in .*, got no such folder: the data set is handed out"):
+        open_dataset(f"moods={tmp_path / 'absent'}")
