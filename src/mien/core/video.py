@@ -175,7 +175,7 @@ def _open(path: str) -> cv2.VideoCapture:
     if not os.path.isfile(path):
         raise InputError(f"expected a video at {path}, got a folder: give a file")
     # What is wrong with a file stands in our own message: neither OpenCV nor FFmpeg shall write to the terminal. The
-    # one can be silenced and woken again, the other asks for this variable alone, at every opening.
+    # one can be silenced and woken again, the other asks for this variable, and when it is first used in a process.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:

@@ -70,7 +70,7 @@ def read_ck48(root: str | os.PathLike[str], *, splits: Sequence[str] | None = No
         },
         faces=True,
         gray=True,
-        published=Published("ck48", {"train": {label: FRAMES * n for label, n in SEQUENCES.items()}}),
+        published=Published("ck48", {"train": {label: FRAMES * n for label, n in SEQUENCES.items()}}, size=(48, 48)),
         notes=tuple(_notes(len(faces), strange)),
     ).of_splits(splits)
 

@@ -14,7 +14,7 @@ from mien.datasets.table import LabelColumn
 FILE = "ckextended.csv"
 ORIGIN = "Kaggle's user davilsena (ckdataset)"
 # 80, 10 and 10 % by its description, which counts classes over all splits alone.
-PUBLISHED = Published("ckextended", {}, certain=False, totals={"train": 736, "valid": 92, "test": 92})
+PUBLISHED = Published("ckextended", {}, certain=False, totals={"train": 736, "valid": 92, "test": 92}, size=(48, 48))
 
 _LABEL_SET = LABEL_SETS["ckextended"]
 

@@ -28,11 +28,13 @@ class FrameChoice:
         Raises:
             UsageError: a number is too small, or the options exclude each other.
         """
+        if not isinstance(clips, bool):
+            raise UsageError(f"expected clips to be true or false, got {clips!r}")
         if clips and not (peak is None and neutral is None):
             raise UsageError("expected either clips (all frames) or peak and neutral, got both: leave one out")
         choice = cls(PEAK if peak is None else peak, 0 if neutral is None else neutral, clips)
         for name, value, least in (("peak", choice.peak, 1), ("neutral", choice.neutral, 0)):
-            if not isinstance(value, int) or value < least:
+            if type(value) is not int or value < least:
                 raise UsageError(f"expected {name} to be a whole number of {least} or more, got {value!r}")
         return choice
 
