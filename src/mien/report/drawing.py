@@ -1,0 +1,75 @@
+"""A figure in the forms in which it is shown: in a page, as a file, on a telephone."""
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from mien.report.style import GRID, INK, MUTED, NARROW, RC, WIDE
+
+_DPI = 160
+_IN_PAGE = {INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--grid)"}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One figure.
+
+    Attributes:
+        name: of its files.
+        png, svg: as files. wide, narrow: as markup for a page, whose colours follow those of the page.
+    """
+
+    name: str
+    png: bytes
+    svg: str
+    wide: str
+    narrow: str
+
+
+def render(name: str, make: Callable[[float], Figure]) -> Drawing:
+    """Draw a figure in all its forms.
+
+    Args:
+        name: of its files.
+        make: draws it for a width in inches.
+    """
+    with matplotlib.rc_context(RC):
+        wide = make(WIDE)
+        svg = _svg(wide, f"{name}-wide")
+        narrow = _svg(make(NARROW), f"{name}-narrow")
+        return Drawing(name, _png(wide), svg, _inline(svg), _inline(narrow))
+
+
+def _svg(figure: Figure, salt: str) -> str:
+    """Markup that is the same in every run; `salt` keeps the names in it apart from those of other figures."""
+    _interpolate(figure, "none")  # pictures go in with the pixels they have
+    out = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": salt}):
+        figure.savefig(out, format="svg", backend="svg", metadata={"Date": None, "Creator": None})
+    return out.getvalue().replace("image-rendering:crisp-edges;image-rendering:pixelated", "")
+
+
+def _png(figure: Figure) -> bytes:
+    _interpolate(figure, "bicubic")
+    out = io.BytesIO()
+    figure.savefig(out, format="png", backend="agg", dpi=_DPI, facecolor="white", metadata={"Software": None})
+    return out.getvalue()
+
+
+def _interpolate(figure: Figure, how: str) -> None:
+    for axes in figure.axes:
+        for image in axes.images:
+            image.set_interpolation(how)
+
+
+def _inline(svg: str) -> str:
+    """The markup for a page: no XML header, no size of its own, the page's colours, names that no other figure has."""
+    start = svg.index("<svg")
+    text = re.sub(r' (width|height)="[\d.]+pt"', "", svg[start:], count=2)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r' id="[a-zA-Z]+_\d+"', "", text)  # of groups: nothing refers to them
+    return re.sub("|".join(_IN_PAGE), lambda found: _IN_PAGE[found[0]], text)

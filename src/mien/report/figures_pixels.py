@@ -1,0 +1,124 @@
+"""Figures about pixels: grey levels, brightness, contrast, noise, sharpness, sizes."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from mien.datasets.explore import Exploration
+from mien.report.ridges import ridges
+from mien.report.style import ACCENT, INK, MUTED, SPLIT_COLORS, color_of, fading, is_narrow, many, new_figure, panels
+
+Values = npt.NDArray[np.floating]
+
+_FEW = 1000  # points that can be seen one by one
+_LEVELS = 64  # bars of a histogram of 256 grey levels
+
+
+def class_intensities(e: Exploration, width: float) -> Figure:
+    """Grey levels of each class, beside those of all images."""
+    return _intensities(e.classes.labels, e.class_levels, e, [color_of(label) for label in e.classes.labels], width)
+
+
+def split_intensities(e: Exploration, width: float) -> Figure:
+    """Grey levels of each split, beside those of all images."""
+    return _intensities(e.table.splits, e.split_levels, e, [SPLIT_COLORS[each] for each in e.table.splits], width)
+
+
+def _intensities(
+    names: Sequence[str], levels: npt.NDArray[np.int64], e: Exploration, colors: Sequence[str], width: float
+) -> Figure:
+    columns = 2 if is_narrow(width) else 4
+    figure, axes = panels(names, width, columns=columns, height=1.25, x="grey level", y="share of pixels (%)")
+    edges = np.linspace(0, 256, _LEVELS + 1)
+    every = _shares(e.split_levels.sum(0))
+    for axis, counts, color in zip(axes, levels, colors, strict=True):
+        axis.stairs(_shares(counts), edges, fill=True, color=color, alpha=0.75, linewidth=0)
+        axis.stairs(every, edges, color=INK, linewidth=0.8)
+    axes[0].set(xlim=(0, 256), xticks=(0, 64, 128, 192, 255), ylim=(0, None))
+    axes[0].yaxis.set_major_locator(MaxNLocator(3, steps=(1, 2, 5, 10)))
+    return figure
+
+
+def _shares(counts: npt.NDArray[np.int64]) -> Values:
+    """Per cent in each bar; what counts are of grey levels is summed up to `_LEVELS` bars."""
+    bars = counts.reshape(_LEVELS, -1).sum(1)
+    shares: Values = 100 * bars / max(1, bars.sum())
+    return shares
+
+
+def brightness_and_contrast(e: Exploration, width: float) -> Figure:
+    """Where the images of each class are between dark and bright, flat and rich in contrast."""
+    brightness, contrast = e.measures.brightness, e.measures.contrast
+    columns = 2 if is_narrow(width) else 4
+    names = [f"{label}  {many(len(rows))}" for label, rows in e.classes.rows()]
+    figure, axes = panels(
+        names, width, columns=columns, height=1.6, x="brightness (mean grey level)", y="contrast (SD of grey levels)"
+    )
+    top = float(np.ceil(max(1, contrast.max()) / 16) * 16)
+    area = (0.0, 256.0, 0.0, top)
+    middle = float(np.median(brightness)), float(np.median(contrast))
+    for axis, (label, rows) in zip(axes, e.classes.rows(), strict=True):
+        _cloud(axis, brightness[rows], contrast[rows], area, color_of(label))
+        axis.axvline(middle[0], color=MUTED, linewidth=0.6, linestyle=(0, (3, 3)))
+        axis.axhline(middle[1], color=MUTED, linewidth=0.6, linestyle=(0, (3, 3)))
+        axis.plot(np.median(brightness[rows]), np.median(contrast[rows]), "+", color=INK, markersize=8, mew=1.4)
+    axes[0].set(xlim=area[:2], ylim=area[2:], xticks=(0, 64, 128, 192, 255))
+    return figure
+
+
+def _cloud(axis: Axes, x: Values, y: Values, area: tuple[float, float, float, float], color: str) -> None:
+    """Points where they are few, how dense they are where they are many."""
+    if len(x) < _FEW:
+        axis.scatter(x, y, s=5, color=color, alpha=0.6, linewidths=0)
+        return
+    counts, _, _ = np.histogram2d(y, x, bins=(48, 64), range=(area[2:], area[:2]))
+    smooth = cv2.GaussianBlur(counts, (0, 0), 1.2)
+    shown = np.sqrt(smooth / smooth.max())  # so that thin places still show
+    axis.imshow(shown, cmap=fading(color), extent=area, origin="lower", aspect="auto", vmin=0, vmax=1, zorder=1)
+
+
+def noise(e: Exploration, width: float) -> Figure:
+    """How much noise the images of each class carry."""
+    labels, values = _by_class(e, e.measures.noise)
+    top = float(np.percentile(np.concatenate(values), 99.5)) or 1.0
+    return ridges(labels, values, width, x="estimated noise (SD, grey levels)", limits=(0, top))
+
+
+def sharpness(e: Exploration, width: float) -> Figure:
+    """How sharp the images of each class are."""
+    labels, values = _by_class(e, np.maximum(e.measures.sharpness, 1))
+    low, high = np.percentile(np.concatenate(values), (0.3, 99.7))
+    limits = (max(1.0, float(low)), max(10.0, float(high)))
+    x = "variance of the Laplacian (squared grey levels, logarithmic)"
+    return ridges(labels, values, width, x=x, limits=limits, log=True, digits=0)
+
+
+def _by_class(e: Exploration, values: Values) -> tuple[list[str], list[Values]]:
+    """Classes, and the finite values of their images."""
+    found = {label: values[rows][np.isfinite(values[rows])] for label, rows in e.classes.rows()}
+    found = {label: each for label, each in found.items() if len(each)}
+    return list(found), list(found.values())
+
+
+def sizes(e: Exploration, width: float) -> Figure:
+    """How large the faces are in the photographs that they were cut from."""
+    assert e.found_sizes is not None
+    found = np.maximum(1, np.round(e.found_sizes))
+    figure = new_figure(width, min(4.2, width))
+    axes = figure.subplots()
+    places, counts = np.unique(found, axis=0, return_counts=True)
+    area = 8 + 140 * counts / counts.max()
+    axes.scatter(places[:, 0], places[:, 1], s=area, color=ACCENT, alpha=0.45, linewidths=0)
+    height, wide = e.table.images.shape[1:3]
+    axes.plot(wide, height, "s", color=INK, markersize=5)
+    axes.annotate("as prepared", (wide, height), (7, -3), textcoords="offset points", fontsize=8)
+    axes.set(xscale="log", yscale="log", xlabel="width (pixels)", ylabel="height (pixels)")
+    axes.grid(True, axis="both")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:,g}")
+    return figure
