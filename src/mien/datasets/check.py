@@ -7,7 +7,7 @@ pictures, with other pixels or labels than the original, and copies that were cu
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from mien.datasets.dataset import DataSet, Picture, PictureRows, Published
 from mien.datasets.table import SPLITS
 
 Tell = Callable[[int, int], None]
+_Expected = Mapping[str, int]  # label, or "" where there is none
 
 _THREADS = min(8, os.cpu_count() or 1)
 _NAMED = 3  # classes in a sentence
@@ -53,7 +54,7 @@ class Count:
 
 @dataclass(frozen=True)
 class SplitCount:
-    """How many pictures there are in one split, in all and class by class."""
+    """How many pictures there are in one split (or all of them: ``"all"``), in sum and class by class."""
 
     split: str
     found: int
@@ -318,26 +319,32 @@ def _count(
 ) -> tuple[SplitCount, ...]:
     column = None if source is None else dataset.sources[source]
     ids = np.full(len(dataset), -1) if column is None else column.ids
-    labels = column.label_set.labels if column else ()
+    labels = (*(column.label_set if column else ()), None)  # id -1 is the last
+
+    def count(split: str, in_it: npt.NDArray[np.bool_], expected: _Expected | None, in_all: int | None) -> SplitCount:
+        found = Counter(ids[there & in_it].tolist())
+        classes = (
+            Count(label, found[-1 if label is None else k], None if expected is None else expected.get(label or "", 0))
+            for k, label in enumerate(labels)
+        )
+        # A class that nobody expects and nobody found is not worth a line.
+        return SplitCount(split, found.total(), in_all, tuple(each for each in classes if each.found or each.published))
+
     counts = []
     for split in SPLITS:
         in_all = published.pictures(split) if published else None
-        if split not in dataset.splits and not in_all:
-            continue
-        found = Counter(ids[there & (dataset.split == split)].tolist())
-        classes = [Count(label, found[k], _published(published, split, label)) for k, label in enumerate(labels)]
-        classes.append(Count(None, found[-1], _published(published, split, None)))
-        # A class that nobody expects and nobody found is not worth a line.
-        told = tuple(each for each in classes if each.found or each.published)
-        counts.append(SplitCount(split, found.total(), in_all, told))
+        if split in dataset.splits or in_all:
+            counts.append(count(split, dataset.split == split, _expected(published, split), in_all))
+    if published and published.overall:
+        counts.append(count("all", there, published.overall, sum(published.overall.values())))
     return tuple(counts)
 
 
-def _published(published: Published | None, split: str, label: str | None) -> int | None:
+def _expected(published: Published | None, split: str) -> _Expected | None:
     """None where the authors say nothing of the split's classes; a class that they do not have counts 0."""
     if published is None or split not in published.counts:
         return None
-    return published.unlabelled.get(split, 0) if label is None else published.counts[split].get(label, 0)
+    return {**published.counts[split], "": published.unlabelled.get(split, 0)}
 
 
 # Sentences -----------------------------------------------------------------------------------------------------------
@@ -356,9 +363,9 @@ def _lacking_counts(counts: Sequence[SplitCount]) -> Iterator[str]:
             continue  # nobody says, or other labels at most
         fewer = [some for some in each.classes if (some.difference or 0) < 0]
         if not each.found:
-            yield f"{each.split} is missing, {_pictures(each.published)}"
+            yield f"{_subject(each)} is missing, {_pictures(each.published)}"
         elif fewer or each.found < each.published:
-            yield f"{each.split} has {each.found:,} of {each.published:,} pictures{_worst(fewer)}"
+            yield f"{_subject(each)} has {each.found:,} of {each.published:,} pictures{_worst(fewer)}"
 
 
 def _too_many(counts: Sequence[SplitCount]) -> Iterator[str]:
@@ -368,9 +375,13 @@ def _too_many(counts: Sequence[SplitCount]) -> Iterator[str]:
         moved = [some for some in each.classes if some.difference]
         more = [some for some in moved if (some.difference or 0) > 0]
         if each.found == each.published and moved:
-            yield f"{each.split} has as many pictures as published, but other labels{_worst(moved)}"
+            yield f"{_subject(each)} has as many pictures as published, but other labels{_worst(moved)}"
         elif more or each.found > each.published:
-            yield f"{each.split} has more than published{_worst(more)}: an oversampled or augmented copy?"
+            yield f"{_subject(each)} has more than published{_worst(more)}: an oversampled or augmented copy?"
+
+
+def _subject(count: SplitCount) -> str:
+    return "all of it" if count.split == "all" else count.split
 
 
 def _worst(counts: Sequence[Count]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.core.labels import LABEL_SETS
+from mien.datasets.ckplus import SEQUENCES
 from mien.datasets.dataset import DataSet, PictureRows, Published, not_there
 from mien.datasets.fer2013_csv import read_csv
 from mien.datasets.table import LabelColumn
@@ -14,7 +15,14 @@ from mien.datasets.table import LabelColumn
 FILE = "ckextended.csv"
 ORIGIN = "Kaggle's user davilsena (ckdataset)"
 # 80, 10 and 10 % by its description, which counts classes over all splits alone.
-PUBLISHED = Published("ckextended", {}, certain=False, totals={"train": 736, "valid": 92, "test": 92}, size=(48, 48))
+PUBLISHED = Published(
+    "ckextended",
+    {},
+    certain=False,
+    totals={"train": 736, "valid": 92, "test": 92},
+    overall={**SEQUENCES, "neutral": 593},
+    size=(48, 48),
+)
 
 _LABEL_SET = LABEL_SETS["ckextended"]
 

@@ -102,6 +102,7 @@ class Published:
         certain: False where no copy of the data set could be counted.
         unlabelled: split -> pictures that the authors hand out without a label of this source.
         totals: split -> pictures in all, with a label or not, of a split whose classes are not known.
+        overall: label -> pictures in all splits together, where nobody says how many in each.
         size: width and height of face crops that all have the same.
     """
 
@@ -110,6 +111,7 @@ class Published:
     certain: bool = True
     unlabelled: Mapping[str, int] = field(default_factory=dict)
     totals: Mapping[str, int] = field(default_factory=dict)
+    overall: Mapping[str, int] = field(default_factory=dict)
     size: tuple[int, int] | None = None
 
     def pictures(self, split: str) -> int | None:

@@ -145,6 +145,19 @@ def test_a_split_whose_classes_nobody_counted(make):
     assert set(figures(report).values()) == {(1, None), (2, None)}
 
 
+def test_classes_that_are_counted_over_all_splits(make):
+    totals, overall = {"train": 3, "test": 2}, {"surprise": 2, "happiness": 2, "fear": 1}
+    report = check(make(published=Published("rafdb", {}, totals=totals, overall=overall)))
+    assert report.altered == (
+        "all of it has as many pictures as published, but other labels (fear 0 instead of 1, no label 1 instead of 0)",
+    )
+    assert [(each.split, each.found, each.published) for each in report.counts] == [
+        ("train", 3, 3),
+        ("test", 2, 2),
+        ("all", 5, 5),
+    ]
+
+
 def test_a_rework_is_named(make):
     said = "this is the Kaggle rework, not the original: the files are JPEG"
     report = check(make(original=False, notes=("It has no splits.", said)))
