@@ -107,16 +107,14 @@ def find_faces(root: str | os.PathLike[str], *, splits: Sequence[str] | None = N
         if (root / name).is_file():
             return _of_csv(root / name, splits)
     for place in _PLACES:
-        files = {name: root / place / name for name in _SPLIT_FILES if (root / place / name).is_file()}
-        columns = {name: columns_of(path) for name, path in files.items()}
-        if any({"emotion", "pixels"} & set(each) for each in columns.values()):
-            unlabelled = [
-                name
-                for name, each in columns.items()
-                if name == "test.csv" and "pixels" in each and "emotion" not in each
-            ]
-            labelled = {_SPLIT_FILES[name]: path for name, path in files.items() if name not in unlabelled}
-            return _of_split_files(labelled, splits, [files[name] for name in unlabelled]) if labelled else None
+        files = {split: root / place / name for name, split in _SPLIT_FILES.items() if (root / place / name).is_file()}
+        columns = {split: columns_of(path) for split, path in files.items()}
+        if not any({"emotion", "pixels"} & set(each) for each in columns.values()):
+            continue  # csv files of something else
+        test = columns.get("test", [])
+        unlabelled = [files.pop("test")] if "pixels" in test and "emotion" not in test else []
+        if files:
+            return _of_split_files(files, splits, unlabelled)
     base = find_folders(root)
     return None if base is None else _of_folders(root, base, splits)
 

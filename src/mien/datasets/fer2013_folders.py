@@ -1,6 +1,5 @@
 """FER2013 as folders of pictures, one a class: its own splits and rows, recovered from the names of the files."""
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from mien.core.images import SUFFIXES
 from mien.core.labels import LABEL_SETS, canonical
 from mien.datasets.dataset import PictureFile
 from mien.datasets.fer2013_csv import HANDED_OUT, USAGES
+from mien.datasets.listing import files_in, folders_in
 from mien.datasets.table import SPLITS, Strings
 
 # The rows of fer2013.csv that each split takes up.
@@ -22,8 +22,6 @@ ROWS = {"train": range(28_709), "valid": range(28_709, 32_298), "test": range(32
 # The names under which these folders go round, and the split of a file whose name does not tell its own.
 _SPLIT_FOLDERS = {"train": "train", "validation": "valid", "test": "test"}
 _PLACES = ("", "fer2013", "images", "images/images")
-
-_LITTER = ("thumbs.db", "desktop.ini", "__macosx")
 
 _USAGE = re.compile(rf"({'|'.join(USAGES)})(?![A-Za-z])")  # how a name begins that tells its split
 _NUMBER = re.compile(rf"(?:(?:{'|'.join(USAGES)})_)?(\d{{1,9}})")  # a name that is a number, or ends in one
@@ -65,11 +63,9 @@ class _File:
 def find_folders(root: Path) -> Path | None:
     """The folder under `root` that holds train, validation or test with a folder an emotion; None if there is none."""
     for place in _PLACES:
-        base = root / place
-        if any(
-            _is_emotion(each.name) for folder in _SPLIT_FOLDERS for each in _entries(base / folder) if each.is_dir()
-        ):
-            return base
+        splits = [root / place / folder for folder in _SPLIT_FOLDERS if (root / place / folder).is_dir()]
+        if any(_is_emotion(name) for split in splits for name in folders_in(split)):
+            return root / place
     return None
 
 
@@ -96,7 +92,7 @@ def read_folders(root: Path, base: Path) -> FolderPictures:
     ids, repeated = _ids(files, rows)
     notes = (*_notes(files, split, rows, redivided), *repeated)
     if others:
-        notes += (f"files that are no pictures by their names, left out: {others:,}",)
+        notes += (f"files that are no pictures by their names, or are in no folder of a class, left out: {others:,}",)
     return FolderPictures(
         form=f"a folder a class under {'train and validation' if redivided else 'train and test'}",
         ids=np.array(ids, np.str_)[order],
@@ -112,17 +108,15 @@ def _list(root: Path, base: Path) -> tuple[list[_File], int]:
     """The pictures by path, and how many other files lie beside them."""
     files: list[_File] = []
     others = 0
-    for folder in _SPLIT_FOLDERS:
-        for each in _entries(base / folder):
-            if not each.is_dir():
-                continue
-            emotion = _emotion(each)
-            above = Path(each.path).relative_to(root).as_posix()
-            for entry in _entries(each.path):
-                if entry.name.lower().endswith(SUFFIXES):
-                    files.append(_file(f"{above}/{entry.name}", folder, emotion))
-                else:
-                    others += 1
+    for split in (each for each in _SPLIT_FOLDERS if (base / each).is_dir()):
+        others += len(files_in(base / split))
+        for name in folders_in(base / split):
+            folder = base / split / name
+            emotion, above = _emotion(folder), folder.relative_to(root).as_posix()
+            there = files_in(folder)
+            pictures = [each for each in there if each.lower().endswith(SUFFIXES)]
+            files += [_file(f"{above}/{each}", split, emotion) for each in pictures]
+            others += len(there) - len(pictures)
     return files, others
 
 
@@ -130,18 +124,6 @@ def _file(where: str, folder: str, emotion: int) -> _File:
     stem = where.rpartition("/")[2].rpartition(".")[0]
     usage, number = _USAGE.match(stem), _NUMBER.fullmatch(stem)
     return _File(where, stem, folder, emotion, usage and usage[1], int(number[1]) if number else -1)
-
-
-def _entries(folder: str | os.PathLike[str]) -> Iterator[os.DirEntry[str]]:
-    """What lies in a folder, by name, without what file managers leave behind; nothing if it is not there."""
-    try:
-        with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        raise DataError(f"expected a readable folder at {folder}, got: {error.strerror}; {HANDED_OUT}") from error
-    yield from (each for each in found if not each.name.startswith(".") and each.name.lower() not in _LITTER)
 
 
 def _is_emotion(name: str) -> bool:
@@ -152,13 +134,13 @@ def _is_emotion(name: str) -> bool:
     return True
 
 
-def _emotion(folder: os.DirEntry[str]) -> int:
+def _emotion(folder: Path) -> int:
     try:
         return _LABELS.index(folder.name)
     except UsageError:
         raise DataError(
-            f"expected folders named after the emotions {', '.join(_LABELS)} in {os.path.dirname(folder.path)}, "
-            f"got {folder.name!r}: rename it or take it away; {HANDED_OUT}"
+            f"expected folders named after the emotions {', '.join(_LABELS)} in {folder.parent}, got {folder.name!r}: "
+            f"rename it or take it away; {HANDED_OUT}"
         ) from None
 
 

@@ -5,8 +5,9 @@ Distribution", https://doi.org/10.1145/2993148.2993165.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from mien.datasets.dataset import DataSet, PictureFile, Published, not_there
 from mien.datasets.fer2013 import FerFaces, find_faces
 from mien.datasets.ferplus_csv import HANDED_OUT, ORIGIN, VoteRows, read_label_csv, read_votes
 from mien.datasets.ferplus_rules import MODES, Votes, label_column
+from mien.datasets.listing import files_in
 from mien.datasets.table import SPLITS, expect_splits
 
 FILE = "fer2013new.csv"
@@ -30,15 +32,12 @@ _LABELLED = {
     "train": (8740, 7287, 3149, 3014, 2100, 119, 532, 119),
     "valid": (1182, 865, 415, 351, 287, 24, 62, 13),
 }
-_TOTALS = {"train": 28_709, "valid": 3_589, "test": 3_589}
-PUBLISHED = {
-    "majority": Published(
-        "ferplus",
-        {split: dict(zip(LABEL_SETS["ferplus"], n, strict=True)) for split, n in _LABELLED.items()},
-        unlabelled={"train": 3_649, "valid": 390, "test": 436},
-        totals=_TOTALS,
-    )
-}
+PUBLISHED = Published(
+    "ferplus",
+    {split: dict(zip(LABEL_SETS["ferplus"], n, strict=True)) for split, n in _LABELLED.items()},
+    unlabelled={"train": 3_649, "valid": 390, "test": 436},
+    totals={"train": 28_709, "valid": 3_589, "test": 3_589},
+)
 # A name of two images counts once, for there is one picture of it.
 PUBLISHED_FOLDERS = Published("ferplus", {}, totals={"train": 28_558, "valid": 3_579, "test": 3_573})
 
@@ -68,7 +67,7 @@ def read_ferplus(
         DataError: a file is missing or not as it should be, two do not belong together, or a split is not there.
     """
     if mode not in MODES:
-        raise UsageError(unknown("mode", mode, tuple(MODES)))
+        raise UsageError(unknown("mode", str(mode), tuple(MODES)))
     root = Path(root)
     faces = find_faces(root, splits=splits)
     path = _find_votes(root, faces)
@@ -106,7 +105,7 @@ def _join(root: Path, faces: FerFaces, path: Path, mode: str) -> DataSet:
         extra={"votes": votes, "image_name": np.array(rows.names, np.str_)[faces.rows]},
         faces=True,
         gray=True,
-        published=PUBLISHED.get(mode, Published("ferplus", {}, totals=_TOTALS)),
+        published=PUBLISHED if mode == "majority" else replace(PUBLISHED, counts={}, unlabelled={}),
         original=faces.original,
         notes=faces.notes,
     )
@@ -152,6 +151,10 @@ def _read_folders(root: Path, folders: dict[str, Path], splits: Sequence[str] | 
     expect_splits(list(splits or ()), there=tuple(folders), where=root)
     read = {split: _folder(folders[split]) for split in SPLITS if split in folders and split in (splits or SPLITS)}
     names = [name for each in read.values() for name in each.names]
+    if len(set(names)) < len(names):
+        name = Counter(names).most_common(1)[0][0]
+        twice = " and ".join(str(folders[split] / name) for split, each in read.items() if name in each.names)
+        raise DataError(f"expected a picture in one folder alone, got {twice}: take one of them away; {HANDED_OUT}")
     votes = np.concatenate([each.votes for each in read.values()])
     where = [
         (folders[split] / name).relative_to(root).as_posix() for split, each in read.items() for name in each.names
@@ -188,8 +191,7 @@ def _folder(folder: Path) -> _Folder:
     rows = read_label_csv(path)
     last = {name: row for row, name in enumerate(rows.names)}
     kept = sorted(last.values())
-    there = {each.name for each in os.scandir(folder) if each.name.lower().endswith(SUFFIXES)}
-    there = {each for each in there if not each.startswith(".")}
+    there = {name for name in files_in(folder) if name.lower().endswith(SUFFIXES)}
     if not there & last.keys():
         raise DataError(
             f"expected the pictures that {path} names, such as {rows.names[0]}, beside it, got none of {len(last):,}: "

@@ -206,7 +206,10 @@ def test_a_usage_that_contradicts_the_name_is_not_passed_over(tmp_path, rows, wr
 @pytest.mark.parametrize(
     ("form", "notes"),
     [
-        ("kaggle-folder", ["Kaggle's msambare/fer2013.*not the csv.*JPEG", "no pictures by their names, left out: 1"]),
+        (
+            "kaggle-folder",
+            ["Kaggle's msambare/fer2013.*not the csv.*JPEG", "no pictures by their names, .*, left out: 1"],
+        ),
         ("row-folder", ["Kaggle's msambare/fer2013.*not the csv.*JPEG"]),
         (
             "images-folder",
@@ -276,3 +279,12 @@ def test_a_csv_comes_before_folders(tmp_path):
 def test_published_counts_add_up():
     assert [fer2013.PUBLISHED.pictures(split) for split in ("train", "valid", "test")] == [28_709, 3_589, 3_589]
     assert fer2013.PUBLISHED.counts["train"]["disgust"] == 436 and fer2013.PUBLISHED.counts["test"]["neutral"] == 626
+
+
+def test_csv_files_of_something_else_beside_folders(tmp_path):
+    layouts.fer2013.row_folder(tmp_path)
+    (tmp_path / "train.csv").write_text("path,label\na.jpg,3\n")
+    assert len(read_fer2013(tmp_path)) == 9
+    (tmp_path / "test.csv").write_text('pixels\n"1 2 3"\n')  # the contest's, with nothing that could be read of it
+    (tmp_path / "train.csv").unlink()
+    assert len(read_fer2013(tmp_path)) == 9

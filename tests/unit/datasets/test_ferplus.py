@@ -204,7 +204,7 @@ def test_a_mode_says_its_rule_and_an_unknown_one_the_known(root):
 
 
 def test_published_counts():
-    published = ferplus.PUBLISHED["majority"]
+    published = ferplus.PUBLISHED
     assert {split: sum(counts.values()) for split, counts in published.counts.items()} == {
         "train": 25_060,
         "valid": 3_199,
@@ -320,6 +320,15 @@ def test_a_bad_row_of_label_csv_is_named(line, message, folders):
     with pytest.raises(DataError, match=message + ".*handed out by .*FERPlus") as caught:
         read_ferplus(folders)
     assert "FER2013Valid" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_name_in_two_folders_is_refused(folders):
+    path = folders / "data" / "FER2013Valid" / "label.csv"
+    path.write_text(path.read_text() + "fer0000001.png,1,9,0,0,0,0,0,0,0,0\n")
+    message = r"a picture in one folder alone, got .*FER2013Train/fer0000001\.png and .*FER2013Valid/fer0000001\.png: "
+    with pytest.raises(DataError, match=message):
+        read_ferplus(folders)
+    assert len(read_ferplus(folders, splits=["valid"])) == 3
 
 
 def test_a_folder_without_its_label_csv(folders):
