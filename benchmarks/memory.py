@@ -52,10 +52,11 @@ def link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def watch(command: list[str]) -> tuple[list[float], int]:
+def watch(command: list[str], *, quiet: bool = False) -> tuple[list[float], int]:
     """Run a command; resident memory in MB every quarter of a second, and its exit code."""
     held = []
-    with subprocess.Popen(command) as process:
+    output = subprocess.DEVNULL if quiet else None
+    with subprocess.Popen(command, stdout=output, stderr=output) as process:
         while process.poll() is None:
             time.sleep(0.25)
             held.append(resident_mb(process.pid))
