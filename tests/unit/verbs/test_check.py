@@ -61,6 +61,17 @@ def test_a_rework(run, small, tmp_path):
     assert "- this is a rework" in out and out.count("this is a rework") == 1
 
 
+def test_an_oversampled_copy(run, small, tmp_path):
+    root = layouts.kaggle_folder(tmp_path).root
+    source = root / "train" / "disgust" / "Training_659019.jpg"
+    for k in range(5):
+        source.with_name(f"Training_659019_aug{k}.jpg").write_bytes(source.read_bytes())
+    code, out, _ = run(f"fer2013={root}")
+    assert code == 1
+    assert "- train has more than published (disgust 6 instead of 1): an oversampled or augmented copy?\n" in out
+    assert "copies, by their names (5):\n  train/disgust/Training_659019_aug0.jpg\n" in out
+
+
 def test_pictures_that_are_missing_or_broken_are_named(run, tmp_path):
     root = folder.classes(tmp_path).root
     broken = [root / "Angry/1.png", *(root / f"sad/{k}.png" for k in range(30))]
