@@ -22,6 +22,7 @@ from mien.datasets.folder import read_folder
 from mien.datasets.jaffe import read_jaffe
 from mien.datasets.mmi import read_mmi
 from mien.datasets.parquet import read_table, write_table
+from mien.datasets.rafdb import read_rafdb
 from mien.datasets.table import LabelColumn, Table
 
 __all__ = [
@@ -46,6 +47,7 @@ READERS.register("ferplus")(read_ferplus)
 READERS.register("folder")(read_folder)
 READERS.register("jaffe")(read_jaffe)
 READERS.register("mmi")(read_mmi)
+READERS.register("rafdb")(read_rafdb)
 
 
 def open_dataset(
