@@ -23,12 +23,14 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors, whi
     from mien.verbs.demo import demo as demo
     from mien.verbs.demo import sample as sample
     from mien.verbs.evaluate import evaluate as evaluate
+    from mien.verbs.explore import explore as explore
     from mien.verbs.export import export as export
     from mien.verbs.merge import merge as merge
     from mien.verbs.models import models as models
     from mien.verbs.noise import noise as noise
     from mien.verbs.predict import predict as predict
     from mien.verbs.prepare import prepare as prepare
+    from mien.verbs.subset import subset as subset
     from mien.verbs.train import train as train
     from mien.zoo.store import load_classifier as load_classifier
 
@@ -47,6 +49,7 @@ _HOMES = {
     "check": "mien.verbs.check",
     "demo": "mien.verbs.demo",
     "evaluate": "mien.verbs.evaluate",
+    "explore": "mien.verbs.explore",
     "export": "mien.verbs.export",
     "load_classifier": "mien.zoo.store",
     "merge": "mien.verbs.merge",
@@ -55,6 +58,7 @@ _HOMES = {
     "predict": "mien.verbs.predict",
     "prepare": "mien.verbs.prepare",
     "sample": "mien.verbs.demo",
+    "subset": "mien.verbs.subset",
     "train": "mien.verbs.train",
 }
 
