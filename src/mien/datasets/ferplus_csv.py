@@ -101,10 +101,11 @@ def _parse_labels(reader: _Reader, path: Path) -> VoteRows:
         if not box and len(row) != len(VOTES) + 1:
             expected = f"a name, a box and {len(VOTES)} votes (or no box) {where}"
             raise _bad(expected, f"{len(row)} cells", "is the file cut off?")
-        if not row[0].strip() or set(row[0]) & set("/\\\0"):
-            raise _bad(f"the name of a picture {where}", repr(row[0][:40]))
+        name = row[0].strip()
+        if not name or not name.isprintable() or "/" in name or "\\" in name:
+            raise _bad(f"the name of a picture {where}", repr(name[:40]))
         boxes |= box
-        names.append(row[0].strip())
+        names.append(name)
         votes.append([_vote(cell, where) for cell in row[-len(VOTES) :]])
     if not names:
         raise DataError(f"expected rows in {path}, got none: {HANDED_OUT}")

@@ -311,6 +311,7 @@ def test_a_repository_without_pictures_says_how_they_are_made(folders):
         ),
         ("fer1.png,1,0,0,0,0,0,0,0,0,x", "expected votes as whole numbers of 0 or more in .*, line 1, got 'x'"),
         (",1,0,0,0,0,0,0,0,0,0", "expected the name of a picture in .*, line 1, got ''"),
+        ('"a\nb.png",1,0,0,0,0,0,0,0,0,0', r"expected the name of a picture in .*, line 1, got 'a\\nb.png'"),
         ("../a.png,1,0,0,0,0,0,0,0,0,0", "expected the name of a picture in .*, line 1, got '../a.png'"),
         ("", "expected rows in .*label.csv, got none"),
     ],
