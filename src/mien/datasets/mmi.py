@@ -294,7 +294,7 @@ def _parse(path: Path) -> ElementTree.Element:
 
 def _whole(text: str | None, least: int, what: str) -> int:
     if text is None or not re.fullmatch(r"\s*\d{1,9}\s*", text) or int(text) < least:
-        raise _bad(f"{what}, from {least},", repr(text))
+        raise _bad(f"{what}, from {least}", repr(text))
     return int(text)
 
 
