@@ -136,11 +136,8 @@ class CheckReport:
             return f"nothing wrong: {self.pictures:,} pictures, {looked}; there are no published counts to compare with"
         if self.ok:
             return f"complete and as distributed: {self.pictures:,} pictures, {looked}"
-        states = [("incomplete", self.lacking), ("not as distributed", self.altered)]
-        what = " and ".join(state for state, faults in states if faults)
-        first, *others = self.lacking + self.altered
-        more = f" (and {len(others)} more)" if others else ""
-        return f"{what}: {first}{more}; the data set is handed out by {self.origin}"
+        parts = [_first("incomplete", self.lacking), _first("not as distributed", self.altered)]
+        return "; ".join([*filter(None, parts), f"the data set is handed out by {self.origin}"])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -348,6 +345,13 @@ def _expected(published: Published | None, split: str) -> _Expected | None:
 
 
 # Sentences -----------------------------------------------------------------------------------------------------------
+
+
+def _first(state: str, faults: Sequence[str]) -> str:
+    """The state with the first of its reasons."""
+    if not faults:
+        return ""
+    return f"{state}: {faults[0]}" + (f", and {len(faults) - 1} more" if len(faults) > 1 else "")
 
 
 def _lacking_files(missing: Sequence[BadPicture], unreadable: Sequence[BadPicture]) -> Iterator[str]:

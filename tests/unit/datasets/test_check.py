@@ -92,7 +92,7 @@ def test_a_file_that_is_missing_and_one_that_is_no_picture(make, tmp_path):
         "train has 1 of 3 pictures (surprise 0 instead of 1, happiness 1 instead of 2)",
     )
     assert report.verdict == (
-        "incomplete: 1 picture that the labels name is missing, such as train/1/a.png (and 2 more); "
+        "incomplete: 1 picture that the labels name is missing, such as train/1/a.png, and 2 more; "
         "the data set is handed out by nobody"
     )
 
@@ -168,7 +168,10 @@ def test_a_rework_is_named(make):
 
 def test_both_incomplete_and_altered(make):
     report = check(make(original=False).of_splits(["train"]))
-    assert report.verdict.startswith("incomplete and not as distributed: test is missing, 2 pictures (and 1 more);")
+    assert report.verdict == (
+        "incomplete: test is missing, 2 pictures; not as distributed: this is made up, a rework of someone else, "
+        "not the original; the data set is handed out by nobody"
+    )
 
 
 def test_counts_that_no_copy_confirmed(make):
