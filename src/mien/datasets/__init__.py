@@ -11,6 +11,7 @@ from typing import Any
 
 from mien.core.errors import UsageError
 from mien.core.registry import Registry, unknown
+from mien.datasets.affectnet import read_affectnet
 from mien.datasets.ck48 import read_ck48
 from mien.datasets.ckextended import read_ckextended
 from mien.datasets.ckplus import read_ckplus
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 READERS: Registry[DataSet] = Registry("data set")
+READERS.register("affectnet")(read_affectnet)
 READERS.register("ck48")(read_ck48)
 READERS.register("ckextended")(read_ckextended)
 READERS.register("ckplus")(read_ckplus)

@@ -83,8 +83,7 @@ def _read_labels(path: Path) -> dict[str, int]:
     """Name of each picture -> its class id."""
     classes: dict[str, int] = {}
     lines: dict[str, int] = {}
-    text = _read_text(path)
-    for line, row in enumerate((text or "").splitlines(), 1):
+    for line, row in enumerate((_read_text(path) or "").splitlines(), 1):
         if not row.strip():
             continue
         file, *number = row.split()
@@ -149,17 +148,18 @@ def _read_cells(
     cells = {}
     for row, name in enumerate(names):
         path = there / f"{name}{suffix}"
-        text = _read_text(path, missing=None)
+        text = _read_text(path)
         if text is not None:
             cells[row] = path, text.replace(",", " ").split()
     return cells
 
 
-def _read_text(path: Path, missing: str | None = "") -> str | None:
+def _read_text(path: Path) -> str | None:
+    """What stands in a file; None if it is not there."""
     try:
         return path.read_text("utf-8-sig")
     except FileNotFoundError:
-        return missing
+        return None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no text in UTF-8"
         raise DataError(f"expected a readable text at {path}, got: {reason}; {HANDED_OUT}") from error

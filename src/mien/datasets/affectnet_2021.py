@@ -1,0 +1,159 @@
+"""AffectNet as it is handed out since 2021: face crops of 224x224, and four small files about each."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.core.errors import DataError
+from mien.core.images import SUFFIXES
+from mien.datasets.affectnet_faces import (
+    HANDED_OUT,
+    LABELS,
+    NO_EMOTION,
+    POINTS,
+    PUBLISHED_2021,
+    AffectFaces,
+    expression_of,
+    known,
+    left_out,
+    published,
+    strange_values,
+)
+from mien.datasets.npy import NpyFiles
+from mien.datasets.table import SPLITS, expect_splits
+
+# Folder -> its split, and what its ids begin with.
+SETS = {"train_set": ("train", "train"), "val_set": ("test", "val")}
+_EXPRESSION = "_exp.npy"
+
+
+@dataclass(eq=False)
+class _Rows:
+    """What has been read so far, a list a column."""
+
+    ids: list[str] = field(default_factory=list)
+    split: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    classes: list[int] = field(default_factory=list)
+    valence: list[float] = field(default_factory=list)
+    arousal: list[float] = field(default_factory=list)
+    landmarks: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    unlabelled: list[str] = field(default_factory=list)
+
+
+def find_sets(root: Path) -> list[str]:
+    """Which of the folders `SETS` are under `root` with annotations."""
+    return [name for name in SETS if (root / name / "annotations").is_dir()]
+
+
+def read_sets(root: Path, sets: Sequence[str], *, splits: Sequence[str] | None, landmarks: bool) -> AffectFaces:
+    """The faces in the folders that `find_sets` found.
+
+    Raises:
+        DataError: a split is not there, a file is damaged, or two pictures have one name.
+    """
+    there = {SETS[name][0] for name in sets}
+    expect_splits(list(splits or ()), there=[each for each in SPLITS if each in there], where=root)
+    rows, files = _Rows(), NpyFiles(HANDED_OUT)
+    for name in sets:
+        if splits is None or SETS[name][0] in splits:
+            _read_set(root, name, rows, files, landmarks=landmarks)
+    if not rows.ids:
+        raise DataError(
+            f"expected files such as 0{_EXPRESSION} in {root / sets[0] / 'annotations'}, got none of an "
+            f"emotion: {HANDED_OUT}"
+        )
+    extra = {"valence": known(rows.valence), "arousal": known(rows.arousal)}
+    if landmarks:
+        extra["landmarks"] = np.array(rows.landmarks, np.float32).reshape(-1, 2 * POINTS)
+    return AffectFaces(
+        form="2021",
+        file="annotations",
+        rule="the label of one annotator",
+        ids=rows.ids,
+        split=rows.split,
+        paths=rows.paths,
+        classes=rows.classes,
+        published=published(PUBLISHED_2021, size=(224, 224)),
+        faces=True,
+        extra=extra,
+        notes=tuple(_notes(rows)),
+    )
+
+
+def _read_set(root: Path, name: str, rows: _Rows, files: NpyFiles, *, landmarks: bool) -> None:
+    split, prefix = SETS[name]
+    pictures = _list_pictures(root / name / "images")
+    annotations = os.path.join(root, name, "annotations")
+    labelled = {each.removesuffix(_EXPRESSION) for each in _list(annotations) if each.endswith(_EXPRESSION)}
+    rows.unlabelled += [f"{name}/images/{file}" for stem, file in pictures.items() if stem not in labelled]
+    for stem in sorted(labelled, key=lambda each: (len(each), each)):  # 2 before 10
+        about = os.path.join(annotations, stem)
+        k = expression_of(_value(files, f"{about}{_EXPRESSION}"), f"{about}{_EXPRESSION}")
+        if k >= len(LABELS):
+            rows.dropped[f"their expression is {NO_EMOTION[k - len(LABELS)]}"] += 1
+            continue
+        rows.ids.append(f"affectnet-{prefix}_{stem}")
+        rows.split.append(split)
+        rows.paths.append(f"{name}/images/{pictures.get(stem, f'{stem}.jpg')}")
+        rows.classes.append(k)
+        rows.valence.append(_value(files, f"{about}_val.npy"))
+        rows.arousal.append(_value(files, f"{about}_aro.npy"))
+        if landmarks:
+            rows.landmarks.append(_points(files, f"{about}_lnd.npy"))
+
+
+def _list(folder: str | Path) -> list[str]:
+    """The names in a folder, hidden ones left out; names alone, for there are over a million."""
+    try:
+        return [name for name in os.listdir(folder) if not name.startswith(".")]
+    except OSError as error:
+        raise DataError(
+            f"expected a readable folder at {folder}, got: {error.strerror or error}; {HANDED_OUT}"
+        ) from error
+
+
+def _list_pictures(folder: Path) -> dict[str, str]:
+    """Name without suffix -> file."""
+    pictures: dict[str, str] = {}
+    for file in sorted(_list(folder)):
+        if file.lower().endswith(SUFFIXES):
+            stem = file.rpartition(".")[0]
+            if pictures.setdefault(stem, file) != file:
+                raise DataError(
+                    f"expected each picture once in {folder}, got {pictures[stem]} and {file}: remove one of them"
+                )
+    return pictures
+
+
+def _value(files: NpyFiles, path: str) -> float:
+    """The one number in a file, NaN if there is no such file."""
+    values = files.read(path)
+    if values is None:
+        return np.nan
+    if values.size != 1:
+        raise DataError(f"expected one number in {path}, got {values.size}: {HANDED_OUT}")
+    return float(values[0])
+
+
+def _points(files: NpyFiles, path: str) -> npt.NDArray[np.float64]:
+    values = files.read(path)
+    if values is None:
+        return np.full(2 * POINTS, np.nan)
+    if values.size != 2 * POINTS:
+        raise DataError(f"expected {POINTS} points in {path}, got {values.size} numbers: {HANDED_OUT}")
+    return values
+
+
+def _notes(rows: _Rows) -> Iterator[str]:
+    yield from left_out(rows.dropped)
+    if rows.unlabelled:
+        yield f"{len(rows.unlabelled):,} pictures have no label and are left out, such as {rows.unlabelled[0]}"
+    yield from strange_values("valence", rows.valence)
+    yield from strange_values("arousal", rows.arousal)
