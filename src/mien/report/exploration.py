@@ -61,7 +61,12 @@ def exploration_page(
 
 
 def _view(plate: Plate, e: Exploration) -> FigureView:
-    return FigureView(plate.title, plate.reading, render(plate.name, partial(plate.draw, e)), plate.finding(e))
+    return FigureView(
+        plate.title,
+        plate.reading,
+        render(plate.name, partial(plate.draw, e)),
+        plate.finding(e).replace(" %", "\N{NO-BREAK SPACE}%"),
+    )
 
 
 def _to_show(e: Exploration) -> Exploration:

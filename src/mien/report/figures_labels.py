@@ -5,8 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mien.datasets.explore import Exploration, Group, Rows
+from mien.report.clouds import cloud, cross_hairs
 from mien.report.pictures import Tile, gallery
-from mien.report.style import ACCENT, INK, MUTED, beside, color_of, fading, is_narrow, many, new_figure, short
+from mien.report.style import ACCENT, INK, beside, color_of, fading, is_narrow, many, new_figure, panels, short
 
 _SEED = 0
 _MOST_BARS = 12
@@ -20,23 +21,26 @@ def groups(e: Exploration, width: float) -> Figure:
     """Subjects and attributes, a panel each."""
     columns = 1 if is_narrow(width) else min(3, len(e.groups))
     rows = -(-len(e.groups) // columns)
-    tall = 0.19 * max(2, *(min(_MOST_BARS, len(each.values)) for each in e.groups)) + 0.55
-    figure = new_figure(width, rows * tall)
+    bars = max(3, *(min(_MOST_BARS, len(each.values)) for each in e.groups))
+    figure = new_figure(width, rows * (0.2 * bars + 0.55))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, group in zip(axes, e.groups, strict=False):
-        (_ranks if len(group.values) > _MOST_BARS else _values)(axis, group)
+        if len(group.values) > _MOST_BARS:
+            _ranks(axis, group)
+        else:
+            _values(axis, group, bars)
     for axis in axes[len(e.groups) :]:
         axis.set_axis_off()
     return figure
 
 
-def _values(axis: Axes, group: Group) -> None:
-    """A bar a value."""
+def _values(axis: Axes, group: Group, bars: int) -> None:
+    """A bar a value; there is room for `bars`."""
     axis.barh(range(len(group.values)), group.counts, color=ACCENT, height=0.7, alpha=0.85)
     for y, count in enumerate(group.counts):
         beside(axis, count, y, many(count))
     axis.set_yticks(range(len(group.values)), [short(value) for value in group.values])
-    axis.invert_yaxis()
+    axis.set_ylim(bars - 0.5, -0.5)
     axis.set(title=short(group.name, 40), xlabel="images", xlim=(0, 1.25 * group.counts.max()))
     axis.tick_params(axis="y", labelcolor=INK, labelsize=8)
 
@@ -59,7 +63,7 @@ def duplicates(e: Exploration, width: float) -> Figure:
     conflicting = np.any([*found.conflicts.values(), np.zeros(len(found.groups), np.bool_)], axis=0)
     order = np.lexsort((~found.crossing, ~conflicting))[: columns * lines]
     tiles = [_copies(e, found.groups[k]) for k in order]
-    return gallery([tiles[k : k + columns] for k in range(0, len(tiles), columns)], width)[0]
+    return gallery([tiles[k : k + columns] for k in range(0, len(tiles), columns)], width, columns=columns)[0]
 
 
 def _copies(e: Exploration, rows: Rows) -> Tile:
@@ -84,7 +88,7 @@ def vote_entropy(e: Exploration, width: float) -> Figure:
     axes = figure.subplots()
     left = np.zeros(len(found))
     for k, (name, share) in enumerate(zip(_ENTROPY_NAMES, shares.T, strict=True)):
-        strength = (0.16, 0.38, 0.64, 0.95)[k]
+        strength = (0.22, 0.42, 0.66, 0.95)[k]
         axes.barh(range(len(found)), share, left=left, height=0.74, color=ACCENT, alpha=strength, label=name)
         for y in np.flatnonzero(share >= 4).tolist():
             color = INK if k < 2 else "#ffffff"
@@ -124,7 +128,9 @@ def _voted(e: Exploration, row: int) -> Tile:
     assert e.votes is not None
     shares = 100 * e.votes.votes[row] / e.votes.votes[row].sum()
     first = [k for k in np.argsort(-shares, kind="stable")[:2] if shares[k] > 0]
-    return Tile(e.table.images[row], tuple(f"{short(e.votes.labels[k], 9)} {shares[k]:.0f}" for k in first))
+    names = [short(e.votes.labels[k], 9) for k in first]
+    said = names if len(names) == 1 else [f"{name} {shares[k]:.0f}" for name, k in zip(names, first, strict=True)]
+    return Tile(e.table.images[row], tuple(said))
 
 
 def agreement(e: Exploration, width: float) -> Figure:
@@ -159,21 +165,15 @@ def agreement(e: Exploration, width: float) -> Figure:
 
 
 def affect(e: Exploration, width: float) -> Figure:
-    """Where the images are between unpleasant and pleasant, calm and excited."""
+    """Where the images of each class are between unpleasant and pleasant, calm and excited."""
     assert e.affect is not None
-    known = e.affect[np.isfinite(e.affect).all(1)]
-    figure = new_figure(width, min(5.0, width))
-    axes = figure.subplots()
-    counts, _, _ = np.histogram2d(known[:, 1], known[:, 0], bins=60, range=((-1, 1), (-1, 1)))
-    shown = np.sqrt(counts / max(1, counts.max()))
-    axes.imshow(shown, cmap=fading(MUTED), extent=(-1, 1, -1, 1), origin="lower", vmin=0, vmax=1)
-    axes.axhline(0, color=MUTED, linewidth=0.6)
-    axes.axvline(0, color=MUTED, linewidth=0.6)
-    for label, rows in e.classes.rows():
-        if np.isfinite(e.affect[rows]).all(1).any():
-            valence, arousal = np.nanmedian(e.affect[rows], axis=0)
-            axes.plot(valence, arousal, "o", color=color_of(label), markersize=7, mec="white", mew=0.8)
-            axes.annotate(label, (valence, arousal), (6, 4), textcoords="offset points", fontsize=8)
-    axes.set(xlabel="valence (unpleasant to pleasant)", ylabel="arousal (calm to excited)", xlim=(-1, 1), ylim=(-1, 1))
-    axes.grid(False)
+    found = [(label, e.affect[rows][np.isfinite(e.affect[rows]).all(1)]) for label, rows in e.classes.rows()]
+    names = [f"{label}  {many(len(each))}" for label, each in found]
+    columns = 2 if is_narrow(width) else 4
+    x, y = "valence (unpleasant to pleasant)", "arousal (calm to excited)"
+    figure, axes = panels(names, width, columns=columns, height=0.8 * width / columns, x=x, y=y)
+    for axis, (label, each) in zip(axes, found, strict=True):
+        cross_hairs(axis, 0, 0)
+        cloud(axis, each[:, 0], each[:, 1], area=(-1, 1, -1, 1), color=color_of(label))
+    axes[0].set(xticks=(-1, 0, 1), yticks=(-1, 0, 1))
     return figure

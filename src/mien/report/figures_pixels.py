@@ -2,20 +2,28 @@
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mien.datasets.explore import Exploration
+from mien.report.clouds import cloud, cross_hairs
 from mien.report.ridges import ridges
-from mien.report.style import ACCENT, INK, MUTED, SPLIT_COLORS, color_of, fading, is_narrow, many, new_figure, panels
+from mien.report.style import (
+    ACCENT,
+    INK,
+    SPLIT_COLORS,
+    color_of,
+    is_narrow,
+    many,
+    new_figure,
+    panels,
+    plain_logarithms,
+)
 
 Values = npt.NDArray[np.floating]
 
-_FEW = 1000  # points that can be seen one by one
 _LEVELS = 64  # bars of a histogram of 256 grey levels
 
 
@@ -60,33 +68,19 @@ def brightness_and_contrast(e: Exploration, width: float) -> Figure:
         names, width, columns=columns, height=1.6, x="brightness (mean grey level)", y="contrast (SD of grey levels)"
     )
     top = float(np.ceil(max(1, contrast.max()) / 16) * 16)
-    area = (0.0, 256.0, 0.0, top)
-    middle = float(np.median(brightness)), float(np.median(contrast))
     for axis, (label, rows) in zip(axes, e.classes.rows(), strict=True):
-        _cloud(axis, brightness[rows], contrast[rows], area, color_of(label))
-        axis.axvline(middle[0], color=MUTED, linewidth=0.6, linestyle=(0, (3, 3)))
-        axis.axhline(middle[1], color=MUTED, linewidth=0.6, linestyle=(0, (3, 3)))
-        axis.plot(np.median(brightness[rows]), np.median(contrast[rows]), "+", color=INK, markersize=8, mew=1.4)
-    axes[0].set(xlim=area[:2], ylim=area[2:], xticks=(0, 64, 128, 192, 255))
+        cross_hairs(axis, float(np.median(brightness)), float(np.median(contrast)))
+        cloud(axis, brightness[rows], contrast[rows], area=(0, 256, 0, top), color=color_of(label))
+    axes[0].set_xticks((0, 64, 128, 192, 255))
     return figure
-
-
-def _cloud(axis: Axes, x: Values, y: Values, area: tuple[float, float, float, float], color: str) -> None:
-    """Points where they are few, how dense they are where they are many."""
-    if len(x) < _FEW:
-        axis.scatter(x, y, s=5, color=color, alpha=0.6, linewidths=0)
-        return
-    counts, _, _ = np.histogram2d(y, x, bins=(48, 64), range=(area[2:], area[:2]))
-    smooth = cv2.GaussianBlur(counts, (0, 0), 1.2)
-    shown = np.sqrt(smooth / smooth.max())  # so that thin places still show
-    axis.imshow(shown, cmap=fading(color), extent=area, origin="lower", aspect="auto", vmin=0, vmax=1, zorder=1)
 
 
 def noise(e: Exploration, width: float) -> Figure:
     """How much noise the images of each class carry."""
     labels, values = _by_class(e, e.measures.noise)
-    top = float(np.percentile(np.concatenate(values), 99.5)) or 1.0
-    return ridges(labels, values, width, x="estimated noise (SD, grey levels)", limits=(0, top))
+    low, high = np.percentile(np.concatenate(values), (0.3, 99.5))
+    limits = (0.0 if low < high / 4 else float(0.9 * low), max(0.1, float(high)))
+    return ridges(labels, values, width, x="estimated noise (SD, grey levels)", limits=limits)
 
 
 def sharpness(e: Exploration, width: float) -> Figure:
@@ -119,6 +113,6 @@ def sizes(e: Exploration, width: float) -> Figure:
     axes.annotate("as prepared", (wide, height), (7, -3), textcoords="offset points", fontsize=8)
     axes.set(xscale="log", yscale="log", xlabel="width (pixels)", ylabel="height (pixels)")
     axes.grid(True, axis="both")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(lambda value, _: f"{value:,g}")
+    plain_logarithms(axes.xaxis)
+    plain_logarithms(axes.yaxis)
     return figure

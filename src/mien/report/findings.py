@@ -15,6 +15,8 @@ def class_distribution(e: Exploration) -> str:
         return ""
     shares = 100 * counts / counts.sum()
     most, least = int(counts.argmax()), int(counts.argmin())
+    if most == least:
+        return f"All classes are equally large in {splits[first]}."
     ratio = f": {counts[most] / counts[least]:,.0f} to 1" if counts[least] else ""
     said = (
         f"The largest class, {labels[most]}, is {shares[most]:.1f} % of {splits[first]}, "
@@ -70,9 +72,8 @@ def brightness_and_contrast(e: Exploration) -> str:
     """How many images are nearly blank."""
     brightness, contrast = e.measures.brightness, e.measures.contrast
     blank = int((contrast < 5).sum())
-    few = "No image has" if not blank else f"{blank:,} image{'s have' if blank > 1 else ' has'}"
     middle = f"In the middle are brightness {np.median(brightness):.0f} and contrast {np.median(contrast):.0f}."
-    return f"{middle} {few} a contrast under 5: nearly blank."
+    return f"{middle} {_count(blank, 'image')} with a contrast under 5: nearly blank."
 
 
 def noise(e: Exploration) -> str:
@@ -99,8 +100,9 @@ def groups(e: Exploration) -> str:
     said = []
     for group in e.groups:
         share = 100 * group.counts[0] / group.counts.sum()
-        without = f", {group.unknown:,} images without" if group.unknown else ""
-        said.append(f"{group.name}: {len(group.values):,} values, the most frequent {share:.0f} %{without}")
+        without = f", {_count(group.unknown, 'image')} without" if group.unknown else ""
+        values = _count(len(group.values), "value")
+        said.append(f"{group.name}: {values}, the most frequent with {share:.0f} % of the images{without}")
     return "; ".join(said) + "."
 
 
@@ -108,9 +110,9 @@ def duplicates(e: Exploration) -> str:
     """How many copies, how many across splits, how many that contradict each other."""
     found = e.duplicates
     crossing = sum(len(rows) for rows, across in zip(found.groups, found.crossing, strict=True) if across)
-    said = f"{len(found.groups):,} groups hold {found.images:,} images"
-    if found.crossing.any():
-        said += f"; {found.crossing.sum():,} groups with {crossing:,} images stand in several splits"
+    said = f"{_count(len(found.groups), 'group')} with {found.images:,} images"
+    if crossing:
+        said += f", of which {_count(int(found.crossing.sum()), 'group')} with {crossing:,} images in several splits"
     differ = ", ".join(f"{each.sum():,} by {name}" for name, each in found.conflicts.items())
     return f"{said}; groups with different labels: {differ}." if differ else f"{said}."
 
@@ -151,6 +153,11 @@ def affect(e: Exploration) -> str:
     return f"{len(known):,} images: {valence:.0f} % on the pleasant side, {arousal:.0f} % on the excited side."
 
 
+def _count(n: int, what: str) -> str:
+    """So many of them."""
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+
+
 def _medians(e: Exploration, values: npt.NDArray[np.float32], most: str, value: str) -> str:
     found = {label: values[rows][np.isfinite(values[rows])] for label, rows in e.classes.rows()}
     medians = {label: float(np.median(each)) for label, each in found.items() if len(each)}
@@ -164,5 +171,7 @@ def _extremes(
     if len(labels) < 2:
         return ""
     high, low = int(values.argmax()), int(values.argmin())
+    if values[high] == values[low]:
+        return ""
     top, bottom = value.format(values[high]), value.format(values[low])
     return f"{most} is {labels[high]} ({top}), {least} {labels[low]} ({bottom})."

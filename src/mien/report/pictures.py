@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from mien.report.style import MUTED, new_figure
 
-_LARGEST = 96  # pixels a side: a page holds hundreds of pictures
+_LARGEST = 80  # pixels a side: a page holds hundreds of pictures
 _LINE = 0.135  # inches, of a caption
 
 
@@ -34,6 +34,7 @@ def gallery(
     rows: Sequence[Sequence[Tile]],
     width: float,
     *,
+    columns: int = 1,
     labels: Sequence[str] = (),
     heads: Sequence[tuple[float, str]] = (),
     cmap: str = "gray",
@@ -45,13 +46,14 @@ def gallery(
     Args:
         rows: from the top; shorter ones end early.
         width: of the figure, inches.
+        columns: the least there is room for; a row may have more.
         labels: of the rows, to their left.
         heads: (column, words) to stand above it.
         cmap: colours of grey pictures.
         norm: their scale; 0..255 if None.
         foot: inches to leave free at the bottom.
     """
-    columns = max(map(len, rows))
+    columns = max(columns, *map(len, rows))
     left = 0.09 + 0.078 * max(map(len, labels)) if labels else 0.0
     cell = (width - left) / columns
     lines = max(len(tile.caption) for row in rows for tile in row)

@@ -187,7 +187,7 @@ PLATES: Mapping[str, tuple[Plate, ...]] = {
             "vote-entropy",
             "Entropy of the votes",
             "How far those who labelled an image disagree, in bits: 0 where all say the same, 1 where two labels are "
-            "even. A bar a class, the paler the more its raters agree. Where they are undecided, no model can be "
+            "even. A bar a class, the fainter the more its raters agree. Where they are undecided, no model can be "
             "expected to be sure.",
             figures_labels.vote_entropy,
             findings.vote_entropy,

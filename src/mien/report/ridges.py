@@ -7,12 +7,11 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
-from mien.report.style import INK, MUTED, color_of, new_figure
+from mien.report.style import INK, MUTED, color_of, new_figure, plain_logarithms
 
 _BARS = 80  # of a hill, before it is smoothed
-_SMOOTH = 1.5  # bars
+_FEW = 1000  # images; of fewer the hill is smoothed more
 _QUANTILES = (5, 25, 50, 75, 95)
 
 
@@ -49,15 +48,13 @@ def ridges(
     axes.tick_params(axis="y", labelcolor=INK, labelsize=8.5)
     if log:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+        plain_logarithms(axes.xaxis)
     return figure
 
 
 def _hill(axes: Axes, values: npt.NDArray[Any], y: int, edges: npt.NDArray[Any], color: str) -> None:
     counts = np.histogram(values, edges)[0].astype(np.float64)
-    kernel = np.exp(-0.5 * (np.arange(-8, 9) / _SMOOTH) ** 2)
+    kernel = np.exp(-0.5 * (np.arange(-8, 9) / (1.5 if len(values) >= _FEW else 2.5)) ** 2)
     hill = np.convolve(np.pad(counts, 8, mode="reflect"), kernel, "valid")
     top = y + 0.02 - 0.8 * hill / max(1e-9, hill.max())
     axes.fill_between((edges[:-1] + edges[1:]) / 2, top, y + 0.02, color=color, alpha=0.8, linewidth=0)

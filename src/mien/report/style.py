@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 # Widths in inches: for a page or a screen, and for a telephone. A figure is drawn for both.
 WIDE, NARROW = 9.6, 4.2
@@ -114,6 +116,13 @@ def panels(
 def beside(axis: Axes, x: float, y: float, text: str) -> None:
     """Words at the end of a bar."""
     axis.annotate(text, (x, y), (4, 0), textcoords="offset points", va="center", fontsize=7.5)
+
+
+def plain_logarithms(axis: Axis) -> None:
+    """Round numbers instead of powers on a logarithmic axis."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: f"{value:,g}")
 
 
 def is_narrow(width: float) -> bool:
