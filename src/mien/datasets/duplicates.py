@@ -22,7 +22,7 @@ SIDE = 32
 _BITS = 64
 _BANDS, _BAND_BITS = 4, 16
 _FREQUENCIES = 9  # in each direction; enough for the 64 lowest
-_PAIRS_AT_ONCE = 1 << 20  # candidates held at a time: eight megabytes a column
+_PAIRS_AT_ONCE = 1 << 17  # candidates held at a time: a megabyte a column, which stays in the processor's cache
 _PICTURES_AT_ONCE = 2048
 _MOST_IN_BUCKET = 4096  # of one key; beyond it, where all look alike, each is compared with so many of them
 
@@ -154,17 +154,20 @@ def _candidates(hashes: Hashes, *, distance: int, mirrored: bool) -> Iterator[tu
         shift = np.uint64(band * _BAND_BITS)
         keys, wanted = (((each >> shift) & np.uint64(0xFFFF)).astype(np.int64) for each in (hashes, asked))
         order = np.argsort(keys, kind="stable")
-        ends = np.cumsum(np.bincount(keys, minlength=1 << _BAND_BITS))
-        sizes = np.diff(ends, prepend=0)
+        in_order = hashes[order]
+        sizes = np.bincount(keys, minlength=1 << _BAND_BITS)
+        ends = np.cumsum(sizes)
         for changed in _words(distance // _BANDS):
             bucket = wanted ^ changed
-            for rows, counts in _portions(np.minimum(sizes[bucket], _MOST_IN_BUCKET)):
-                first = np.repeat(rows, counts)
-                within = np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
-                second = order[(ends - sizes)[bucket[first]] + within]
-                close = first < second
-                close[close] = _differing_bits(asked[first[close]] ^ hashes[second[close]]) <= distance
-                yield first[close], second[close]
+            # The other picture of a pair finds it, too: one of the two is enough.
+            counts = np.where(keys <= bucket, np.minimum(sizes[bucket], _MOST_IN_BUCKET), 0)
+            for rows, partners in _portions(counts):
+                lasts = np.cumsum(partners)
+                at = np.repeat(ends[bucket[rows]] - lasts, partners) + np.arange(lasts[-1])
+                close = np.flatnonzero(_bits(np.repeat(asked[rows], partners) ^ in_order[at]) <= distance)
+                first, second = rows[np.searchsorted(lasts, close, side="right")], order[at[close]]
+                apart = first != second
+                yield np.minimum(first, second)[apart], np.maximum(first, second)[apart]
 
 
 def _words(most: int) -> list[int]:
@@ -175,18 +178,20 @@ def _words(most: int) -> list[int]:
 def _portions(counts: Ids) -> Iterator[tuple[Ids, Ids]]:
     """The rows that have partners and how many, cut so that each part has about `_PAIRS_AT_ONCE` of them."""
     rows = np.flatnonzero(counts)
+    if not len(rows):
+        return
     parts = np.cumsum(counts[rows]) // _PAIRS_AT_ONCE
     for part in np.split(rows, np.flatnonzero(np.diff(parts)) + 1):
         yield part, counts[part]
 
 
-def _differing_bits(words: Hashes) -> Ids:
-    """How many bits are set in each number; numpy itself can only count them from version 2 on."""
-    pairs = words - ((words >> np.uint64(1)) & np.uint64(0x5555555555555555))
-    fours = (pairs & np.uint64(0x3333333333333333)) + ((pairs >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    eights = (fours + (fours >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    counts: Ids = ((eights * np.uint64(0x0101010101010101)) >> np.uint64(56)).astype(np.int64)
-    return counts
+def _bits(words: Hashes) -> npt.NDArray[np.uint8]:
+    """How many bits are set in each number."""
+    if hasattr(np, "bitwise_count"):  # from numpy 2 on
+        counts: npt.NDArray[np.uint8] = np.bitwise_count(words)
+        return counts
+    octets = np.array([octet.bit_count() for octet in range(256)], np.uint8)
+    return octets[words.view(np.uint8)].reshape(-1, 8).sum(1, dtype=np.uint8)
 
 
 def _in_parts(pairs: Ids, n: int) -> Iterator[tuple[Ids, Ids]]:

@@ -14,6 +14,8 @@ from mien.core.labels import LabelSet
 from mien.datasets.ferplus_rules import VOTES
 from mien.datasets.table import LabelColumn, Table
 
+_ROUNDING = 1e-6  # of a mean of equal probabilities
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -152,9 +154,10 @@ class Suspects:
 def find_suspects(ids: npt.NDArray[np.intp], probabilities: Floats) -> Suspects:
     """Find labels that are probably wrong, by confident learning.
 
-    An image counts for each class whose probability reaches the mean that this class has over the images labelled so,
-    and of several for the most probable. Where that is not its label, it is suspect; the order is that of the margin,
-    the probability of its label less that of the best other class.
+    An image counts for a class whose probability reaches the mean that this class has over the images labelled so,
+    and of several for the most probable. It is suspect where that is not its label, nor is its label the most probable
+    of all, which is suggested then. The order is that of the margin: the probability of the label less that of the
+    best other class.
 
     Args:
         ids: (n,) labels given, -1 for none.
@@ -167,17 +170,16 @@ def find_suspects(ids: npt.NDArray[np.intp], probabilities: Floats) -> Suspects:
     counts = np.bincount(labels, minlength=k)
     own = p[np.arange(len(p)), labels]
     thresholds = np.where(counts > 0, np.bincount(labels, own, minlength=k) / np.where(counts, counts, 1), np.inf)
-    confident = np.where(p >= thresholds - 1e-9, p, -1.0)
-    counted = confident.max(1, initial=-1.0) >= 0
-    probable = confident.argmax(1) if len(p) else np.zeros(0, np.intp)
+    confident = np.where(p >= thresholds - _ROUNDING, p, -1.0)
+    counted, probable = confident.max(1) >= 0, confident.argmax(1)
     joint = np.bincount(labels[counted] * k + probable[counted], minlength=k * k).reshape(k, k)
     rest = p.copy()
     rest[np.arange(len(p)), labels] = -1.0
-    margin = own - rest.max(1, initial=-1.0)
-    off = np.flatnonzero(counted & (probable != labels))
+    margin = own - rest.max(1)
+    off = np.flatnonzero(counted & (probable != labels) & (margin < 0))
     off = off[np.argsort(margin[off], kind="stable")]
-    likely = p[off, probable[off]]
-    return Suspects(usable[off], probable[off], own[off], likely, joint, thresholds, len(usable), _noise(joint, counts))
+    best, likely = p[off].argmax(1), p[off].max(1)
+    return Suspects(usable[off], best, own[off], likely, joint, thresholds, len(usable), _noise(joint, counts))
 
 
 def _noise(joint: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> float:
