@@ -93,7 +93,12 @@ def decode(data: bytes, *, name: str = "the given bytes") -> Image:
         raise InputError(f"expected a picture in {name}, got one that OpenCV refuses: {error.err}") from error
     if array is None:
         raise InputError(_why_not(data, name))
-    for top in range(0, len(array), _STRIP):  # BGR to RGB where it stands: in strips it needs no second picture
+    return from_bgr(array)
+
+
+def from_bgr(array: npt.NDArray[np.uint8]) -> Image:
+    """A picture as OpenCV decodes it, BGR (H, W, 3), brought to RGB where it stands."""
+    for top in range(0, len(array), _STRIP):  # in strips it needs no second picture
         strip = array[top : top + _STRIP]
         cv2.cvtColor(strip, cv2.COLOR_BGR2RGB, dst=strip)
     return array

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 
 from mien.core.errors import InputError
-from mien.core.images import MOST_PIXELS
+from mien.core.images import MOST_PIXELS, from_bgr
 from mien.core.types import Image
 
 
@@ -121,7 +121,7 @@ class _Video:
         done, image = self._capture.retrieve()
         if not done or image is None:
             raise InputError(f"expected a whole frame {self.at} in {self.path}, got a damaged one: copy the file again")
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)  # type: ignore[return-value]
+        return from_bgr(image)  # type: ignore[arg-type]
 
     def count(self) -> int:
         """How many frames there are; counted, from where it is, if the file does not say so credibly."""
