@@ -115,7 +115,7 @@ class LabelMap:
         return next((each for each in self.labels or () if _key(each) == key), None)
 
     def _unknown(self, label: str, where: str) -> DataError:
-        todo = f"in {self.file}" if self.file else "in a label map (label_map=FILE.toml)"
+        todo = f"in {self.file}" if self.file else "in a label map (--label-map FILE, or label_map=FILE)"
         return DataError(
             f"expected a label out of {', '.join(self.labels or CANONICAL)}, got {label!r} in {where}: "
             f'say {todo} which one it is, or "" to drop it'

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.core.errors import DataError
-from mien.core.registry import unknown
 from mien.datasets.labelmap import restrict
 from mien.datasets.splits import (
     Mask,
@@ -191,6 +190,6 @@ def _groups(table: Table, names: Sequence[str]) -> npt.NDArray[np.intp]:
 
 def _column(table: Table, name: str) -> npt.NDArray[np.generic]:
     if name not in table.extra or table.extra[name].ndim != 1:
-        there = [each for each, values in table.extra.items() if values.ndim == 1]
-        raise DataError(unknown("column to group by", name, there) + ": is it the right table?")
+        there = ", ".join(each for each, values in table.extra.items() if values.ndim == 1) or "none"
+        raise DataError(f"expected the column {name!r} to group by, got {there}: name another with --group")
     return table.extra[name]

@@ -120,10 +120,10 @@ def _fit(table: Table, size: int | None, *, gray: bool) -> Table:
 
 
 def _names(specs: Sequence[Spec], tables: Sequence[Table]) -> list[str]:
-    """What each is called: its data set, or its file where two are of one data set."""
-    names = [table.meta.get("name", Path(spec).stem) for spec, table in zip(specs, tables, strict=True)]
-    often = Counter(names)
-    names = [Path(spec).stem if often[name] > 1 else name for spec, name in zip(specs, names, strict=True)]
+    """What each is called: its data set, or its file or folder where that is one's own or two are of one data set."""
+    names = [table.meta.get("name", "") for table in tables]
+    unclear = ("", "folder", "csv", *(name for name, times in Counter(names).items() if times > 1))
+    names = [Path(spec).stem if name in unclear else name for spec, name in zip(specs, names, strict=True)]
     for name, times in Counter(names).items():
         if times > 1:
             raise UsageError(f"expected tables of different names, got {name} {times} times: rename a file")
@@ -146,7 +146,7 @@ def _renamed(
     tables: Sequence[Table], names: Sequence[str], renames: LabelMap, sources: Sequence[str]
 ) -> tuple[list[Table], list[str]]:
     """The tables with one label source, without the images that have no label of it; and what to say of those."""
-    of = [(name, _source(table, name, sources)) for name, table in zip(names, tables, strict=True)]
+    of = [(name, _source(table, name, sources, renames)) for name, table in zip(names, tables, strict=True)]
     columns = [table.sources[source] for table, (_, source) in zip(tables, of, strict=True)]
     found = {
         renames.rename(label, *both) for column, both in zip(columns, of, strict=True) for label in column.label_set
@@ -169,9 +169,11 @@ def _renamed(
     return renamed, notes
 
 
-def _source(table: Table, name: str, wanted: Sequence[str]) -> str:
+def _source(table: Table, name: str, wanted: Sequence[str], renames: LabelMap) -> str:
+    """The label source to map: one that is wanted, the one that is called as the map, or the only one."""
     there = list(table.sources)
-    chosen = [each for each in there if each in wanted] or there
+    own = [renames.name] if renames.name in there else there
+    chosen = [each for each in there if each in wanted] or own
     if len(chosen) != 1:
         found = ", ".join(chosen) or "none"
         raise UsageError(f"expected one label source of {name} to map, got {found}: name one with --source")

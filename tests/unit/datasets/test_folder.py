@@ -22,7 +22,7 @@ def test_a_class_that_is_no_emotion_is_named_with_what_to_do(tmp_path):
         read_folder(tmp_path)
     message = str(caught.value)
     assert f"got 'hungry' in the folder {tmp_path / 'hungry'}" in message
-    assert "label map (label_map=FILE.toml)" in message and "\n" not in message
+    assert "label map (--label-map FILE, or label_map=FILE)" in message and "\n" not in message
     assert read_folder(tmp_path, label_map=LabelMap(shared={"hungry": ""})).ids.tolist() == ["folder-happy/1.png"]
     with pytest.raises(DataError, match=r"label out of anger, got 'happy' in .*: say in .* map"):
         read_folder(tmp_path, label_map=LabelMap(labels=("anger",), shared={"hungry": "anger"}))

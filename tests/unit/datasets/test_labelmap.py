@@ -27,12 +27,6 @@ def every_label(label_set):
 @pytest.mark.parametrize(("one", "two"), list(itertools.permutations(LABEL_SETS, 2)))
 def test_between_all_class_orders_a_label_keeps_its_name_and_comes_back(one, two):
     ours, theirs = LABEL_SETS[one], LABEL_SETS[two]
-    there, back = ours.columns_in(theirs), theirs.columns_in(ours)
-    for k, label in enumerate(ours):
-        if label in theirs.labels:
-            assert theirs.labels[there[k]] == label and back[there[k]] == k
-        else:
-            assert there[k] == -1
     drop = dict.fromkeys(CANONICAL, "")
     to = LabelMap("to", theirs.labels, drop | {each: each for each in theirs}).apply(every_label(ours))
     again = LabelMap("back", ours.labels, drop | {each: each for each in ours}).apply(to)

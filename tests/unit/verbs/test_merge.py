@@ -106,6 +106,9 @@ def test_of_several_label_sources_one_is_to_be_named(save, tmp_path):
         merge(paths, out=tmp_path / "t.parquet", label_map=map_file)
     result = merge(paths, out=tmp_path / "t.parquet", label_map=map_file, sources=["ferplus"])
     assert read_table(result.out).sources["labels"].names()[:8] == other.names()
+    map_file.write_text('name = "fer2013"')  # what a table has under this name was mapped before
+    result = merge(paths, out=tmp_path / "u.parquet", label_map=map_file)
+    assert read_table(result.out).sources["fer2013"].names()[:8] == table.sources["fer2013"].names()
 
 
 def test_sizes_and_colours_are_brought_to_one(save, tmp_path):
@@ -141,7 +144,7 @@ def test_data_sets_as_they_are_distributed(save, tmp_path):
         (tmp_path / "own" / label).mkdir(parents=True)
         write_image(tmp_path / "own" / label / "1.png", face("happiness", seed=k, size=12))
     result = merge([save(make("fer2013")), f"folder={tmp_path / 'own'}"], out=tmp_path / "t.parquet", gray=True)
-    assert result.images["folder"] == {"train": 2}
+    assert result.images["own"] == {"train": 2}
     assert read_table(result.out).ids.tolist()[-2:] == ["folder-angry/1.png", "folder-happy/1.png"]
 
 

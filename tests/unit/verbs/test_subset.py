@@ -170,7 +170,7 @@ def test_one_subject_is_left_out_at_a_time(save, whole, tmp_path):
         DataError, match="expected a subject of every image to leave one out, got none of 1, such as face-004"
     ):
         subset(nobody, folds="loso", out=tmp_path / "u.parquet")
-    with pytest.raises(DataError, match="expected a column to group by out of subject, got 'person'"):
+    with pytest.raises(DataError, match="expected the column 'person' to group by, got subject: name another"):
         subset(whole, folds=3, group="person", out=tmp_path / "u.parquet")
 
 
