@@ -81,7 +81,8 @@ def table_writer(
     parquet = require("pyarrow.parquet", extra="data")
     schema = pyarrow.table(_columns(like.select(slice(0, 0)), [], [] if errors else None, pyarrow)).schema
     schema = schema.with_metadata({_ABOUT: json.dumps(_about(like, shape))})
-    with parquet.ParquetWriter(path, schema, compression="zstd") as file:
+    words = [field.name for field in schema if field.type == pyarrow.string()]  # others repeat too little to count
+    with parquet.ParquetWriter(path, schema, compression="zstd", use_dictionary=words, write_statistics=words) as file:
 
         def write(rows: Table, images: Sequence[bytes | None], why: Sequence[str | None] | None) -> None:
             file.write_table(pyarrow.table(_columns(rows, images, why, pyarrow), schema=schema))
