@@ -187,11 +187,13 @@ def _portions(counts: Ids) -> Iterator[tuple[Ids, Ids]]:
 
 def _bits(words: Hashes) -> npt.NDArray[np.uint8]:
     """How many bits are set in each number."""
+    counts: npt.NDArray[np.uint8]
     if hasattr(np, "bitwise_count"):  # from numpy 2 on
-        counts: npt.NDArray[np.uint8] = np.bitwise_count(words)
-        return counts
-    octets = np.array([octet.bit_count() for octet in range(256)], np.uint8)
-    return octets[words.view(np.uint8)].reshape(-1, 8).sum(1, dtype=np.uint8)
+        counts = np.bitwise_count(words)
+    else:
+        octets = np.array([octet.bit_count() for octet in range(256)], np.uint8)
+        counts = octets[words.view(np.uint8)].reshape(-1, 8).sum(1, dtype=np.uint8)
+    return counts
 
 
 def _in_parts(pairs: Ids, n: int) -> Iterator[tuple[Ids, Ids]]:

@@ -105,6 +105,8 @@ class _Remedies:
 
     def _near_within_splits(self) -> None:
         for members in _members(self.rows, self.rows.near, ~self.gone):
+            if len({self.rows.exact[row] for row in members}) == 1:
+                continue  # seen as exact copies already
             problem = "oversampled" if len(members) >= OVERSAMPLED else "near_copy"
             differ = [source for source in self.rows.labels if len(set(self._labels(members, source))) > 1]
             for row in members:
