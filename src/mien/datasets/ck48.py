@@ -17,6 +17,7 @@ from mien.datasets.table import LabelColumn
 
 FOLDER = "CK+48"
 ORIGIN = "Kaggle's user shawon10 (ckplus)"
+HANDED_OUT = f"the data set is handed out by {ORIGIN}"
 FRAMES = 3  # of each sequence of CK+
 
 _LABEL_SET = LABEL_SETS["ck48"]
@@ -90,7 +91,8 @@ def _list_faces(root: Path, folder: Path) -> tuple[list[_Face], list[str]]:
             key = match[1].upper(), int(match[2])
             if key in faces:
                 raise DataError(
-                    f"expected each picture once in {folder}, got {faces[key].path} and {path}: remove one of them"
+                    f"expected each picture once in {folder}, got {faces[key].path} and {path}: remove one; "
+                    f"{HANDED_OUT}"
                 )
             faces[key] = _Face(*key, path, class_id)
     return sorted(faces.values()), strange
@@ -101,9 +103,7 @@ def _class_id(folder: Path, name: str) -> int:
         return _LABEL_SET.index(name)
     except UsageError:
         known = ", ".join(_LABEL_SET)
-        raise DataError(
-            f"expected folders out of {known} in {folder}, got {name!r}: the data set is handed out by {ORIGIN}"
-        ) from None
+        raise DataError(f"expected folders out of {known} in {folder}, got {name!r}: {HANDED_OUT}") from None
 
 
 def _notes(n: int, strange: Sequence[str]) -> Iterator[str]:

@@ -25,6 +25,7 @@ PICTURES = ("cohn-kanade-images", "extended-cohn-kanade-images")
 LABELS = ("Emotion", "Emotion_labels")
 LANDMARKS = ("Landmarks",)
 ORIGIN = "Jeffrey Cohn's group at the University of Pittsburgh, on request"
+HANDED_OUT = f"the data set is handed out by {ORIGIN}"
 
 # Sequences of each class.
 SEQUENCES = {
@@ -146,7 +147,9 @@ def _named(folder: Path, pattern: re.Pattern[str]) -> dict[tuple[str, int], str]
             continue
         key = name[1].upper(), int(name[2])
         if key in found:
-            raise DataError(f"expected one file a frame in {folder}, got {found[key]} and {path}: remove one of them")
+            raise DataError(
+                f"expected one file a frame in {folder}, got {found[key]} and {path}: remove one; {HANDED_OUT}"
+            )
         found[key] = path
     return found
 
@@ -156,7 +159,9 @@ def _read_labels(folder: Path) -> dict[str, _Label]:
     labels: dict[str, _Label] = {}
     for (clip_id, number), path in _named(folder, _LABEL).items():
         if clip_id in labels:
-            raise DataError(f"expected one label file of {clip_id} in {folder}, got {path} and another: remove one")
+            raise DataError(
+                f"expected one label file of {clip_id} in {folder}, got {path} and another: remove one; {HANDED_OUT}"
+            )
         labels[clip_id] = _Label(_read_class_id(folder / path), number)
     return labels
 
@@ -171,7 +176,7 @@ def _read_class_id(path: Path) -> int:
     if value not in range(len(_LABEL_SET)):
         raise DataError(
             f"expected a class id in 0..{len(_LABEL_SET) - 1} in {path}, got {text.strip()[:40]!r}: "
-            f"copy it again; the data set is handed out by {ORIGIN}"
+            f"copy it again; {HANDED_OUT}"
         )
     return int(value)
 
@@ -231,9 +236,9 @@ def _read_points(path: Path) -> list[float]:
     try:
         values = [float(each) for each in _read_text(path).split()]
     except ValueError as error:
-        raise DataError(f"expected {_POINTS} lines of x and y in {path}, got: {error}") from error
+        raise DataError(f"expected {_POINTS} lines of x and y in {path}, got: {error}; {HANDED_OUT}") from error
     if len(values) != 2 * _POINTS:
-        raise DataError(f"expected {_POINTS} lines of x and y in {path}, got {len(values)} numbers: copy it again")
+        raise DataError(f"expected {_POINTS} lines of x and y in {path}, got {len(values)} numbers; {HANDED_OUT}")
     return values
 
 
@@ -241,4 +246,4 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text("utf-8", "replace")
     except OSError as error:
-        raise DataError(f"expected a readable file at {path}, got: {error.strerror}") from error
+        raise DataError(f"expected a readable file at {path}, got: {error.strerror}; {HANDED_OUT}") from error

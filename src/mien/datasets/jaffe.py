@@ -21,6 +21,7 @@ from mien.datasets.table import LabelColumn
 
 FOLDERS = ("", "jaffe", "jaffedbase", "jaffeimages/jaffe", "jaffeimages", "JAFFE")
 ORIGIN = "Michael Lyons on Zenodo (records 3451524 and 14974867), on request"
+HANDED_OUT = f"the data set is handed out by {ORIGIN}"
 RATED = ("happiness", "sadness", "surprise", "anger", "disgust", "fear")  # in the order of the README's columns
 
 _LABEL_SET = LABEL_SETS["jaffe"]
@@ -137,10 +138,14 @@ def _list_photographs(root: Path, folder: Path, names: Sequence[str]) -> tuple[l
         photograph = _Photograph(match[1].upper(), match[2].upper(), match[3], int(match[4]), path)
         if photograph.expression not in _EXPRESSIONS:
             known = ", ".join(_EXPRESSIONS)
-            raise DataError(f"expected an expression out of {known} in the name of {folder / file}, got {match[2]!r}")
+            raise DataError(
+                f"expected an expression out of {known} in the name of {folder / file}, got {match[2]!r}: {HANDED_OUT}"
+            )
         other = found.setdefault(photograph.name, photograph)
         if other is not photograph:
-            raise DataError(f"expected each picture once in {folder}, got {other.path} and {path}: remove one of them")
+            raise DataError(
+                f"expected each picture once in {folder}, got {other.path} and {path}: remove one; {HANDED_OUT}"
+            )
     return sorted(found.values()), strange
 
 
@@ -196,7 +201,7 @@ def _read_ratings(path: Path) -> Iterator[tuple[Take, list[float]]]:
         with open(path, encoding="utf-8", errors="replace") as file:
             text = file.read(_LARGEST_README)
     except OSError as error:
-        raise DataError(f"expected a readable file at {path}, got: {error.strerror}") from error
+        raise DataError(f"expected a readable file at {path}, got: {error.strerror}; {HANDED_OUT}") from error
     columns: list[int] = []
     for number, line in enumerate(text.splitlines(), 1):
         cells = line.strip().lstrip("#").split()
@@ -216,8 +221,8 @@ def _parse_row(cells: list[str], columns: list[int], where: str) -> tuple[Take, 
         values = []
     if picture is None or not values or not all(1 <= each <= 5 for each in values):
         raise DataError(
-            f"expected six ratings in 1..5 and a picture in {where}, got {' '.join(cells)[:60]!r}: is the file cut "
-            f"off? The data set is handed out by {ORIGIN}"
+            f"expected six ratings in 1..5 and a picture in {where}, got {' '.join(cells)[:60]!r}: "
+            f"copy it again; {HANDED_OUT}"
         )
     return (picture[1].upper(), picture[2].upper(), picture[3]), values
 

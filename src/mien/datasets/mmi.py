@@ -29,6 +29,7 @@ from mien.datasets.table import LabelColumn
 SESSIONS = "Sessions"
 SESSION = "session.xml"
 ORIGIN = "the iBUG group of Imperial College London at mmifacedb.eu, on request"
+HANDED_OUT = f"the data set is handed out by {ORIGIN}"
 VIEWS = ("frontal", "profile", "both")
 HALVES = ("left", "right")
 CLIPS = (".avi", ".mpg", ".mpeg", ".mp4", ".mov", ".wmv")
@@ -158,7 +159,7 @@ def read_mmi(
     if not rows:
         raise DataError(
             f"expected clips or stills of one of six emotions in {root}, got {_in_words(left_out) or 'none at all'}: "
-            f"the data set is handed out by {ORIGIN}"
+            + HANDED_OUT
         )
     return DataSet(
         name="mmi",
@@ -205,7 +206,7 @@ def _list_media(root: Path) -> tuple[list[_Medium], Counter[str]]:
             other = media.setdefault((medium.name, medium.is_clip), medium)
             if other is not medium:
                 raise DataError(
-                    f"expected each clip once in {root}, got {other.file} and {medium.file}: remove one of them"
+                    f"expected each clip once in {root}, got {other.file} and {medium.file}: remove one; {HANDED_OUT}"
                 )
     return [media[key] for key in sorted(media)], left_out
 
@@ -287,7 +288,7 @@ def _parse(path: Path) -> ElementTree.Element:
             raise _bad(f"a description of some kilobytes at {path}", f"{path.stat().st_size:,} bytes")
         return ElementTree.fromstring(path.read_bytes())
     except OSError as error:
-        raise DataError(f"expected a readable file at {path}, got: {error.strerror}") from error
+        raise DataError(f"expected a readable file at {path}, got: {error.strerror}; {HANDED_OUT}") from error
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise _bad(f"XML in {path}", str(error)) from error
 
@@ -299,7 +300,7 @@ def _whole(text: str | None, least: int, what: str) -> int:
 
 
 def _bad(expected: str, got: str) -> DataError:
-    return DataError(f"expected {expected}, got {got[:80]}: copy it again; the data set is handed out by {ORIGIN}")
+    return DataError(f"expected {expected}, got {got[:80]}: copy it again; {HANDED_OUT}")
 
 
 # Pictures ------------------------------------------------------------------------------------------------------------
