@@ -176,6 +176,8 @@ def check(dataset: DataSet, *, decode: bool = True, tell: Tell = lambda done, to
     there = np.ones(len(dataset), np.bool_)
     there[list(errors)] = False
     counts = _count(dataset, there, source, published)
+    compared = any(each.published is not None for each in counts)
+    certain = compared and published is not None and published.certain
     odd = _odd_sizes(dataset, sizes, published)
     files = _files(dataset)
     shared, copies = _shared_names(files), tuple(each.where for each in files if _COPY.search(each.name))
@@ -184,7 +186,7 @@ def check(dataset: DataSet, *, decode: bool = True, tell: Tell = lambda done, to
     # What stands in a folder of one's own may bear any name; the authors' own files are known.
     (altered if published else notes).extend(_name_sentences(shared, copies))
     notes += _size_sentences(odd, sizes)
-    if published and not published.certain:
+    if compared and not certain:
         notes.append("the published counts could not be confirmed on a copy: a difference may be theirs")
     return CheckReport(
         name=dataset.name,
@@ -193,8 +195,8 @@ def check(dataset: DataSet, *, decode: bool = True, tell: Tell = lambda done, to
         origin=dataset.origin,
         original=dataset.original,
         source=source,
-        compared=published is not None,
-        certain=published is not None and published.certain,
+        compared=compared,
+        certain=certain,
         pictures=len(dataset),
         opened=decode,
         counts=counts,

@@ -180,6 +180,12 @@ def test_counts_that_no_copy_confirmed(make):
     assert any("could not be confirmed" in note for note in report.notes)
 
 
+def test_where_only_other_splits_were_counted(make):
+    report = check(make(published=Published("rafdb", {"valid": {}}, certain=False)))
+    assert report.ok and not report.compared and not report.notes
+    assert "there are no published counts to compare with" in report.verdict
+
+
 def test_names_that_several_files_bear(make):
     files = FILES | {"train/1/b.png": ("train", "surprise"), "test/1/a.png": ("test", "surprise")}
     report = check(make(files))
