@@ -39,11 +39,11 @@ class MergeResult:
 
 
 def merge(
-    data: Sequence[Spec],
+    data: Spec | Sequence[Spec],
     *,
     out: Spec,
     label_map: LabelMap | Spec | None = None,
-    sources: Sequence[str] = (),
+    sources: str | Sequence[str] = (),
     size: int | None = None,
     gray: bool = False,
     overwrite: bool = False,
@@ -75,6 +75,8 @@ def merge(
     """
     out = Path(out)
     check_table_path(out, overwrite=overwrite)
+    data = [data] if isinstance(data, str | os.PathLike) else list(data)
+    sources = [sources] if isinstance(sources, str) else sources
     if not data:
         raise UsageError("expected tables to merge, got none")
     if size is not None and not 1 <= size <= 4096:

@@ -61,6 +61,9 @@ class SubsetConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("drop", "exclude"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, (value,) if isinstance(value, str | os.PathLike) else tuple(value))
         if self.preset is not None and self.preset not in PRESETS:
             raise UsageError(unknown("preset", self.preset, list(PRESETS)))
         self._expect_alone("preset", ("labels", "per_class", "split", "as_split"))
@@ -162,6 +165,8 @@ def subset(
     else:
         source = _source(whole, config)
         chosen = _choose(whole, source, config)
+    if source is not None:
+        chosen = _with_rule(chosen, source, config)
     chosen = described(chosen, subset_of=digest, subset=_told(config, source))
     tell(2, _STEPS)
     make_folder(out.parent)
@@ -204,6 +209,23 @@ def _choose(table: Table, source: str | None, config: SubsetConfig) -> Table:
     if config.folds is not None:
         return fold(table, source, int(config.folds), seed=config.seed, group=config.group)
     return table
+
+
+def _with_rule(table: Table, source: str, config: SubsetConfig) -> Table:
+    """The table whose label source says what was chosen by it, for that stands beside every figure."""
+    column = table.source(source)
+    said = {
+        f"the images of {Path(config.members or '').name}": config.members,
+        f"preset {config.preset}": config.preset,
+        f"{', '.join(column.label_set)} alone": config.labels,
+        f"{config.per_class} a class": config.per_class,
+        "of equal images one": config.drop_duplicates,
+        "without those listed": config.drop or config.exclude,
+        f"seed {config.seed}": config.preset or config.per_class or config.carve,
+    }
+    rule = ", ".join(words for words, given in said.items() if given)
+    column = replace(column, rule="; ".join(filter(None, (column.rule, rule))))
+    return replace(table, sources={**table.sources, source: column})
 
 
 def _without(table: Table, unwanted: Path) -> Table:

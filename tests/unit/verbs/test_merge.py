@@ -122,7 +122,7 @@ def test_sizes_and_colours_are_brought_to_one(save, tmp_path):
         merge(paths, out=tmp_path / "t.parquet", size=12)
     table = read_table(merge(paths, out=tmp_path / "t.parquet", size=10, gray=True).out)
     assert table.images.shape == (16, 10, 10) and table.meta["size"] == "10x10" and table.meta["colour"] == "gray"
-    same = read_table(merge(paths[:1], out=tmp_path / "u.parquet", size=12, gray=True).out)
+    same = read_table(merge(paths[0], out=tmp_path / "u.parquet", size=12, gray=True).out)
     np.testing.assert_array_equal(same.images, make("fer2013", size=12).images)
 
 

@@ -65,6 +65,7 @@ def test_some_classes_in_a_given_order(whole, tmp_path):
     assert result.digest == table.digest() and result.source_digest == make().digest()
     told = json.loads(table.meta["subset"])
     assert told == {"labels": ["sad", "anger"], "split": "valid", "source": "fer2013", "seed": 0}
+    assert column.rule == "all rows; sadness, anger alone"
     assert table.meta["subset_of"] == result.source_digest and table.meta["source_sha256"] == "abc"
     np.testing.assert_allclose(json.loads(table.meta["std"]), moments(table).std)
 
@@ -90,6 +91,8 @@ def test_so_many_of_each_class_and_again_for_another_seed(whole, tmp_path):
             assert result.labels == {label: {"train": n} for label in FOUR}
             ids[n, seed] = set(read_table(out).ids.tolist())
     assert ids[3, 0] < ids[5, 0] and ids[3, 1] < ids[5, 1] and ids[5, 0] != ids[5, 1]
+    rule = "all rows; anger, happiness, sadness, neutral alone, 5 a class, seed 1"
+    assert read_table(tmp_path / "5-1.parquet").sources["fer2013"].rule == rule
     both = subset(whole, per_class=2, out=tmp_path / "both.parquet")
     assert both.images == {"train": 14, "valid": 14}
 
@@ -136,6 +139,9 @@ def test_lists_and_tables_of_images_to_leave_out(save, whole, tmp_path):
         out=tmp_path / "t.parquet",
     )
     assert read_table(result.out).ids.tolist() == [*table.ids[1:2], *table.ids[6:]]
+    assert read_table(result.out).sources["fer2013"].rule == "all rows; without those listed"
+    one = subset(whole, drop=tmp_path / "drop.csv", exclude=str(tmp_path / "out.csv"), out=tmp_path / "u.parquet")
+    assert one.images == {"train": 96, "valid": 42}
     assert json.loads(read_table(result.out).meta["subset"])["exclude"] == ["out.csv", "a.parquet", "b.parquet"]
 
 
