@@ -96,7 +96,8 @@ class CheckReport:
         pictures: how many the data set lists. opened: whether each of them was opened.
         counts: split by split.
         missing: listed, but no such file. unreadable: there, but no picture.
-        sizes: (width, height, pictures), the most frequent first. odd_sizes: face crops of another size than the rest.
+        sizes: (width, height, pictures), the most frequent first.
+        odd_sizes: of another size than published or, where none is, face crops of another size than the rest.
         shared_names: files of one split with one name. copies: where names speak of an augmented or copied picture.
         lacking: what is not there, a sentence each. altered: what is not as the authors hand it out.
         notes: what else to know.
@@ -271,11 +272,13 @@ def _size_counts(sizes: npt.NDArray[np.int32]) -> tuple[tuple[int, int, int], ..
 
 
 def _odd_sizes(dataset: DataSet, sizes: npt.NDArray[np.int32], published: Published | None) -> tuple[BadPicture, ...]:
-    """Face crops that have not the size that they should have, or that most have."""
+    """Pictures that have not the size that they should have, or face crops that have not that of most."""
     counted = _size_counts(sizes)
-    if not dataset.faces or not counted:
+    usual = published.size if published else None
+    if usual is None and dataset.faces and counted:
+        usual = counted[0][:2]
+    if usual is None:
         return ()
-    usual = published.size if published and published.size else counted[0][:2]
     rows = np.flatnonzero(sizes.any(1) & (sizes != usual).any(1)).tolist()
     expected = f"expected {usual[0]} x {usual[1]} pixels"
     return tuple(

@@ -103,7 +103,7 @@ class Published:
         unlabelled: split -> pictures that the authors hand out without a label of this source.
         totals: split -> pictures in all, with a label or not, of a split whose classes are not known.
         overall: label -> pictures in all splits together, where nobody says how many in each.
-        size: width and height of face crops that all have the same.
+        size: width and height, where all pictures have the same.
     """
 
     source: str

@@ -27,7 +27,9 @@ _COUNTS = {
     "valid": (467, 56, 496, 895, 653, 415, 607),
     "test": (491, 55, 528, 879, 594, 416, 626),
 }
-PUBLISHED = Published("fer2013", {split: dict(zip(_LABELS, n, strict=True)) for split, n in _COUNTS.items()})
+PUBLISHED = Published(
+    "fer2013", {split: dict(zip(_LABELS, n, strict=True)) for split, n in _COUNTS.items()}, size=(48, 48)
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,9 +37,12 @@ PUBLISHED = Published(
     {split: dict(zip(LABEL_SETS["ferplus"], n, strict=True)) for split, n in _LABELLED.items()},
     unlabelled={"train": 3_649, "valid": 390, "test": 436},
     totals={"train": 28_709, "valid": 3_589, "test": 3_589},
+    size=(48, 48),
 )
 # A name of two images counts once, for there is one picture of it.
-PUBLISHED_FOLDERS = Published("ferplus", {}, totals={"train": 28_558, "valid": 3_579, "test": 3_573})
+PUBLISHED_FOLDERS = Published(
+    "ferplus", {}, totals={"train": 28_558, "valid": 3_579, "test": 3_573}, size=PUBLISHED.size
+)
 
 
 def read_ferplus(

@@ -109,7 +109,7 @@ def read_jaffe(root: str | os.PathLike[str], *, splits: Sequence[str] | None = N
         extra={"subject": np.array([each.subject for each in photographs], np.str_), "ratings": rated},
         faces=False,
         gray=True,
-        published=Published("jaffe", {"train": _COUNTS}, certain=False),
+        published=Published("jaffe", {"train": _COUNTS}, certain=False, size=(256, 256)),
         notes=tuple(_notes(rated, strange)),
     ).of_splits(splits)
 

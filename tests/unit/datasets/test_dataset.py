@@ -1,5 +1,6 @@
 """A data set as distributed: validated, selectable, read lazily, and a table where its pictures make one."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -156,6 +157,11 @@ def test_nothing_there_says_what_was_looked_for(tmp_path):
     absent = tmp_path / "absent"
     assert said == f"expected a.csv in {absent}, got no such folder: the data set is handed out by nobody"
     assert "got none of it" in str(not_there(tmp_path, "a.csv", "nobody"))
+
+
+def test_every_reader_is_in_the_table_of_the_documentation():
+    page = (ROOT / "docs" / "data.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `([a-z0-9]+)` \|", page.partition("## `")[0], re.MULTILINE)) == set(READERS)
 
 
 def test_the_reader_in_the_documentation(tmp_path, monkeypatch):
