@@ -91,21 +91,22 @@ def test_wrong_use_is_one_line(run: Run, faces: Path, words: list[str], message:
 
 
 def test_broken_off_and_resumed(run: Run, faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mien.pipeline import cut
     from mien.pipeline import prepare as pipeline
 
     monkeypatch.setattr(pipeline, "PART", 4)
     monkeypatch.setattr(pipeline, "_JOB", 2)
     words = [f"folder={faces}", "--out", "t.parquet", "--gray"]
-    make_row, made = pipeline.FaceMaker.row, []
+    make_row, made = cut.FaceMaker.row, []
 
-    def stops(self: pipeline.FaceMaker, data: object, row: int) -> pipeline.Row:
+    def stops(self: cut.FaceMaker, data: object, row: int) -> cut.Row:
         made.append(row)
         if row == 18:
             raise KeyboardInterrupt
         return make_row(self, data, row)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline.FaceMaker, "row", stops)
+        patch.setattr(cut.FaceMaker, "row", stops)
         code, out, err = run(*words)
     assert (code, out) == (2, "")
     assert err == "mien: interrupted: t.parquet is not written; what is done is kept: go on with --resume\n"
@@ -118,9 +119,7 @@ def test_broken_off_and_resumed(run: Run, faces: Path, monkeypatch: pytest.Monke
     assert code == 2 and "expected the same size as in the unfinished work on t.parquet (None), got 48" in err
 
     made.clear()
-    monkeypatch.setattr(
-        pipeline.FaceMaker, "row", lambda self, data, row: (made.append(row), make_row(self, data, row))[1]
-    )
+    monkeypatch.setattr(cut.FaceMaker, "row", lambda self, data, row: (made.append(row), make_row(self, data, row))[1])
     assert run(*words, "--resume")[0] == 1
     assert sorted(made) == list(range(16, 30))
     assert not Path(".t.parquet.parts").exists()

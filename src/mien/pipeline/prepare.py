@@ -7,7 +7,7 @@ grow with the number of pictures and broken-off work can go on.
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,56 +15,21 @@ import numpy as np
 import numpy.typing as npt
 
 from mien import __version__
-from mien.core.errors import DataError, InputError, MienError, OutputError
-from mien.core.images import as_image, to_gray
+from mien.core.errors import DataError, MienError, OutputError
 from mien.core.optional import require
-from mien.core.types import Faces, Floats, Image
 from mien.datasets import DataSet, Table
-from mien.datasets.parquet import ROWS_IN_GROUP, decode_as, encode_small, in_threads, table_writer
+from mien.datasets.parquet import ROWS_IN_GROUP, decode_as, in_threads, table_writer
 from mien.datasets.table import digest
-from mien.faces import DETECTORS
-from mien.faces.boxes import overlaps
 from mien.pipeline.batch import ordered
+from mien.pipeline.cut import FaceMaker, Form, Row, plain_bytes
 from mien.pipeline.parts import Parts
-from mien.pipeline.recognizer import NO_DETECTOR
-from mien.runtime.card import COLORS, CropGeometry, InputSpec
-from mien.runtime.preprocess import crop_faces, fit_crops
+from mien.runtime.card import COLORS
 
 Pixels = npt.NDArray[np.uint8]
 
 PART = ROWS_IN_GROUP  # rows that are kept together
 _JOB = 16  # rows that a thread takes at once, more where they are frames of one video
-_SAME_FACE = 0.1  # least overlap of a face found with the box that the data set gives
 _FACTS = ["error", "box", "score", "source", "sums", "shape"]  # what a part holds beside images
-
-
-@dataclass(frozen=True, kw_only=True)
-class Form:
-    """How the faces of a table look, and how they are found.
-
-    Attributes:
-        size: of a side in pixels; None: face crops are taken as they are.
-        color: gray or rgb.
-        detector: mtcnn, haar or dlib for photographs; none where each picture is a face crop. min_face: in pixels.
-        crop: how a face is cut out of a photograph.
-    """
-
-    size: int | None
-    color: str
-    detector: str = "mtcnn"
-    min_face: int = 40
-    crop: CropGeometry = field(default_factory=CropGeometry)
-
-    @property
-    def finds(self) -> bool:
-        """Whether faces have to be found."""
-        return self.detector != NO_DETECTOR
-
-    @property
-    def input(self) -> InputSpec:
-        """The same for `mien.runtime.preprocess`, which the size None does not concern."""
-        channels = COLORS[self.color]
-        return InputSpec(self.size or 1, self.color, (0.0,) * channels, (1.0,) * channels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,26 +46,6 @@ class Prepared:
     failed: dict[str, str]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Row:
-    """What became of one picture.
-
-    Attributes:
-        image: the face as PNG; None where `error` says why there is none.
-        box, score: of the face found in a photograph, else NaN.
-        source: sha256 of the pixels read. sums: over the face's pixels, of each channel: values, then squares.
-        shape: of the face.
-    """
-
-    image: bytes | None = None
-    error: str | None = None
-    box: tuple[float, ...] = (np.nan,) * 4
-    score: float = np.nan
-    source: bytes = b""
-    sums: tuple[int, ...] = ()
-    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,11 +85,9 @@ def plan_of(sets: Sequence[DataSet], form: Form) -> dict[str, Any]:
     pictures = hashlib.sha256()
     for data in sets:
         for name, picture in zip(data.ids.tolist(), data.pictures, strict=True):
-            pictures.update(_bytes(f"{name}\0{picture.where}\n"))
+            pictures.update(plain_bytes(f"{name}\0{picture.where}\n"))
     names = [f"{each.name} ({each.form}), {'faces' if each.faces else 'photographs'}" for each in sets]
-    settings = asdict(form) | {"geometry": asdict(form.crop)}
-    del settings["crop"]
-    return {"version of mien": __version__, "data": names, "set of pictures": pictures.hexdigest()[:16], **settings}
+    return {"version of mien": __version__, "data": names, "set of pictures": pictures.hexdigest()[:16], **asdict(form)}
 
 
 def prepare_table(
@@ -196,11 +139,15 @@ def _make_parts(
     missing = [k for k, (start, end) in enumerate(pairwise(ends)) if not parts.has(k, end - start)]
     total = sum(ends[k + 1] - ends[k] for k in missing)
     maker = FaceMaker(form)
+
+    def make(job: Job) -> list[Row]:
+        return [maker.row(job.data, row) for row in job.rows]
+
     jobs = (job for k in missing for job in _jobs(sets, k, range(ends[k], ends[k + 1])))
     held: list[Row] = []
     shape: tuple[int, ...] | None = None
     done = 0
-    for job, result in ordered(maker.rows, jobs, workers=workers, ahead=4 * workers):
+    for job, result in ordered(make, jobs, workers=workers, ahead=4 * workers):
         if isinstance(result, MienError):
             raise result
         shape = _expect_shape(shape, result, job)
@@ -250,85 +197,6 @@ def different_sizes(one: Sequence[int], other: Sequence[int], where: str) -> Dat
     return DataError(
         f"expected face crops of one size, got {sizes} ({where}): say with --size PX which they shall have"
     )
-
-
-class FaceMaker:
-    """Makes the faces of pictures. Safe to call from several threads; its networks run in the caller's thread."""
-
-    def __init__(self, form: Form) -> None:
-        self._form, self._input = form, form.input
-        self._detector = DETECTORS.create(form.detector, threads=1, device="auto") if form.finds else None
-
-    def rows(self, job: Job) -> list[Row]:
-        """What becomes of the pictures of a job."""
-        return [self.row(job.data, row) for row in job.rows]
-
-    def row(self, data: DataSet, row: int) -> Row:
-        """What becomes of one picture."""
-        picture, source = data.pictures[row], b""
-        try:
-            pixels = picture.read()
-            source = _sha256(pixels)
-            if data.faces:
-                return _row(self._fitted(pixels, gray=data.gray), source)
-            image = as_image(pixels)
-            if self._detector is None:
-                return _row(fit_crops(image[None], self._input)[0], source)
-            face = self._located(image, _own_box(data, row), picture.where)
-            return _row(crop_faces(image, face, self._input, self._form.crop)[0], source, face)
-        except MienError as error:
-            return Row(error=_bytes(str(error)).decode("utf-8", "replace"), source=source)
-
-    def _fitted(self, face: Pixels, *, gray: bool) -> Pixels:
-        """A face crop in the size and colour of the table."""
-        if gray and face.ndim == 3:
-            face = to_gray(face)
-        if self._form.size is not None:
-            fitted: Pixels = fit_crops(face[None], self._input)[0]
-            return fitted
-        if self._form.color == "gray":
-            return to_gray(face) if face.ndim == 3 else face
-        return as_image(face)
-
-    def _located(self, image: Image, own: Floats | None, where: str) -> Faces:
-        """The face that lies where the data set says, else the largest."""
-        assert self._detector is not None
-        faces = self._detector.detect(image, min_face=self._form.min_face)
-        if not len(faces):
-            raise InputError(f"expected a face in {where}, got none of {self._form.min_face} pixels or more")
-        if own is None:
-            return faces[int(faces.areas.argmax())]
-        shared = overlaps(own[None], faces.boxes)[0]
-        if shared.max() < _SAME_FACE:
-            at = ", ".join(f"{each:.0f}" for each in own)
-            raise InputError(f"expected a face in {where} at its box {at}, got {len(faces)} elsewhere alone")
-        return faces[int(shared.argmax())]
-
-
-def _own_box(data: DataSet, row: int) -> Floats | None:
-    """The box that the data set gives for a face, if it does."""
-    box = np.asarray(data.extra["box"][row], np.float32) if "box" in data.extra else np.full(4, np.nan, np.float32)
-    return box if np.isfinite(box).all() and (box[2:] > box[:2]).all() else None
-
-
-def _row(face: Pixels, source: bytes, found: Faces | None = None) -> Row:
-    values = face.reshape(face.shape[0] * face.shape[1], -1).astype(np.int64)
-    sums = (*values.sum(0).tolist(), *(values * values).sum(0).tolist())
-    image = encode_small(face)
-    if found is None:
-        return Row(image, source=source, sums=sums, shape=face.shape)
-    return Row(image, None, tuple(found.boxes[0].tolist()), float(found.scores[0]), source, sums, face.shape)
-
-
-def _sha256(pixels: Pixels) -> bytes:
-    state = hashlib.sha256(str(pixels.shape).encode())
-    state.update(np.ascontiguousarray(pixels).data)
-    return state.digest()
-
-
-def _bytes(text: str) -> bytes:
-    """UTF-8; odd bytes of a file's name, which Linux allows, stay as they are."""
-    return text.encode("utf-8", "surrogateescape")
 
 
 def _part_columns(rows: Sequence[Row], channels: int) -> dict[str, Any]:
@@ -430,7 +298,7 @@ def _meta(
 ) -> dict[str, str]:
     source = hashlib.sha256()
     for name, pixels in zip(rows.ids.tolist(), facts["source"], strict=True):
-        source.update(_bytes(name) + b"\0" + pixels)
+        source.update(plain_bytes(name) + b"\0" + pixels)
     return {
         **rows.meta,
         "mien": __version__,
@@ -438,7 +306,7 @@ def _meta(
         "colour": form.color,
         "detector": form.detector,
         "min_face": str(form.min_face) if form.finds else "",
-        "geometry": json.dumps(asdict(form.crop)) if form.finds else "",
+        "geometry": json.dumps(asdict(form.crop)) if form.crop else "",
         "source_sha256": source.hexdigest(),
         "failed": str(sum(error is not None for error in facts["error"])),
         "mean": json.dumps(list(mean)),

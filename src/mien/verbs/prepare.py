@@ -16,8 +16,9 @@ from mien.datasets import READERS, DataSet, LabelColumn, open_dataset
 from mien.datasets.labelmap import LabelMap
 from mien.datasets.parquet import check_table_path
 from mien.faces import DETECTORS, check_min_face
+from mien.pipeline.cut import Form
 from mien.pipeline.parts import Parts
-from mien.pipeline.prepare import Form, Prepared, plan_of, prepare_table, rows_of
+from mien.pipeline.prepare import Prepared, plan_of, prepare_table, rows_of
 from mien.pipeline.recognizer import NO_DETECTOR
 from mien.runtime.card import COLORS, CropGeometry
 from mien.runtime.session import available_processors
@@ -34,7 +35,8 @@ class PrepareConfig:
     Attributes:
         size: of a face in pixels; None: face crops as they are, and 112 out of photographs.
         color: gray or rgb; None: gray where all pictures are.
-        detector: mtcnn, haar, dlib, or none (each picture is a face crop already); for photographs alone.
+        detector: mtcnn, haar, dlib, or none (the face is the data set's own box, else all of the picture); for
+            photographs alone.
         min_face: smaller faces are not looked for.
         scale, align: see `CropGeometry`; None: as the shipped model sees a face.
         splits: these alone; None: all there.
@@ -194,19 +196,20 @@ def _form(sets: Sequence[DataSet], config: PrepareConfig) -> Form:
     photographs = any(not each.faces for each in sets)
     if config.size is None and photographs and any(each.faces for each in sets):
         raise UsageError("expected --size PX where face crops and photographs go into one table, got none: name one")
-    crop = load_card(MODEL).crop
     return Form(
         size=config.size or (SIZE if photographs else None),
         color=config.color or ("gray" if all(each.gray for each in sets) else "rgb"),
         detector=config.detector if photographs else NO_DETECTOR,
         min_face=config.min_face,
-        crop=CropGeometry(
-            crop.scale if config.scale is None else config.scale,
-            crop.shift_x,
-            crop.shift_y,
-            crop.align if config.align is None else config.align,
-        ),
+        crop=_geometry(config) if photographs else None,
     )
+
+
+def _geometry(config: PrepareConfig) -> CropGeometry:
+    crop = load_card(MODEL).crop
+    if config.scale is not None:
+        crop = replace(crop, scale=config.scale)
+    return crop if config.align is None else replace(crop, align=config.align)
 
 
 def _result(out: Path, prepared: Prepared, sets: Sequence[DataSet]) -> PrepareResult:

@@ -22,10 +22,12 @@ from mien.core.labels import LABEL_SETS
 from mien.core.types import Faces
 from mien.datasets import DataSet, LabelColumn, read_table, write_table
 from mien.datasets.dataset import PictureFile, PictureRow, PictureRows
+from mien.pipeline import cut
 from mien.pipeline import parts as parts_module
 from mien.pipeline import prepare as module
+from mien.pipeline.cut import FaceMaker, Form
 from mien.pipeline.parts import Parts
-from mien.pipeline.prepare import FaceMaker, Form, Prepared, plan_of, prepare_table, rows_of
+from mien.pipeline.prepare import Prepared, plan_of, prepare_table, rows_of
 from mien.pipeline.recognizer import Recognizer
 from mien.runtime.card import CropGeometry
 
@@ -50,7 +52,7 @@ class Bright:
 
 @pytest.fixture
 def bright(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "DETECTORS", type("Registry", (), {"create": lambda *_, **__: Bright()}))
+    monkeypatch.setattr(cut, "DETECTORS", type("Registry", (), {"create": lambda *_, **__: Bright()}))
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,13 @@ def test_photographs_that_are_faces_already(tmp_path: Path) -> None:
     make(tmp_path / "t.parquet", data, form=replace(PHOTOGRAPHS, detector="none"))
     table = read_table(tmp_path / "t.parquet")
     assert table.images.shape == (2, 24, 24, 3) and "box" not in table.extra
+    boxes = np.array([[10, 5, 34, 29], [np.nan] * 4], np.float32)  # one says where its face is
+    data = photographs([1, 1], extra={"box": boxes})
+    make(tmp_path / "u.parquet", data, form=replace(PHOTOGRAPHS, detector="none"))
+    other = read_table(tmp_path / "u.parquet")
+    np.testing.assert_array_equal(other.images[0], data.pictures[0].read()[5:29, 10:34])
+    np.testing.assert_array_equal(other.images[1], table.images[1])
+    np.testing.assert_array_equal(other.extra["box"], boxes)
 
 
 def test_size_and_colour(tmp_path: Path) -> None:
