@@ -80,18 +80,18 @@ def take(table: Table, source: str | None, recipe: Recipe, *, seed: int = 0) -> 
         DataError: a split, or so many images of a class, are not there.
         UsageError: the source has no such class.
     """
-    whole = _labels(table, source)
     usable = np.ones(len(table), np.bool_)
     if recipe.distinct:
-        usable = without_duplicates(table.pixel_keys(), table.split, whole, table.ids)
+        usable = without_duplicates(table.pixel_keys(), table.split, _labels(table, source), table.ids)
     if recipe.labels is not None:
         column = restrict(table.source(source or ""), recipe.labels)
         table = replace(table, sources={**table.sources, source or "": column})
         usable &= column.ids >= 0
-    split = np.full(len(table), "", table.split.dtype)
+    split = np.full(len(table), "", "<U5")
     for part in recipe.parts or [Part(each, each) for each in table.splits]:
         split[_rows(table, source, part, usable, seed)] = part.into
-    result = replace(table, split=np.where(split == "", table.split, split)).select(split != "")
+    taken = split != ""
+    result = replace(table.select(taken), split=split[taken])
     if recipe.labels is not None:
         _expect_all_labels(result.source(source or ""))
     return result

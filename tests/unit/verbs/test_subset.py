@@ -108,6 +108,8 @@ def test_too_few_images_say_how_many_there_are(whole, tmp_path):
 def test_a_part_renamed(whole, tmp_path):
     result = subset(whole, split="valid", as_split="test", out=tmp_path / "t.parquet")
     assert result.images == {"test": 42}
+    again = subset(result.out, as_split="valid", out=tmp_path / "u.parquet")
+    assert again.images == {"valid": 42}
 
 
 def test_duplicates_go_first(save, tmp_path):
