@@ -42,7 +42,7 @@ class _Rows:
     classes: list[int] = field(default_factory=list)
     valence: list[float] = field(default_factory=list)
     arousal: list[float] = field(default_factory=list)
-    landmarks: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    landmarks: list[npt.NDArray[np.float32]] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     unlabelled: list[str] = field(default_factory=list)
 
@@ -142,13 +142,13 @@ def _value(files: NpyFiles, path: str) -> float:
     return float(values[0])
 
 
-def _points(files: NpyFiles, path: str) -> npt.NDArray[np.float64]:
+def _points(files: NpyFiles, path: str) -> npt.NDArray[np.float32]:
     values = files.read(path)
     if values is None:
-        return np.full(2 * POINTS, np.nan)
+        return np.full(2 * POINTS, np.nan, np.float32)
     if values.size != 2 * POINTS:
         raise DataError(f"expected {POINTS} points in {path}, got {values.size} numbers: {HANDED_OUT}")
-    return values
+    return values.astype(np.float32)
 
 
 def _notes(rows: _Rows) -> Iterator[str]:

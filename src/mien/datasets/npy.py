@@ -12,6 +12,7 @@ from numpy.lib import format as npy_format
 
 from mien.core.errors import DataError
 
+_KINDS = "iufSU"  # numbers and texts
 _VERSION = (1, 0)  # later ones are for headers that no plain array has
 _PROLOGUE = 10  # bytes up to the header, the last two of them its length
 
@@ -46,7 +47,7 @@ class NpyFiles:
             raise self._bad(path, f"{len(data):,} bytes: it is cut off or damaged")
         try:
             return np.frombuffer(data, dtype, offset=start).astype(np.float64)
-        except (ValueError, TypeError):
+        except ValueError:
             raise self._bad(path, f"values of the kind {dtype}") from None
 
     def _parse(self, data: bytes, start: int, path: str) -> tuple[np.dtype[Any], int]:
@@ -58,7 +59,8 @@ class NpyFiles:
             shape, columns_first, dtype = npy_format.read_array_header_1_0(file)
         except (ValueError, SyntaxError, tokenize.TokenError):
             raise self._bad(path, "another file, or a damaged one") from None
-        if version != _VERSION or dtype.hasobject or not dtype.itemsize or (columns_first and len(shape) > 1):
+        plain = dtype.kind in _KINDS and dtype.itemsize and not (columns_first and len(shape) > 1)
+        if version != _VERSION or not plain:
             raise self._bad(path, f"{shape} values of the kind {dtype}, version {version[0]}")
         return self._known.setdefault(header, (dtype, math.prod(shape)))
 
