@@ -130,7 +130,7 @@ def _read_rows(path: Path) -> _Rows:
             first = file.readline()
             file.seek(0)
             reader = csv.reader(file, delimiter=max(",;\t", key=first.count))
-            header = [each.strip().lower() for each in next(reader, [])]
+            header = [" ".join(each.lower().split()) for each in next(reader, [])]
             cells, lines = [], []
             for row in reader:
                 if not any(each.strip() for each in row):

@@ -4,6 +4,8 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mien.core.errors import DataError, InputError
 from mien.datasets.csv_file import LABELS, PATHS, read_csv
@@ -27,6 +29,7 @@ def write(tmp_path):
         ("path,label\n\n", "expected rows in FILE, got its header alone"),
         ("where,label\na.png,sad\n", "a column out of path, image, file, filename, pth, filepath in FILE, got"),
         ("path,mood\na.png,sad\n", "a column out of label, emotion, expression, class, or p_<label>, in FILE"),
+        ('"wh\n ere",label\na.png,sad\n', "in FILE, got wh ere, label"),
         ("path,label\na.png,sad\nb.png\n", "expected 2 columns in FILE, line 3, got 1: is the file cut off?"),
         ("path,label\na.png,sad\nb.png,sad,x\n", "expected 2 columns in FILE, line 3, got 3"),
         ("path,label\n,sad\n", "expected a path in the column path of FILE, line 2, got ''"),
@@ -98,3 +101,28 @@ def test_faces_or_photographs(write):
     boxes = write("path,label,x1,y1,x2,y2\na.png,sad,1,2,3,4\n")
     assert not read_csv(boxes).faces and read_csv(boxes, faces=True).faces
     assert read_csv(write("path,label\na.png,sad\n")).faces
+
+
+COLUMNS = st.sampled_from(
+    ["path", "label", "id", "split", "frame", "clip_id", "valence", "x1", "y1", "x2", "y2", "p_sad", "soft_fear", "é"]
+)
+CELLS = st.one_of(
+    st.sampled_from(["", "a.png", "sad", "train", "val", "1", "-1", "0.5", "1e999", "nan", "9" * 5000, "\0", '"', ";"]),
+    st.text(max_size=8),
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    header=st.lists(COLUMNS, max_size=6),
+    rows=st.lists(st.lists(CELLS, max_size=6), max_size=4),
+    end=st.text(max_size=3),
+)
+def test_any_text_is_read_or_refused_in_one_line(header, rows, end, write):
+    lines = [",".join(each) for each in (["path", "label", *header], *(["a.png", "sad", *row] for row in rows))]
+    path = write("")
+    path.write_text("\n".join(lines) + end, "utf-8", errors="replace")
+    try:
+        assert len(read_csv(path)) <= len(path.read_text("utf-8").splitlines())
+    except DataError as error:
+        assert str(path) in str(error) and "\n" not in str(error)
