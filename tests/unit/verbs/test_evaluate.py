@@ -144,6 +144,44 @@ def test_faces_to_leave_out(tiny_model, table, tmp_path):
     assert evaluation.predictions.meta["dropped"] == "1"
 
 
+def test_several_lists_drop_and_relabel(tiny_model, table, tmp_path):
+    column = make_table().sources["ferplus"]
+    row = 34 + int(np.flatnonzero(column.ids[34:] > 0)[0])  # labelled, and not neutral
+    (tmp_path / "a.csv").write_text("id,action\nface-31,drop\nface-32,review\n")
+    (tmp_path / "b.csv").write_text("id\nface-33\n")
+    (tmp_path / "new.csv").write_text(f"id,source,suggestion\nface-{row},ferplus,neutral\n")
+    drop, relabel = [tmp_path / "a.csv", tmp_path / "b.csv"], tmp_path / "new.csv"
+    evaluation = only(evaluate(tiny_model, data=table, drop=drop, relabel=relabel, out=tmp_path / "o"))
+    said = evaluation.predictions
+    assert len(said) == 28 and said.meta["dropped"] == "2"
+    assert said.meta["lists"].startswith("--relabel new.csv (sha256 ") and "--drop a.csv" in said.meta["lists"]
+    assert said.label_ids[said.ids.tolist().index(f"face-{row}")] == FERPLUS.index("neutral")
+    assert "1 images labelled anew" in evaluation.notes[0] and "1 images left out" in evaluation.notes[2]
+    # Predictions that were stored before are judged by the list in the same way.
+    evaluate(tiny_model, data=table, out=tmp_path / "plain")
+    stored = tmp_path / "plain" / "predictions-valid.parquet"
+    again = only(evaluate(stored, drop=drop, relabel=relabel))
+    assert again.metrics["accuracy"] == evaluation.metrics["accuracy"]
+    (tmp_path / "new.csv").write_text("id,source,suggestion\nface-40,ferplus,cheer\n")
+    for model in (tiny_model, stored):
+        with pytest.raises(DataError, match=r"got 'cheer' \(.*new\.csv, line 2\)"):
+            evaluate(model, data=table, relabel=tmp_path / "new.csv")
+
+
+def test_notes_name_the_model_they_are_about(tiny_model, table, tmp_path, capsys):
+    from mien.cli.app import main
+
+    evaluate(tiny_model, data=table, out=tmp_path / "o")
+    stored = str(tmp_path / "o" / "predictions-valid.parquet")
+    (tmp_path / "list.csv").write_text("id\nface-31\n")
+    assert main(["evaluate", stored, str(tiny_model), "--data", table, "--drop", str(tmp_path / "list.csv")]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "left out by" in line]
+    assert said == [f"mien: tiny: 1 images left out by {tmp_path / 'list.csv'}"]  # the stored ones say nothing of it
+    assert main(["evaluate", str(tiny_model), "--data", table, "--drop", str(tmp_path / "list.csv"), "--tta"]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "left out by" in line]
+    assert said == [f"mien: 1 images left out by {tmp_path / 'list.csv'}"]
+
+
 def test_predictions_and_models_together(tiny_model, table, tmp_path):
     evaluate(tiny_model, data=table, out=tmp_path / "o")
     result = evaluate([tmp_path / "o" / "predictions-valid.parquet", tiny_model], data=table)
