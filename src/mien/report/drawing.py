@@ -71,5 +71,6 @@ def _inline(svg: str) -> str:
     start = svg.index("<svg")
     text = re.sub(r' (width|height)="[\d.]+pt"', "", svg[start:], count=2)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r' id="[a-zA-Z]+_\d+"', "", text)  # of groups: nothing refers to them
+    used = {f' id="{name}"' for name in re.findall(r'(?:href="|url\()#([^")]+)', text)}
+    text = re.sub(r' id="[^"]+"', lambda found: found[0] if found[0] in used else "", text)
     return re.sub("|".join(_IN_PAGE), lambda found: _IN_PAGE[found[0]], text)

@@ -215,8 +215,8 @@ PLATES: Mapping[str, tuple[Plate, ...]] = {
         Plate(
             "affect",
             "Valence and arousal",
-            "Where the images are between unpleasant and pleasant, calm and excited; darker where there are many, a "
-            "dot for the median of each class.",
+            "Where the images of each class are between unpleasant and pleasant, calm and excited; darker where "
+            "there are many, a cross at the medians.",
             figures_labels.affect,
             findings.affect,
             lambda e: "" if e.affect is not None else "the table holds no valence and arousal",

@@ -3,13 +3,13 @@
 import csv
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.core.errors import OutputError
-from mien.core.files import make_folder, replacing
+from mien.core.files import make_folder, replacing, unwritable
 from mien.core.optional import require
 from mien.datasets import Table, open_data
 from mien.datasets.explore import explore_table
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mien.report.numbers import Rows
 
 PAGE, NUMBERS, FIGURES = "index.html", "numbers.json", "figures"
+TABLES = ("classes.csv", "images.csv", "intensities.csv", "groups.csv", "duplicates.csv", "agreement.csv")
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def explore(
         require(package, extra="report")
     from mien.report.exploration import exploration_page
     from mien.report.numbers import to_numbers, to_tables
+    from mien.report.plates import PLATES
 
     out = Path(out)
     _expect_empty(out, overwrite=overwrite)
@@ -80,6 +82,7 @@ def explore(
     numbers, tables = to_numbers(found), to_tables(found)
     page = exploration_page(found, files=_beside(tables), tell=tell)
     make_folder(out / FIGURES)
+    _clear(out, [plate.name for plates in PLATES.values() for plate in plates])
     figures = _write_figures(page, out / FIGURES)
     written = tuple(_write_table(rows, out / name) for name, rows in tables.items())
     _write_text(json.dumps(numbers, indent=2, ensure_ascii=False) + "\n", out / NUMBERS)
@@ -94,6 +97,16 @@ def _expect_empty(out: Path, *, overwrite: bool) -> None:
         raise OutputError(f"expected a folder or nothing at {out}, got a file: choose another name")
     if any(out.iterdir()):
         raise OutputError(f"expected an empty folder at {out}, got files: choose another, or give --overwrite")
+
+
+def _clear(out: Path, figures: Sequence[str]) -> None:
+    """Remove what an earlier exploration left: these data may not allow all of it. Other files stay."""
+    drawn = [f"{FIGURES}/{name}.{suffix}" for name in figures for suffix in ("png", "svg")]
+    for name in (PAGE, NUMBERS, *TABLES, *drawn):
+        try:
+            (out / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise unwritable(out / name, error) from error
 
 
 def _beside(tables: Mapping[str, "Rows"]) -> str:
