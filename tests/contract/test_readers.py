@@ -8,6 +8,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 from mien.core.errors import DataError, InputError, UsageError
 from mien.core.labels import CANONICAL, LABEL_SETS
 from mien.datasets import READERS, open_dataset, read_table, write_table
+from mien.datasets.check import check
 from mien.datasets.dataset import DataSet
 
 FORMS = {
@@ -28,6 +30,7 @@ FORMS = {
 }
 UNCOUNTED = ("mmi",)  # their authors say nothing of how many there are
 OWN_LABELS = ("folder", "csv")  # their users bring labels of any name
+BY_PATH = ("affectnet", "csv")  # their label files name a picture by its path
 ANNOTATIONS = (".csv", ".txt", ".xml", ".npy", ".json", ".toml", "")  # suffixes of files that hold no picture
 
 
@@ -248,6 +251,21 @@ def test_nothing_there_is_one_line(name, place, tmp_path):
     with pytest.raises(DataError, match=r"expected .* in .*, got .*: .* handed out") as caught:
         READERS[name](tmp_path / place)
     assert_one_line(caught.value, str(tmp_path))
+
+
+def test_two_files_with_one_name_are_not_passed_over_in_silence(own_layout):
+    whole = read(own_layout)
+    paths = [path for picture in whole.pictures if (path := path_of(picture)) is not None]
+    others = {path.parent for path in paths} - {path.parent for path in paths[:1]}
+    if not others or own_layout.name in BY_PATH:
+        return  # all pictures lie in one folder, or rows name a picture by its path
+    shutil.copy(paths[0], min(others) / paths[0].name)
+    try:
+        data = read(own_layout)
+    except DataError as error:
+        assert_one_line(error, str(own_layout.root), "handed out")
+        return
+    assert check(data).shared_names or len(data) > len(whole) or data.notes != whole.notes
 
 
 @pytest.mark.timeout(120)

@@ -1,9 +1,7 @@
 """AffectNet as it is handed out since 2021: face crops of 224x224, and four small files about each."""
 
 import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,40 +9,13 @@ import numpy.typing as npt
 
 from mien.core.errors import DataError
 from mien.core.images import SUFFIXES
-from mien.datasets.affectnet_faces import (
-    HANDED_OUT,
-    LABELS,
-    NO_EMOTION,
-    POINTS,
-    PUBLISHED_2021,
-    AffectFaces,
-    expression_of,
-    known,
-    left_out,
-    published,
-    strange_values,
-)
+from mien.datasets.affectnet_faces import HANDED_OUT, POINTS, PUBLISHED_2021, AffectFaces, FaceRows, published
 from mien.datasets.npy import NpyFiles
 from mien.datasets.table import SPLITS, expect_splits
 
 # Folder -> its split, and what its ids begin with.
 SETS = {"train_set": ("train", "train"), "val_set": ("test", "val")}
 _EXPRESSION = "_exp.npy"
-
-
-@dataclass(eq=False)
-class _Rows:
-    """What has been read so far, a list a column."""
-
-    ids: list[str] = field(default_factory=list)
-    split: list[str] = field(default_factory=list)
-    paths: list[str] = field(default_factory=list)
-    classes: list[int] = field(default_factory=list)
-    valence: list[float] = field(default_factory=list)
-    arousal: list[float] = field(default_factory=list)
-    landmarks: list[npt.NDArray[np.float32]] = field(default_factory=list)
-    dropped: Counter[str] = field(default_factory=Counter)
-    unlabelled: list[str] = field(default_factory=list)
 
 
 def find_sets(root: Path) -> list[str]:
@@ -60,18 +31,16 @@ def read_sets(root: Path, sets: Sequence[str], *, splits: Sequence[str] | None, 
     """
     there = {SETS[name][0] for name in sets}
     expect_splits(list(splits or ()), there=[each for each in SPLITS if each in there], where=root)
-    rows, files = _Rows(), NpyFiles(HANDED_OUT)
+    rows, files = FaceRows(), NpyFiles(HANDED_OUT)
+    notes: list[str] = []
     for name in sets:
         if splits is None or SETS[name][0] in splits:
-            _read_set(root, name, rows, files, landmarks=landmarks)
+            notes += _read_set(root, name, rows, files, landmarks=landmarks)
     if not rows.ids:
         raise DataError(
             f"expected files such as 0{_EXPRESSION} in {root / sets[0] / 'annotations'}, got none of an "
             f"emotion: {HANDED_OUT}"
         )
-    extra = {"valence": known(rows.valence), "arousal": known(rows.arousal)}
-    if landmarks:
-        extra["landmarks"] = np.array(rows.landmarks, np.float32).reshape(-1, 2 * POINTS)
     return AffectFaces(
         form="2021",
         file="annotations",
@@ -82,31 +51,34 @@ def read_sets(root: Path, sets: Sequence[str], *, splits: Sequence[str] | None, 
         classes=rows.classes,
         published=published(PUBLISHED_2021, size=(224, 224)),
         faces=True,
-        extra=extra,
-        notes=tuple(_notes(rows)),
+        extra=rows.extra(),
+        notes=(*rows.notes(), *notes),
     )
 
 
-def _read_set(root: Path, name: str, rows: _Rows, files: NpyFiles, *, landmarks: bool) -> None:
+def _read_set(root: Path, name: str, rows: FaceRows, files: NpyFiles, *, landmarks: bool) -> list[str]:
+    """Add the faces of one folder; returns a sentence on pictures without a label."""
     split, prefix = SETS[name]
     pictures = _list_pictures(root / name / "images")
     annotations = os.path.join(root, name, "annotations")
     labelled = {each.removesuffix(_EXPRESSION) for each in _list(annotations) if each.endswith(_EXPRESSION)}
-    rows.unlabelled += [f"{name}/images/{file}" for stem, file in pictures.items() if stem not in labelled]
     for stem in sorted(labelled, key=lambda each: (len(each), each)):  # 2 before 10
         about = os.path.join(annotations, stem)
-        k = expression_of(_value(files, f"{about}{_EXPRESSION}"), f"{about}{_EXPRESSION}")
-        if k >= len(LABELS):
-            rows.dropped[f"their expression is {NO_EMOTION[k - len(LABELS)]}"] += 1
+        class_id = rows.class_of(_value(files, f"{about}{_EXPRESSION}"), f"{about}{_EXPRESSION}")
+        if class_id is None:
             continue
         rows.ids.append(f"affectnet-{prefix}_{stem}")
         rows.split.append(split)
         rows.paths.append(f"{name}/images/{pictures.get(stem, f'{stem}.jpg')}")
-        rows.classes.append(k)
+        rows.classes.append(class_id)
         rows.valence.append(_value(files, f"{about}_val.npy"))
         rows.arousal.append(_value(files, f"{about}_aro.npy"))
         if landmarks:
             rows.landmarks.append(_points(files, f"{about}_lnd.npy"))
+    unlabelled = [file for stem, file in pictures.items() if stem not in labelled]
+    if not unlabelled:
+        return []
+    return [f"{len(unlabelled):,} pictures have no label and are left out, such as {name}/images/{unlabelled[0]}"]
 
 
 def _list(folder: str | Path) -> list[str]:
@@ -127,7 +99,7 @@ def _list_pictures(folder: Path) -> dict[str, str]:
             stem = file.rpartition(".")[0]
             if pictures.setdefault(stem, file) != file:
                 raise DataError(
-                    f"expected each picture once in {folder}, got {pictures[stem]} and {file}: remove one of them"
+                    f"expected each picture once in {folder}, got {pictures[stem]} and {file}: remove one; {HANDED_OUT}"
                 )
     return pictures
 
@@ -149,11 +121,3 @@ def _points(files: NpyFiles, path: str) -> npt.NDArray[np.float32]:
     if values.size != 2 * POINTS:
         raise DataError(f"expected {POINTS} points in {path}, got {values.size} numbers: {HANDED_OUT}")
     return values.astype(np.float32)
-
-
-def _notes(rows: _Rows) -> Iterator[str]:
-    yield from left_out(rows.dropped)
-    if rows.unlabelled:
-        yield f"{len(rows.unlabelled):,} pictures have no label and are left out, such as {rows.unlabelled[0]}"
-    yield from strange_values("valence", rows.valence)
-    yield from strange_values("arousal", rows.arousal)

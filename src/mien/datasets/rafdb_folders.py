@@ -72,7 +72,7 @@ def _list_pictures(root: Path, base: Path) -> tuple[dict[str, RafPicture], list[
         picture = RafPicture(name, class_id, path)
         if found.setdefault(name, picture) is not picture:
             raise DataError(
-                f"expected each picture once in {base}, got {found[name].path} and {path}: remove one of them"
+                f"expected each picture once in {base}, got {found[name].path} and {path}: remove one; {HANDED_OUT}"
             )
         if picture.split != _SPLITS[split]:
             moved.append(path)
@@ -96,9 +96,13 @@ def _compare(path: Path, found: dict[str, RafPicture], above: str) -> None:
     for line, (file, number) in read_rows(path, ("image", "label"), handed_out=HANDED_OUT):
         name, class_id = name_of(file), class_of(number, f"{path}, line {line}")
         if name is None:
-            raise DataError(f"expected a picture named as {EXAMPLE} in {path}, line {line}, got {file[:60]!r}")
+            raise DataError(
+                f"expected a picture named as {EXAMPLE} in {path}, line {line}, got {file[:60]!r}: {HANDED_OUT}"
+            )
         if name in lines:
-            raise DataError(f"expected each picture once in {path}, got {file} in lines {lines[name]} and {line}")
+            raise DataError(
+                f"expected each picture once in {path}, got {file} in lines {lines[name]} and {line}; {HANDED_OUT}"
+            )
         lines[name] = line
         picture = found.setdefault(name, RafPicture(name, class_id, f"{above}/{number}/{file}"))
         if picture.class_id != class_id:
