@@ -104,7 +104,7 @@ _CROPS = {
     ("train_set", "10"): (3, "surprise", 0.25, 0.875),
     ("train_set", "11"): (4, "fear", -0.25, 0.75),
     ("train_set", "100"): (5, "disgust", _NAN, _NAN),
-    ("val_set", "0"): (6, "anger", -0.5, 0.625),
+    ("val_set", "2"): (6, "anger", -0.5, 0.625),
     ("val_set", "3"): (7, "contempt", -0.5, 0.5),
 }
 

@@ -2,8 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +12,13 @@ import numpy.typing as npt
 from mien.core.errors import DataError
 from mien.datasets.affectnet_faces import (
     HANDED_OUT,
-    LABELS,
-    NO_EMOTION,
     ORIGIN,
     POINTS,
     PUBLISHED_2017,
     AffectFaces,
-    expression_of,
-    known,
-    left_out,
+    FaceRows,
     published,
-    strange_values,
+    unlisted,
 )
 from mien.datasets.csv_rows import read_rows
 from mien.datasets.dataset import Published, not_there
@@ -74,21 +70,6 @@ PARTS = {
 }
 
 
-@dataclass(eq=False)
-class _Rows:
-    """What has been read so far, a list a column."""
-
-    ids: list[str] = field(default_factory=list)
-    split: list[str] = field(default_factory=list)
-    paths: list[str] = field(default_factory=list)
-    classes: list[int] = field(default_factory=list)
-    boxes: list[tuple[float, float, float, float]] = field(default_factory=list)
-    valence: list[float] = field(default_factory=list)
-    arousal: list[float] = field(default_factory=list)
-    landmarks: list[npt.NDArray[np.float32]] = field(default_factory=list)
-    dropped: Counter[str] = field(default_factory=Counter)
-
-
 def find_lists(root: Path, annotated: str | None = None) -> tuple[str, dict[str, Path]] | None:
     """Which part is under `root`, and its csv files by name; None if there is none.
 
@@ -122,18 +103,12 @@ def read_lists(
     folder = _find_images(root, about.folder)
     there = {about.files[name][0] for name in files}
     expect_splits(list(splits or ()), there=[each for each in SPLITS if each in there], where=root)
-    rows = _Rows()
+    rows, listed = FaceRows(), set[str]()
     for name, path in files.items():
         split, prefix = about.files[name]
         if splits is None or split in splits:
-            _read_file(path, rows, split=split, prefix=prefix, folder=folder, landmarks=landmarks)
-    extra: dict[str, npt.NDArray[np.float32]] = {
-        "valence": known(rows.valence),
-        "arousal": known(rows.arousal),
-        "box": np.array(rows.boxes, np.float32).reshape(-1, 4),
-    }
-    if landmarks:
-        extra["landmarks"] = np.array(rows.landmarks, np.float32).reshape(-1, 2 * POINTS)
+            listed |= _read_file(path, rows, split=split, prefix=prefix, folder=folder, landmarks=landmarks)
+    whole = set(splits or there) == there
     return AffectFaces(
         form=f"2017, {part}",
         file=", ".join(files),
@@ -144,8 +119,8 @@ def read_lists(
         classes=rows.classes,
         published=about.published,
         faces=False,
-        extra=extra,
-        notes=tuple(_notes(rows)),
+        extra=rows.extra(),
+        notes=(*rows.notes(), *(unlisted(root / folder, listed) if whole else ())),
     )
 
 
@@ -158,8 +133,8 @@ def _find_images(root: Path, name: str) -> str:
     return folder.relative_to(root).as_posix()
 
 
-def _read_file(path: Path, rows: _Rows, *, split: str, prefix: str, folder: str, landmarks: bool) -> None:
-    """Add the rows of one csv; `validation.csv` is also met without a header."""
+def _read_file(path: Path, rows: FaceRows, *, split: str, prefix: str, folder: str, landmarks: bool) -> set[str]:
+    """Add the rows of one csv, which is also met without a header; returns the paths of all that it names."""
     seen: Counter[str] = Counter()
     for line, cells in read_rows(path, COLUMNS, handed_out=HANDED_OUT, without_header=COLUMNS):
         file, *box, points, expression, valence, arousal = cells
@@ -167,24 +142,24 @@ def _read_file(path: Path, rows: _Rows, *, split: str, prefix: str, folder: str,
         if not file:
             raise DataError(f"expected a path in {where}, got an empty cell: {HANDED_OUT}")
         seen[file] += 1  # whether the row is kept or not, so that ids never move
-        k = expression_of(_number(expression, "a whole number", where), where)
-        if k >= len(LABELS):
-            rows.dropped[f"their expression is {NO_EMOTION[k - len(LABELS)]}"] += 1
+        class_id = rows.class_of(_number(expression, "a whole number", where), where)
+        if class_id is None:
             continue
         x, y, width, height = (_number(each, "a box of four numbers", where) for each in box)
         if width < 0:
-            rows.dropped["their face_width is below 0"] += 1
+            rows.left_out["their face_width is below 0"] += 1
             continue
         again = f"#{seen[file]}" if seen[file] > 1 else ""
         rows.ids.append(f"affectnet-{prefix}_{file}{again}")
         rows.split.append(split)
         rows.paths.append(f"{folder}/{file}")
-        rows.classes.append(k)
+        rows.classes.append(class_id)
         rows.boxes.append((x, y, x + width, y + height))
         rows.valence.append(_number(valence, "a valence", where))
         rows.arousal.append(_number(arousal, "an arousal", where))
         if landmarks:
             rows.landmarks.append(_points(points, where))
+    return set(seen)
 
 
 def _number(cell: str, expected: str, where: str) -> float:
@@ -209,9 +184,3 @@ def _points(cell: str, where: str) -> npt.NDArray[np.float32]:
     if len(points) != 2 * POINTS:
         raise DataError(f"expected {POINTS} points x;y in {where}, got {cell[:40]!r}: {HANDED_OUT}")
     return points
-
-
-def _notes(rows: _Rows) -> Iterator[str]:
-    yield from left_out(rows.dropped)
-    yield from strange_values("valence", rows.valence)
-    yield from strange_values("arousal", rows.arousal)

@@ -1,17 +1,19 @@
 """What the forms of AffectNet have in common: its classes, and what is left out."""
 
-import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.core.errors import DataError
+from mien.core.images import SUFFIXES
 from mien.core.labels import LABEL_SETS
 from mien.datasets.dataset import Published
+from mien.datasets.listing import walk
 
 ORIGIN = "Mohammad Mahoor at the University of Denver, on request"
 HANDED_OUT = f"AffectNet is handed out by {ORIGIN}"
@@ -20,6 +22,8 @@ POINTS = 68
 
 # Expressions that are no emotion follow the classes; such faces are left out.
 NO_EMOTION = ("None", "Uncertain", "No-Face")
+
+_NOTHING_KNOWN = -2  # as the authors write it
 
 # In the order of the label set. Of the counts of train the first three were found in several places.
 TRAIN_COUNTS = (74_874, 134_415, 25_459, 14_090, 6_378, 3_803, 24_882, 3_750)
@@ -52,6 +56,56 @@ class AffectFaces:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(eq=False)
+class FaceRows:
+    """The faces of one form while they are read, a list a column; `boxes` and `landmarks` may stay empty."""
+
+    ids: list[str] = field(default_factory=list)
+    split: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    classes: list[int] = field(default_factory=list)
+    valence: list[float] = field(default_factory=list)
+    arousal: list[float] = field(default_factory=list)
+    boxes: list[tuple[float, float, float, float]] = field(default_factory=list)
+    landmarks: list[npt.NDArray[np.float32]] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def class_of(self, number: float, where: str) -> int | None:
+        """The class of an expression; None where it is no emotion, which is counted: leave the face out then.
+
+        Raises:
+            DataError: AffectNet has no such expression; `where` names the place.
+        """
+        last = len(LABELS) + len(NO_EMOTION) - 1
+        if number not in range(last + 1):
+            raise DataError(f"expected an expression in 0..{last} in {where}, got {number:g}: {HANDED_OUT}")
+        if number < len(LABELS):
+            return int(number)
+        self.left_out[f"their expression is {NO_EMOTION[int(number) - len(LABELS)]}"] += 1
+        return None
+
+    def extra(self) -> dict[str, npt.NDArray[np.float32]]:
+        """The columns that were filled."""
+        extra = {"valence": _known(self.valence), "arousal": _known(self.arousal)}
+        if self.boxes:
+            extra["box"] = np.array(self.boxes, np.float32)
+        if self.landmarks:
+            extra["landmarks"] = np.array(self.landmarks, np.float32)
+        return extra
+
+    def notes(self) -> Iterator[str]:
+        """What is left out, and values that mean nothing."""
+        for what, n in sorted(self.left_out.items()):
+            yield f"left out, {what}: {n:,} faces"
+        for name, values in (("valence", self.valence), ("arousal", self.arousal)):
+            strange = [each for each in values if abs(each) > 1 and each != _NOTHING_KNOWN]
+            if strange:
+                yield (
+                    f"{len(strange):,} values of {name} lie outside of -1..1 and are taken as unknown, such as "
+                    f"{strange[0]:g}"
+                )
+
+
 def published(test: tuple[int, ...] = (), *, size: tuple[int, int] | None = None) -> Published:
     """The counts of train, and of a test split if there is one."""
     counts = {"train": TRAIN_COUNTS} | ({"test": test} if test else {})
@@ -59,29 +113,14 @@ def published(test: tuple[int, ...] = (), *, size: tuple[int, int] | None = None
     return Published("affectnet", by_label, certain=False, size=size)
 
 
-def expression_of(number: float, where: str) -> int:
-    """A number of an expression that AffectNet has; `where` names the place for an error."""
-    last = len(LABELS) + len(NO_EMOTION) - 1
-    if number not in range(last + 1):
-        raise DataError(f"expected an expression in 0..{last} in {where}, got {number:g}: {HANDED_OUT}")
-    return int(number)
+def unlisted(folder: Path, listed: Container[str]) -> list[str]:
+    """A sentence on the pictures in a folder that no csv names; none if there are none."""
+    found = [path for path in walk(folder) if path not in listed and path.lower().endswith(SUFFIXES)]
+    return [f"{len(found):,} pictures stand in no csv and are left out, such as {found[0]}"] if found else []
 
 
-def known(values: list[float]) -> npt.NDArray[np.float32]:
-    """Valence or arousal, NaN where it is not in -1..1: the authors write -2 for what nobody said."""
+def _known(values: list[float]) -> npt.NDArray[np.float32]:
+    """Valence or arousal, NaN where nothing is known."""
     array = np.array(values, np.float32)
     array[np.abs(array) > 1] = np.nan
     return array
-
-
-def left_out(dropped: Counter[str]) -> Iterator[str]:
-    """A sentence on each kind of rows that were left out."""
-    for what, n in sorted(dropped.items()):
-        yield f"left out, {what}: {n:,} faces"
-
-
-def strange_values(name: str, values: list[float]) -> Iterator[str]:
-    """A sentence on values that are neither in -1..1 nor the authors' mark of one that is not known."""
-    strange = [each for each in values if not (abs(each) <= 1 or each == -2 or math.isnan(each))]
-    if strange:
-        yield f"{len(strange):,} values of {name} lie outside of -1..1 and are taken as unknown, such as {strange[0]:g}"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.core.errors import DataError, UsageError
-from mien.datasets.affectnet_faces import HANDED_OUT, LABELS, AffectFaces, published
+from mien.datasets.affectnet_faces import HANDED_OUT, LABELS, AffectFaces, published, unlisted
 from mien.datasets.csv_rows import read_rows
 
 FILE = "labels.csv"
@@ -47,7 +47,7 @@ def read_kaggle(root: Path, path: Path) -> AffectFaces:
         faces=True,
         extra={"relfcs": np.array(shares, np.float32)},
         original=False,
-        notes=tuple(_notes(list(lines), classes)),
+        notes=(*_notes(list(lines), classes), *unlisted(root, lines)),
     )
 
 

@@ -94,7 +94,9 @@ def _read_labels(path: Path) -> dict[str, int]:
                 f"off? {HANDED_OUT}"
             )
         if name in lines:
-            raise DataError(f"expected each picture once in {path}, got {name} in lines {lines[name]} and {line}")
+            raise DataError(
+                f"expected each picture once in {path}, got {name} in lines {lines[name]} and {line}; {HANDED_OUT}"
+            )
         classes[name], lines[name] = class_of(number[0], f"{path}, line {line}"), line
     if not classes:
         raise DataError(f"expected rows in {path}, got an empty file: {HANDED_OUT}")

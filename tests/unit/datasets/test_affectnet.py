@@ -192,15 +192,15 @@ def test_a_bad_file(file, content, expected, tmp_path):
 
 def test_a_pickle_is_not_opened(tmp_path):
     root = crops(tmp_path).root
-    path = root / "val_set" / "annotations" / "0_exp.npy"
+    path = root / "val_set" / "annotations" / "2_exp.npy"
     np.save(path, np.array({"a": 1}), allow_pickle=True)
     assert f"expected an npy file of numbers at {path}, got" in message(root)
 
 
 def test_two_files_with_one_name(tmp_path):
     root = crops(tmp_path).root
-    (root / "val_set" / "images" / "0.png").write_bytes(b"")
-    assert "expected each picture once in" in message(root) and "got 0.jpg and 0.png" in message(root)
+    (root / "val_set" / "images" / "2.png").write_bytes(b"")
+    assert "expected each picture once in" in message(root) and "got 2.jpg and 2.png" in message(root)
     assert len(read_affectnet(root, splits=["train"])) == 6
 
 
@@ -216,6 +216,17 @@ def test_sets_without_their_parts(tmp_path):
 
 
 # Reworks -------------------------------------------------------------------------------------------------------------
+
+
+def test_pictures_in_no_csv_are_counted(tmp_path):
+    for form, folder in ((manual, "Manually_Annotated_Images"), (kaggle, "sad")):
+        root = form(tmp_path / form.__name__).root
+        before = read_affectnet(root).notes
+        (root / folder / "more").mkdir()
+        (root / folder / "more" / "0.jpg").write_bytes(b"")
+        *notes, last = read_affectnet(root).notes
+        assert last.startswith("1 pictures stand in no csv and are left out, such as ") and tuple(notes) == before
+    assert "no csv" not in "".join(read_affectnet(tmp_path / "manual", splits=["test"]).notes)
 
 
 def test_the_rework_is_named_and_its_csv_counts(tmp_path):
