@@ -208,6 +208,18 @@ def test_a_picture_that_cannot_be_read_keeps_no_other_back(own_layout):
             assert_one_line(caught.value, path.name)
 
 
+def test_the_check_names_what_cannot_be_read(own_layout):
+    path = path_of(read(own_layout).pictures[0])
+    before = check(read(own_layout))
+    assert not before.missing and not before.unreadable
+    if path is None:
+        return  # the pixels stand in the file of the labels
+    path.write_bytes(b"")
+    report = check(read(own_layout))
+    assert {Path(own_layout.root, each.where.split(",")[0]).name for each in report.unreadable} == {path.name}
+    assert report.lacking and not report.ok and not check(read(own_layout), decode=False).unreadable
+
+
 def path_of(picture):
     return getattr(picture, "path", None)
 
