@@ -43,6 +43,11 @@ def partial_path(path: str | os.PathLike[str]) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
 
 
+def printable(name: str) -> str:
+    """The name of a file, with bytes that are no UTF-8 (Linux allows them) replaced, so that any format can hold it."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def expect_free(path: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Raise OutputError where a file stands under the name and may not be replaced."""
     if not overwrite and Path(path).exists():

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.core.errors import DataError, InputError, OutputError
-from mien.core.files import expect_free, replacing
+from mien.core.files import expect_free, printable, replacing
 from mien.core.images import decode, encode
 from mien.core.labels import LabelSet
 from mien.core.optional import require
@@ -170,7 +170,7 @@ def _columns(
     table: Table, images: Sequence[bytes | None], errors: Sequence[str | None] | None, pyarrow: Any
 ) -> dict[str, Any]:
     arrays = {
-        "id": pyarrow.array(table.ids.tolist(), pyarrow.string()),
+        "id": pyarrow.array([*map(printable, table.ids.tolist())], pyarrow.string()),
         "image": pyarrow.array(images, pyarrow.binary()),
         "split": pyarrow.array(table.split.tolist(), pyarrow.string()),
     }
@@ -214,7 +214,7 @@ def _extra_column(pyarrow: Any, name: str, values: npt.NDArray[Any]) -> Any:
     if values.ndim == 1 and values.dtype.kind in "iufb":
         return pyarrow.array(values)
     if values.ndim == 1 and values.dtype.kind == "U":
-        return pyarrow.array(values.tolist(), pyarrow.string())
+        return pyarrow.array([*map(printable, values.tolist())], pyarrow.string())
     raise DataError(f"expected numbers or words in the extra column {name!r}, got {values.dtype} of {values.shape}")
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.core.errors import InputError, MienError
+from mien.core.files import printable
 from mien.core.images import as_image, to_gray
 from mien.core.types import Faces, Floats, Image
 from mien.datasets import DataSet
@@ -93,7 +94,7 @@ class FaceMaker:
             crop = self._form.crop or CropGeometry()
             return _row(crop_faces(image, face, self._input, crop)[0], source, face)
         except MienError as error:
-            return Row(error=plain_bytes(str(error)).decode("utf-8", "replace"), source=source)
+            return Row(error=printable(str(error)), source=source)
 
     def _fitted(self, face: Pixels, *, gray: bool) -> Pixels:
         """A face crop in the size and colour of the table."""
@@ -109,7 +110,11 @@ class FaceMaker:
     def _located(self, image: Image, own: Floats | None, where: str) -> Faces | None:
         """The face that lies where the data set says, else the largest; None: all of the picture."""
         if self._detector is None:
-            return None if own is None else Faces(own[None], np.ones(1, np.float32), np.full((1, 5, 2), np.nan, np.float32))
+            return (
+                None
+                if own is None
+                else Faces(own[None], np.ones(1, np.float32), np.full((1, 5, 2), np.nan, np.float32))
+            )
         faces = self._detector.detect(image, min_face=self._form.min_face)
         if not len(faces):
             raise InputError(f"expected a face in {where}, got none of {self._form.min_face} pixels or more")
@@ -141,8 +146,3 @@ def _sha256(pixels: Pixels) -> bytes:
     state = hashlib.sha256(str(pixels.shape).encode())
     state.update(np.ascontiguousarray(pixels).data)
     return state.digest()
-
-
-def plain_bytes(text: str) -> bytes:
-    """UTF-8; odd bytes of a file's name, which Linux allows, stay as they are."""
-    return text.encode("utf-8", "surrogateescape")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mien.core.errors import MienError
+from mien.core.files import printable
 from mien.core.images import read_image
 from mien.core.labels import LabelSet
 from mien.core.types import Faces, Image, Predictions
@@ -92,8 +93,8 @@ def rows(found: Recognized, labels: LabelSet, *, abstain: float | None = None) -
     """
     blank: Row = {
         **dict.fromkeys(columns(labels)),
-        "source": _printable(found.source),
-        "error": found.error and _printable(found.error),
+        "source": printable(found.source),
+        "error": found.error and printable(found.error),
     }
     if found.predictions is None or not len(found.predictions):
         return [blank]
@@ -105,11 +106,6 @@ def rows(found: Recognized, labels: LabelSet, *, abstain: float | None = None) -
         blank | {"face_id": i} | {name: _rounded(name, values[i]) for name, values in table.items()}
         for i in range(len(found.predictions))
     ]
-
-
-def _printable(path: str) -> str:
-    """A file name that is no UTF-8 (Linux allows it) with the odd bytes replaced, so that any format can hold it."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _rounded(name: str, value: Any) -> Any:

@@ -16,12 +16,13 @@ import numpy.typing as npt
 
 from mien import __version__
 from mien.core.errors import DataError, MienError, OutputError
+from mien.core.files import printable
 from mien.core.optional import require
 from mien.datasets import DataSet, Table
 from mien.datasets.parquet import ROWS_IN_GROUP, decode_as, in_threads, table_writer
-from mien.datasets.table import digest
+from mien.datasets.table import digest, strings
 from mien.pipeline.batch import ordered
-from mien.pipeline.cut import FaceMaker, Form, Row, plain_bytes
+from mien.pipeline.cut import FaceMaker, Form, Row
 from mien.pipeline.parts import Parts
 from mien.runtime.card import COLORS
 
@@ -65,7 +66,7 @@ def rows_of(sets: Sequence[DataSet]) -> Table:
     """
     blank = [
         Table(
-            each.ids,
+            strings([printable(name) for name in each.ids.tolist()]),
             np.empty((len(each), 0, 0), np.uint8),
             each.split,
             each.sources,
@@ -85,7 +86,7 @@ def plan_of(sets: Sequence[DataSet], form: Form) -> dict[str, Any]:
     pictures = hashlib.sha256()
     for data in sets:
         for name, picture in zip(data.ids.tolist(), data.pictures, strict=True):
-            pictures.update(plain_bytes(f"{name}\0{picture.where}\n"))
+            pictures.update(f"{name}\0{picture.where}\n".encode("utf-8", "surrogateescape"))
     names = [f"{each.name} ({each.form}), {'faces' if each.faces else 'photographs'}" for each in sets]
     return {"version of mien": __version__, "data": names, "set of pictures": pictures.hexdigest()[:16], **asdict(form)}
 
@@ -115,13 +116,16 @@ def prepare_table(
     """
     ends = [*range(0, len(rows), PART), len(rows)]
     try:
+        if not len(rows):
+            raise DataError(f"expected pictures in {', '.join(str(each.root) for each in sets)}, got none")
         _make_parts(sets, form, parts, ends, workers=workers, tell=tell)
         return _assemble(rows, form, parts, ends)
     except DataError:  # goes wrong again with the same plan
         parts.remove()
         raise
     except (OutputError, OSError) as error:
-        why = (error.strerror if isinstance(error, OSError) else str(error.__cause__)) or error
+        cause = error if isinstance(error, OSError) else error.__cause__
+        why = getattr(cause, "strerror", None) or cause or error
         raise OutputError(
             f"expected to write {parts.out}, got: {why}; what is done is kept: go on with --resume"
         ) from error
@@ -298,7 +302,7 @@ def _meta(
 ) -> dict[str, str]:
     source = hashlib.sha256()
     for name, pixels in zip(rows.ids.tolist(), facts["source"], strict=True):
-        source.update(plain_bytes(name) + b"\0" + pixels)
+        source.update(name.encode() + b"\0" + pixels)
     return {
         **rows.meta,
         "mien": __version__,

@@ -25,7 +25,7 @@ from mien.datasets.dataset import PictureFile, PictureRow, PictureRows
 from mien.pipeline import cut
 from mien.pipeline import parts as parts_module
 from mien.pipeline import prepare as module
-from mien.pipeline.cut import FaceMaker, Form
+from mien.pipeline.cut import Form
 from mien.pipeline.parts import Parts
 from mien.pipeline.prepare import Prepared, plan_of, prepare_table, rows_of
 from mien.pipeline.recognizer import Recognizer
@@ -341,27 +341,23 @@ def test_a_full_disk_is_one_line_and_can_be_resumed(
 
 
 def test_frames_of_one_video_are_read_in_order_by_one_thread(tmp_path: Path) -> None:
-    read: list[tuple[str, str, str]] = []
+    """Within a part, of seven pictures here."""
+    read: list[tuple[str, int, str]] = []
     lock = threading.Lock()
 
     def seen(made: Made) -> None:
         with lock:
-            read.append((made.path or "", made.where, threading.current_thread().name))
+            read.append((made.path or "", int(made.where), threading.current_thread().name))
 
     lengths = {"a.avi": 5, "b.avi": 6, "c.avi": 1, "d.avi": 9}
-    pictures = [
-        Made(f"{path} {k:02}", noise(8, 8, seed=k), seen, path) for path, count in lengths.items() for k in range(count)
-    ]
+    paths = [path for path, count in lengths.items() for _ in range(count)]
+    pictures = [Made(str(row), noise(8, 8, seed=row), seen, path) for row, path in enumerate(paths)]
     make(tmp_path / "t.parquet", data_set(pictures), workers=3)
-    assert len(read) == 21
-    for path in lengths:
-        where = [each for name, each, _ in read if name == path]
-        assert where == sorted(where)
-    # Threads change with parts (of seven pictures here) alone.
-    first = {
-        thread for _, where, thread in read if where in {"a.avi 00", "a.avi 01", "a.avi 02", "a.avi 03", "a.avi 04"}
-    }
-    assert len(first) == 1
+    assert sorted(row for _, row, _ in read) == list(range(21))
+    for part in range(3):
+        for path in lengths:
+            stretch = [(row, thread) for name, row, thread in read if name == path and row // 7 == part]
+            assert stretch == sorted(stretch) and len({thread for _, thread in stretch}) <= 1
 
 
 @settings(deadline=None, max_examples=30)
@@ -401,11 +397,22 @@ def test_the_hash_of_the_source_sees_what_was_read(tmp_path: Path) -> None:
     assert len({source(), source(3), source(8), source(prefix="other")}) == 4
 
 
-def test_an_odd_file_name_fits_into_the_column_error() -> None:
+def test_an_odd_file_name_is_no_obstacle(tmp_path: Path) -> None:
     name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
-    row = FaceMaker(FACES).row(data_set([Made(name, None)]), 0)
-    assert row.error == "expected a picture at caf\ufffd.jpg, got no such file: check the path"
-    plan_of([data_set([Made(name, None)])], FACES)
+    pictures = [Made(name, None), Made(name, noise(8, 8))]
+    data = data_set(pictures, ids=[f"a-{name}", f"b-{name}"], extra={"subject": np.array([name, name])})
+    prepared = make(tmp_path / "t.parquet", data)
+    why = "expected a picture at caf\ufffd.jpg, got no such file: check the path"
+    assert prepared.failed == {"a-caf\ufffd.jpg": why}
+    table = read_table(tmp_path / "t.parquet")
+    assert table.ids.tolist() == ["b-caf\ufffd.jpg"] and table.extra["subject"].tolist() == ["caf\ufffd.jpg"]
+    assert table.digest() == prepared.digest
+
+
+def test_no_picture_at_all(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="expected pictures in made, got none"):
+        make(tmp_path / "t.parquet", face_rows(0))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_picture_in_a_file_is_read_as_any_other(tmp_path: Path) -> None:
