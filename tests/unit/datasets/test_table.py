@@ -231,5 +231,5 @@ def test_open_data(tmp_path):
     with pytest.raises(UsageError, match="expected a data set out of .*ferplus.*, got 'ferpluss'; did you mean"):
         open_data("ferpluss=somewhere")
     for strange in ("somewhere", "ferplus", "ferplus="):
-        with pytest.raises(UsageError, match=r"expected a \.parquet table, or NAME=FOLDER with a NAME out of .*fer2013"):
+        with pytest.raises(UsageError, match=r"\.parquet table, or NAME=FOLDER with a NAME out of .*fer2013"):
             open_data(strange)
