@@ -41,7 +41,8 @@ def render(name: str, make: Callable[[float], Figure]) -> Drawing:
         wide = make(WIDE)
         svg = _svg(wide, f"{name}-wide")
         narrow = _svg(make(NARROW), f"{name}-narrow")
-        return Drawing(name, _png(wide), svg, _inline(svg), _inline(narrow))
+        file = svg.replace("<svg ", '<svg style="background: white" ', 1)  # for a dark window
+        return Drawing(name, _png(wide), file, _inline(svg), _inline(narrow))
 
 
 def _svg(figure: Figure, salt: str) -> str:

@@ -85,7 +85,12 @@ def _agreement(found: Agreement | None) -> dict[str, Any] | None:
     if found is None:
         return None
     both = int(found.counts.sum())
-    return {"rows": found.rows, "columns": found.columns, "images": both, "same": found.share}
+    return {
+        "rows": found.rows,
+        "columns": found.columns,
+        "images": both,
+        "same": found.share if found.share == found.share else None,
+    }
 
 
 def to_tables(e: Exploration) -> Mapping[str, Rows]:

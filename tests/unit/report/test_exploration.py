@@ -17,6 +17,7 @@ from mien.report.exploration import exploration_page
 from mien.report.numbers import to_numbers, to_tables
 from mien.report.plates import PLATES
 from mien.report.style import NARROW, RC, WIDE
+from mien.verbs.explore import TABLES
 
 ALL = [plate for each in PLATES.values() for plate in each]
 
@@ -122,14 +123,18 @@ def test_numbers_are_plain_and_agree_with_the_csv_files(rich):
     labelled = sum(n for each in numbers["classes"].values() for n in each.values())
     assert labelled + sum(numbers["unlabelled"].values()) == 60
     tables = {name: [list(map(str, row)) for row in table.rows] for name, table in to_tables(rich).items()}
-    assert sorted(tables) == [
-        "agreement.csv",
-        "classes.csv",
-        "duplicates.csv",
-        "groups.csv",
-        "images.csv",
-        "intensities.csv",
-    ]
+    assert (
+        sorted(tables)
+        == sorted(TABLES)
+        == [
+            "agreement.csv",
+            "classes.csv",
+            "duplicates.csv",
+            "groups.csv",
+            "images.csv",
+            "intensities.csv",
+        ]
+    )
     assert sum(int(row[-1]) for row in tables["classes.csv"]) == 60
     assert len(tables["images.csv"]) == 60
     assert len(tables["duplicates.csv"]) == 4
