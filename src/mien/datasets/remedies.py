@@ -15,58 +15,44 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mien.datasets.audit import OVERSAMPLED, Mask, Rows, contradict, holds, stands_later
+from mien.datasets.compared import Mask, Rows, contradict, holds, stands_later
 from mien.datasets.duplicates import Ids
 from mien.datasets.lists import DROP, RELABEL, REVIEW, Entry
 from mien.datasets.table import SPLITS
 
+OVERSAMPLED = 5  # images of one split that are copies of each other: more than chance brings together
 TRAIN = SPLITS.index("train")
 
 
 def remedies(rows: Rows) -> list[Entry]:
     """The list of an audit. An image has one row with the action drop or relabel at most."""
-    return _Remedies(rows).entries
+    found = _Remedies(rows)
+    found.blank()
+    found.across_splits()
+    found.within_splits()
+    found.near_within_splits()
+    found.between_data()
+    found.without_face()
+    found.subjects_across_splits()
+    return found.entries
 
 
 class _Remedies:
-    """Collects the entries; `gone` are the images that are dropped so far."""
+    """Collects the entries; `gone` are the images that are dropped so far, of which nothing more is said."""
 
     def __init__(self, rows: Rows) -> None:
         self.rows, self.gone = rows, np.zeros(len(rows), np.bool_)
         self.entries: list[Entry] = []
         # Where two tables hold an image of one id, to drop it would drop it from both.
-        self.common = np.zeros(len(rows), np.bool_)
-        if rows.data.max(initial=0):
-            _, number, count = np.unique(rows.ids, return_inverse=True, return_counts=True)
-            self.common = count[number.reshape(-1)] > 1
-        for row in _where(rows.blank):
+        _, number, count = np.unique(rows.ids, return_inverse=True, return_counts=True)
+        self.common = count[number.reshape(-1)] > 1
+
+    def blank(self) -> None:
+        """They show nothing."""
+        for row in _where(self.rows.blank):
             self._add(row, "blank", DROP)
-        self._across_splits()
-        self._within_splits()
-        self._near_within_splits()
-        self._between_data()
-        self._without_face()
-        for name, numbers in (("subject", rows.subject), ("clip", rows.clip)):
-            if numbers is not None:
-                for row in _where(stands_later(rows, numbers)):
-                    self._add(row, f"{name}_across_splits", REVIEW, detail=f"its {name} stands in a later split, too")
 
-    def _add(self, row: int, problem: str, action: str, *, detail: str = "", **more: str) -> None:
-        rows = self.rows
-        if action == DROP:
-            if self.common[row]:
-                action = REVIEW
-            self.gone[row] = True
-        name = str(rows.ids[rows.near[row]])
-        self.entries.append(
-            Entry(str(rows.ids[row]), SPLITS[rows.split[row]], problem, name, action, detail=detail, **more)
-        )
-
-    def _label(self, row: int, source: str) -> str:
-        code = self.rows.labels[source][row]
-        return self.rows.names[code] if code >= 0 else ""
-
-    def _across_splits(self) -> None:
+    def across_splits(self) -> None:
         """The earlier one goes; the later one, if its label is another, is looked at."""
         rows = self.rows
         for problem, groups in (("copy_across_splits", rows.exact), ("near_copy_across_splits", rows.near)):
@@ -81,45 +67,40 @@ class _Remedies:
                 detail = "a copy in an earlier split has another label"
                 self._add(row, "label_conflict", REVIEW, source=source, label=label, detail=detail)
 
-    def _within_splits(self) -> None:
-        """Exact copies in one split of one table: one stays."""
+    def within_splits(self) -> None:
+        """Of exact copies in one split of one table one stays."""
         for members in _members(self.rows, self.rows.exact, ~self.gone):
-            labels = {source: Counter(self._labels(members, source)) for source in self.rows.labels}
+            labels = {source: self._labels(members, source) for source in self.rows.labels}
             conflicts = {source: counts for source, counts in labels.items() if len(counts) > 1}
-            tied = [source for source, counts in conflicts.items() if _majority(counts) is None]
-            if tied:
+            tied = next((source for source, counts in conflicts.items() if _majority(counts) is None), None)
+            if tied is not None:
                 action = DROP if self.rows.split[members[0]] == TRAIN else REVIEW
                 for row in members:
-                    label, detail = self._label(row, tied[0]), f"labels of its copies: {_said(conflicts[tied[0]])}"
-                    self._add(row, "label_conflict", action, source=tied[0], label=label, detail=detail)
+                    self._conflict(row, tied, conflicts[tied], action)
                 continue
             kept = members[0]
             for source, counts in conflicts.items():
-                majority, label = _majority(counts) or "", self._label(kept, source)
-                if label != majority:
-                    detail = f"labels of its copies: {_said(counts)}"
-                    words = {"source": source, "label": label, "suggestion": majority, "detail": detail}
-                    self._add(kept, "label_conflict", RELABEL, **words)
+                majority = _majority(counts)
+                if majority and self._label(kept, source) != majority:
+                    self._conflict(kept, source, counts, RELABEL, suggestion=majority)
             for row in members[1:]:
                 self._add(row, "copy", DROP, detail=f"the same pixels as {self.rows.ids[kept]}")
 
-    def _near_within_splits(self) -> None:
+    def near_within_splits(self) -> None:
+        """Near copies in one split of one table are looked at."""
         for members in _members(self.rows, self.rows.near, ~self.gone):
             if len({self.rows.exact[row] for row in members}) == 1:
                 continue  # seen as exact copies already
             problem = "oversampled" if len(members) >= OVERSAMPLED else "near_copy"
-            differ = [source for source in self.rows.labels if len(set(self._labels(members, source))) > 1]
+            labels = {source: self._labels(members, source) for source in self.rows.labels}
+            differ = next((source for source, counts in labels.items() if len(counts) > 1), None)
             for row in members:
-                words = {"source": differ[0], "label": self._label(row, differ[0])} if differ else {}
-                detail = (
-                    f"labels of its near copies: {_said(Counter(self._labels(members, differ[0])))}" if differ else ""
-                )
-                self._add(row, "near_copy_label_conflict" if differ else problem, REVIEW, detail=detail, **words)
+                if differ is None:
+                    self._add(row, problem, REVIEW)
+                else:
+                    self._conflict(row, differ, labels[differ], REVIEW, problem="near_copy_label_conflict")
 
-    def _labels(self, members: list[int], source: str) -> list[str]:
-        return [label for label in (self._label(row, source) for row in members) if label]
-
-    def _between_data(self) -> None:
+    def between_data(self) -> None:
         """Images of a later table that stand in an earlier one."""
         rows = self.rows
         for data in range(1, int(rows.data.max(initial=0)) + 1):
@@ -127,7 +108,8 @@ class _Remedies:
             for row in _where((rows.data == data) & there[rows.near] & ~self.gone & ~rows.blank):
                 self._add(row, "copy_between_data", REVIEW, detail="stands in another table, too")
 
-    def _without_face(self) -> None:
+    def without_face(self) -> None:
+        """By the raters, and by a detector, which errs more often."""
         rows = self.rows
         if rows.no_face is not None:
             for row in _where(rows.no_face & ~self.gone):
@@ -136,6 +118,53 @@ class _Remedies:
         if rows.not_found is not None:
             for row in _where(rows.not_found & ~self.gone):
                 self._add(row, "no_face", REVIEW, detail="the detector finds no face")
+
+    def subjects_across_splits(self) -> None:
+        """Images whose subject or clip stands in a later split."""
+        for name, numbers in (("subject", self.rows.subject), ("clip", self.rows.clip)):
+            if numbers is not None:
+                for row in _where(stands_later(self.rows, numbers)):
+                    self._add(row, f"{name}_across_splits", REVIEW, detail=f"its {name} stands in a later split, too")
+
+    def _conflict(
+        self,
+        row: int,
+        source: str,
+        counts: Counter[str],
+        action: str,
+        *,
+        problem: str = "label_conflict",
+        suggestion: str = "",
+    ) -> None:
+        detail = "labels of its copies: " + ", ".join(f"{count} {label}" for label, count in counts.most_common())
+        label = self._label(row, source)
+        self._add(row, problem, action, source=source, label=label, suggestion=suggestion, detail=detail)
+
+    def _add(
+        self,
+        row: int,
+        problem: str,
+        action: str,
+        *,
+        source: str = "",
+        label: str = "",
+        suggestion: str = "",
+        detail: str = "",
+    ) -> None:
+        name, split, group = self.rows.ids[row], SPLITS[self.rows.split[row]], self.rows.ids[self.rows.near[row]]
+        if action == DROP:
+            self.gone[row] = True
+            if self.common[row]:
+                action = REVIEW
+        self.entries.append(Entry(str(name), split, problem, str(group), action, source, label, suggestion, detail))
+
+    def _label(self, row: int, source: str) -> str:
+        code = self.rows.labels[source][row]
+        return self.rows.names[code] if code >= 0 else ""
+
+    def _labels(self, members: list[int], source: str) -> Counter[str]:
+        """Label -> how many of the members have it; those without one do not count."""
+        return Counter(label for label in (self._label(row, source) for row in members) if label)
 
 
 def _where(mask: Mask) -> list[int]:
@@ -167,7 +196,3 @@ def _majority(counts: Counter[str]) -> str | None:
     """The most frequent label, None if two are."""
     (label, most), *rest = counts.most_common(2)
     return None if rest and rest[0][1] == most else label
-
-
-def _said(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} {label}" for label, count in counts.most_common())
