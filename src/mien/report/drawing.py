@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -37,7 +38,8 @@ def render(name: str, make: Callable[[float], Figure]) -> Drawing:
         name: of its files.
         make: draws it for a width in inches.
     """
-    with matplotlib.rc_context(RC):
+    with matplotlib.rc_context(RC), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a label's script may have no font here; a browser has one
         wide = make(WIDE)
         svg = _svg(wide, f"{name}-wide")
         narrow = _svg(make(NARROW), f"{name}-narrow")

@@ -115,8 +115,9 @@ def _extremes(e: Exploration, members: Rows, count: int) -> tuple[list[Tile], li
     """Tiles of the lowest and the highest entropy, the first filled up to `count`; ties fall by lot."""
     assert e.votes is not None
     entropy = e.votes.entropy
-    usable = members[np.isfinite(entropy[members]) & ~e.duplicates.copies(len(e.table))[members]]
-    order = np.random.default_rng(_SEED).permutation(usable)
+    voted = members[np.isfinite(entropy[members])]
+    once = voted[~e.duplicates.copies(len(e.table))[voted]]
+    order = np.random.default_rng(_SEED).permutation(once if len(once) else voted)
     order = order[np.argsort(entropy[order], kind="stable")]
     most, least = order[:count], order[count:][::-1][:count]
     empty = [Tile(None)] * (count - len(most)) if len(most) else []

@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -91,6 +92,20 @@ def test_many_classes_with_long_names_are_cut_down_to_what_can_be_seen(monkeypat
     assert all(f"{k} long name long …" in samples.svg for k in (0, 4, 5))
     assert "1 long name long …" not in samples.svg
     assert sum(to_numbers(found)["classes"]["train"].values()) == 9
+
+
+def test_blank_images_under_odd_labels_are_drawn_without_a_warning():
+    labels = LabelSet("own", ("怒り", "<b>&$x_{$"))
+    column = LabelColumn(labels, np.array([0, 1, 0, 1], np.int16), np.full((4, 2), 0.5, np.float32))
+    images = np.zeros((4, 16, 16), np.uint8)
+    found = explore_table(Table(np.arange(4).astype(str), images, np.full(4, "test"), {"own": column}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = exploration_page(found)
+    assert "怒り" in made.html
+    assert "&lt;b&gt;&amp;$x_{$" in made.html
+    assert "<b>" not in made.html
+    assert len(made.drawings) == 12
 
 
 @pytest.mark.parametrize("width", [WIDE, NARROW])
