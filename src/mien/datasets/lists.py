@@ -106,19 +106,28 @@ class Applied:
     notes: tuple[str, ...] = ()
 
 
-def apply_lists(table: "Table", *, drop: Sequence[ListPath] = (), relabel: Sequence[ListPath] = ()) -> Applied:
+def apply_lists(
+    table: "Table", *, drop: Sequence[ListPath] = (), relabel: Sequence[ListPath] = (), split: str | None = None
+) -> Applied:
     """Label a table's pictures anew, then leave some out.
+
+    Args:
+        table: all splits of the data, so that a list made for all of them is understood.
+        drop: lists of what to leave out.
+        relabel: lists of what to label anew.
+        split: the notes count the pictures of this one; None: all.
 
     Raises:
         DataError: a list cannot be read, names no picture of the table, or a label or label source that it lacks.
     """
     known = set(table.ids.tolist())
-    notes: list[str] = []
+    here = known if split is None else set(table.ids[table.split == split].tolist())
+    of = "images" if split is None else f"images of {split}"
     result = table.relabel(*relabel).drop(*drop)
-    for path in relabel:
-        notes.append(_note("labelled anew", {each.id for each in new_labels(path)}, known, path))
-    for path in drop:
-        notes.append(_note("left out", ids_to_drop(path), known, path))
+    notes = [
+        _note(f"{of} labelled anew", {each.id for each in new_labels(path)}, known, here, path) for path in relabel
+    ]
+    notes += [_note(f"{of} left out", ids_to_drop(path), known, here, path) for path in drop]
     digests: dict[str, str] = {}
     for option, paths in (("--relabel", relabel), ("--drop", drop)):
         for path in paths:
@@ -134,10 +143,10 @@ def as_paths(lists: ListPath | Sequence[ListPath] | None) -> tuple[ListPath, ...
     return (lists,) if isinstance(lists, str | os.PathLike) else tuple(lists)
 
 
-def _note(done: str, listed: set[str], known: set[str], path: ListPath) -> str:
+def _note(done: str, listed: set[str], known: set[str], here: set[str], path: ListPath) -> str:
     absent = len(listed - known)
-    more = f"; {absent:,} more that it names are not in the data" if absent else ""
-    return f"{len(listed & known):,} images {done} by {path}{more}"
+    more = f"; {absent:,} that it names are not in the data" if absent else ""
+    return f"{len(listed & here):,} {done} by {path}{more}"
 
 
 def _sha256(path: ListPath) -> str:

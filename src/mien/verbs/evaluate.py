@@ -165,7 +165,8 @@ class _Steps:
 def _open(config: EvaluateConfig) -> _Faces:
     whole = config.data if isinstance(config.data, Table) else open_data(str(config.data))
     in_split = whole.of_split(config.split)
-    applied = apply_lists(whole, drop=as_paths(config.drop), relabel=as_paths(config.relabel))
+    drop, relabel = as_paths(config.drop), as_paths(config.relabel)
+    applied = apply_lists(whole, drop=drop, relabel=relabel, split=config.split)
     table = applied.table.of_split(config.split)
     in_train = None
     if config.split != "train" and "train" in whole.splits:

@@ -67,7 +67,7 @@ def test_lists_are_applied_and_remembered(listed, tmp_path):
     assert list(done.lists) == ["--relabel list.csv", "--drop list.csv", "--drop more.csv"]
     assert done.lists["--drop list.csv"] == done.lists["--relabel list.csv"] != done.lists["--drop more.csv"]
     assert done.notes[0].startswith("1 images labelled anew by ")
-    assert done.notes[1].endswith("list.csv; 1 more that it names are not in the data")
+    assert done.notes[1].endswith("list.csv; 1 that it names are not in the data")
     assert done.table.digest() != make().digest()
 
 

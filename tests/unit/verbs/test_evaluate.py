@@ -156,7 +156,9 @@ def test_several_lists_drop_and_relabel(tiny_model, table, tmp_path):
     assert len(said) == 28 and said.meta["dropped"] == "2"
     assert said.meta["lists"].startswith("--relabel new.csv (sha256 ") and "--drop a.csv" in said.meta["lists"]
     assert said.label_ids[said.ids.tolist().index(f"face-{row}")] == FERPLUS.index("neutral")
-    assert "1 images labelled anew" in evaluation.notes[0] and "1 images left out" in evaluation.notes[2]
+    assert (
+        "1 images of valid labelled anew" in evaluation.notes[0] and "1 images of valid left out" in evaluation.notes[2]
+    )
     # Predictions that were stored before are judged by the list in the same way.
     evaluate(tiny_model, data=table, out=tmp_path / "plain")
     stored = tmp_path / "plain" / "predictions-valid.parquet"
@@ -176,10 +178,12 @@ def test_notes_name_the_model_they_are_about(tiny_model, table, tmp_path, capsys
     (tmp_path / "list.csv").write_text("id\nface-31\n")
     assert main(["evaluate", stored, str(tiny_model), "--data", table, "--drop", str(tmp_path / "list.csv")]) == 0
     said = [line for line in capsys.readouterr().err.splitlines() if "left out by" in line]
-    assert said == [f"mien: tiny: 1 images left out by {tmp_path / 'list.csv'}"]  # the stored ones say nothing of it
+    assert said == [
+        f"mien: tiny: 1 images of valid left out by {tmp_path / 'list.csv'}"
+    ]  # the stored ones say nothing of it
     assert main(["evaluate", str(tiny_model), "--data", table, "--drop", str(tmp_path / "list.csv"), "--tta"]) == 0
     said = [line for line in capsys.readouterr().err.splitlines() if "left out by" in line]
-    assert said == [f"mien: 1 images left out by {tmp_path / 'list.csv'}"]
+    assert said == [f"mien: 1 images of valid left out by {tmp_path / 'list.csv'}"]
 
 
 def test_predictions_and_models_together(tiny_model, table, tmp_path):

@@ -45,7 +45,7 @@ def test_a_run_on_labels_of_ones_own_with_lists(data, tmp_path):
     lists = {"drop": [drop, more], "relabel": relabel}
     result = train(data, out=tmp_path / "run", changes=[*SMALL, "epochs=1"], **lists)
     assert result.finished and result.figures
-    assert len(result.notes) == 3 and "1 images left out" in result.notes[1] and "1 more" in result.notes[1]
+    assert len(result.notes) == 3 and "1 images left out" in result.notes[1] and "1 that it names" in result.notes[1]
 
     versions = json.loads((tmp_path / "run" / "versions.json").read_text("utf-8"))
     assert list(versions["lists"]) == ["--relabel relabel.csv", "--drop drop.csv", "--drop more.csv"]
