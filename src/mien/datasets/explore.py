@@ -42,6 +42,11 @@ class Classes:
         """Each class and the rows of its images."""
         return ((label, np.flatnonzero(self.of == k)) for k, label in enumerate(self.labels))
 
+    def known(self, values: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        """Of one number an image, those of each class that are not NaN; a class without any is left out."""
+        found = {label: values[rows][np.isfinite(values[rows])] for label, rows in self.rows()}
+        return {label: each for label, each in found.items() if len(each)}
+
 
 @dataclass(frozen=True, eq=False)
 class Moments:

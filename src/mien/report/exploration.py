@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
-from mien.datasets.explore import Classes, Exploration
+from mien.datasets.explore import Agreement, Classes, Exploration
 from mien.report.drawing import Drawing, render
 from mien.report.page import FigureView, Section, TableView, render_page
 from mien.report.plates import PLATES, Plate
@@ -49,7 +50,7 @@ def exploration_page(
         if plate.title not in left_out:
             views[plate.name] = _view(plate, shown)
             tell(len(views), len(plates) - len(left_out))
-    sections = [_numbers(e)]
+    sections = [_numbers(shown, len(e.classes.labels))]
     for title, group in PLATES.items():
         if figures := tuple(views[plate.name] for plate in group if plate.name in views):
             sections.append(Section(title, figures=figures))
@@ -84,6 +85,18 @@ def _to_show(e: Exploration) -> Exploration:
         counts=np.column_stack([e.counts[:, kept], without]),
         faces=replace(e.faces, mean=e.faces.mean[kept], std=e.faces.std[kept]),
         class_levels=e.class_levels[kept],
+        agreement=e.agreement and _largest(e.agreement),
+    )
+
+
+def _largest(found: Agreement) -> Agreement:
+    """The largest classes of both sources."""
+    rows, columns = (np.sort(np.argsort(-found.counts.sum(axis), kind="stable")[:_MOST_CLASSES]) for axis in (1, 0))
+    return replace(
+        found,
+        row_labels=tuple(found.row_labels[k] for k in rows),
+        column_labels=tuple(found.column_labels[k] for k in columns),
+        counts=found.counts[np.ix_(rows, columns)],
     )
 
 
@@ -107,21 +120,29 @@ def _facts(e: Exploration) -> list[tuple[str, str]]:
     return facts
 
 
-def _numbers(e: Exploration) -> Section:
-    """Medians by class, and how to use mean and standard deviation."""
-    measures = e.measures.columns()
-    rows = []
-    groups = [*e.classes.rows()][:_MOST_CLASSES]
-    for label, members in [*groups, ("all images", np.arange(len(e.table)))]:
-        medians = [np.median(values[members]) for values in measures.values()]
-        rows.append((label, many(len(members)), *(f"{each:,.{0 if each >= 100 else 1}f}" for each in medians)))
-    table = TableView(
-        ("class", "images", *measures), tuple(rows), "Medians in grey levels; sharpness in their squares."
-    )
-    normalise = (
-        f"To normalise, take the mean and standard deviation of {e.moments.split} for every split: "
-        f"(pixel / 255 − mean) / standard deviation. All numbers are in numbers.json, with more digits."
-    )
-    more = len(e.classes.labels) - _MOST_CLASSES
-    note = (f"Figures and this table show the {_MOST_CLASSES} largest classes; {many(more)} more are in the csv.",)
-    return Section("Numbers", text=(normalise, *(note if more > 0 else ())), tables=(table,))
+def _numbers(shown: Exploration, classes: int) -> Section:
+    """Medians by class, and how to use mean and standard deviation; of all `classes` some may not be shown."""
+    measures = shown.measures.columns()
+    groups = [*shown.classes.rows()] if shown.classes.source else []
+    rows = [
+        (label, many(len(members)), *(_median(values[members]) for values in measures.values()))
+        for label, members in [*groups, ("all images", np.arange(len(shown.table)))]
+    ]
+    caption = "Medians in grey levels; sharpness in their squares."
+    table = TableView(("class", "images", *measures), tuple(rows), caption)
+    text = [
+        f"To normalise, take the mean and standard deviation of {shown.moments.split} for every split: "
+        "(pixel / 255 − mean) / standard deviation. All numbers are in numbers.json, with more digits."
+    ]
+    if more := classes - len(shown.classes.labels):
+        kept = len(shown.classes.labels)
+        text.append(f"Figures and this table show the {kept} largest classes; {many(more)} more are in the csv.")
+    return Section("Numbers", text=tuple(text), tables=(table,))
+
+
+def _median(values: npt.NDArray[np.float32]) -> str:
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return "–"
+    middle = float(np.median(known))
+    return f"{middle:,.{0 if middle >= 100 else 1}f}"

@@ -74,15 +74,15 @@ def _copies(e: Exploration, rows: Rows) -> Tile:
         labels = list(dict.fromkeys(label for row in rows.tolist() if (label := column.name_of(row)))) or labels
         if len(labels) > 1:
             break
-    return Tile(e.table.images[rows[0]], (f"{len(rows)}× {', '.join(there)}", *labels[:2]))
+    return Tile(
+        e.table.images[rows[0]], (f"{len(rows)}× {', '.join(there)}", *(short(label, 11) for label in labels[:2]))
+    )
 
 
 def vote_entropy(e: Exploration, width: float) -> Figure:
     """How far the raters agree on the images of each class: shares of a bar."""
     assert e.votes is not None
-    entropy = e.votes.entropy
-    found = {label: entropy[rows][np.isfinite(entropy[rows])] for label, rows in e.classes.rows()}
-    found = {label: each for label, each in found.items() if len(each)}
+    found = e.classes.known(e.votes.entropy)
     shares = np.array([100 * np.histogram(each, _ENTROPIES)[0] / len(each) for each in found.values()])
     figure = new_figure(width, 0.27 * len(found) + (1.35 if is_narrow(width) else 0.95))
     axes = figure.subplots()
@@ -156,10 +156,10 @@ def agreement(e: Exploration, width: float) -> Figure:
         axes.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=40, ha="left")
     else:
         axes.set_xticks(np.arange(len(columns)) + 0.5, columns)
-    axes.set_ylabel(f"label of {found.rows}")
+    axes.set_ylabel(f"label of {short(found.rows, 30)}")
     axes.xaxis.tick_top()
     axes.tick_params(labelcolor=INK, labelsize=8)
-    axes.set_xlabel(f"label of {found.columns} (% of the row)")
+    axes.set_xlabel(f"label of {short(found.columns, 30)} (% of the row)")
     axes.grid(False)
     axes.spines[:].set_visible(False)
     return figure

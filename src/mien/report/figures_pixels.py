@@ -77,26 +77,19 @@ def brightness_and_contrast(e: Exploration, width: float) -> Figure:
 
 def noise(e: Exploration, width: float) -> Figure:
     """How much noise the images of each class carry."""
-    labels, values = _by_class(e, e.measures.noise)
-    low, high = np.percentile(np.concatenate(values), (0.3, 99.5))
+    found = e.classes.known(e.measures.noise)
+    low, high = np.percentile(np.concatenate([*found.values()]), (0.3, 99.5))
     limits = (0.0 if low < high / 4 else float(0.9 * low), max(0.1, float(high)))
-    return ridges(labels, values, width, x="estimated noise (SD, grey levels)", limits=limits)
+    return ridges(found, width, x="estimated noise (SD, grey levels)", limits=limits)
 
 
 def sharpness(e: Exploration, width: float) -> Figure:
     """How sharp the images of each class are."""
-    labels, values = _by_class(e, np.maximum(e.measures.sharpness, 1))
-    low, high = np.percentile(np.concatenate(values), (0.3, 99.7))
+    found = e.classes.known(np.maximum(e.measures.sharpness, 1))
+    low, high = np.percentile(np.concatenate([*found.values()]), (0.3, 99.7))
     limits = (max(1.0, float(low)), max(10.0, float(high)))
     x = "variance of the Laplacian (squared grey levels, logarithmic)"
-    return ridges(labels, values, width, x=x, limits=limits, log=True, digits=0)
-
-
-def _by_class(e: Exploration, values: Values) -> tuple[list[str], list[Values]]:
-    """Classes, and the finite values of their images."""
-    found = {label: values[rows][np.isfinite(values[rows])] for label, rows in e.classes.rows()}
-    found = {label: each for label, each in found.items() if len(each)}
-    return list(found), list(found.values())
+    return ridges(found, width, x=x, limits=limits, log=True, digits=0)
 
 
 def sizes(e: Exploration, width: float) -> Figure:

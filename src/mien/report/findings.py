@@ -1,5 +1,7 @@
 """What each exploratory figure shows in these data: one sentence, computed."""
 
+import itertools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -31,17 +33,14 @@ def class_distribution(e: Exploration) -> str:
 
 def mean_faces(e: Exploration) -> str:
     """Which classes look most alike on average."""
-    faces = e.faces.mean.reshape(len(e.faces.mean), -1)
-    if len(faces) < 3:
+    named = zip(e.classes.labels, e.faces.mean, strict=True)
+    apart = {(a, b): float(np.abs(x - y).mean()) for (a, x), (b, y) in itertools.combinations(named, 2)}
+    if len(apart) < 2:
         return ""
-    apart = np.abs(faces[:, None] - faces[None]).mean(2)
-    pairs = np.argwhere(np.triu(np.ones_like(apart), 1))
-    order = pairs[np.argsort([apart[a, b] for a, b in pairs], kind="stable")]
-    (a, b), (c, d) = order[0], order[-1]
-    name = e.classes.labels
+    (a, b), (c, d) = min(apart, key=apart.__getitem__), max(apart, key=apart.__getitem__)
     return (
-        f"Most alike are {name[a]} and {name[b]} ({apart[a, b]:.1f} grey levels apart, the mean over all pixels), "
-        f"least {name[c]} and {name[d]} ({apart[c, d]:.1f})."
+        f"Most alike are {a} and {b} ({apart[a, b]:.1f} grey levels apart, the mean over all pixels), "
+        f"least {c} and {d} ({apart[c, d]:.1f})."
     )
 
 
@@ -120,20 +119,20 @@ def duplicates(e: Exploration) -> str:
 def vote_entropy(e: Exploration) -> str:
     """On how many images all agree, and on which class least."""
     assert e.votes is not None
-    entropy = e.votes.entropy
-    known = np.isfinite(entropy) & (e.classes.of >= 0)
-    means = [float(np.nanmean(entropy[rows[known[rows]]])) for _, rows in e.classes.rows() if known[rows].any()]
-    labels = [label for label, rows in e.classes.rows() if known[rows].any()]
-    said = f"All agree on {100 * (entropy[known] == 0).mean():.0f} % of these images."
-    return f"{said} {_extremes(labels, np.array(means), 'Most disputed', 'least', '{:.2f} bits on average')}".strip()
+    found = e.classes.known(e.votes.entropy)
+    every = np.concatenate([*found.values()])
+    said = f"All agree on {100 * (every == 0).mean():.0f} % of these images."
+    means = np.array([each.mean() for each in found.values()])
+    return f"{said} {_extremes(tuple(found), means, 'Most disputed', 'least', '{:.2f} bits on average')}".strip()
 
 
 def agreement(e: Exploration) -> str:
     """How often both say the same, and where they differ most often."""
     found = e.agreement
     assert found is not None
-    said = f"Both sources label {found.counts.sum():,} images; "
-    said += f"where both could, they say the same in {100 * found.share:.1f} %."
+    said = f"Both sources label {found.counts.sum():,} images."
+    if np.isfinite(found.share):
+        said += f" Where both could, they say the same in {100 * found.share:.1f} %."
     differs = found.counts.copy()
     for row, label in enumerate(found.row_labels):
         if label in found.column_labels:
@@ -159,9 +158,9 @@ def _count(n: int, what: str) -> str:
 
 
 def _medians(e: Exploration, values: npt.NDArray[np.float32], most: str, value: str) -> str:
-    found = {label: values[rows][np.isfinite(values[rows])] for label, rows in e.classes.rows()}
-    medians = {label: float(np.median(each)) for label, each in found.items() if len(each)}
-    return _extremes(tuple(medians), np.array([*medians.values()]), most, "least", value)
+    found = e.classes.known(values)
+    medians = np.array([np.median(each) for each in found.values()])
+    return _extremes(tuple(found), medians, most, "least", value)
 
 
 def _extremes(

@@ -74,10 +74,7 @@ def _quantiles(values: npt.NDArray[Any]) -> dict[str, float] | None:
 def _votes(e: Exploration, votes: Votes | None) -> dict[str, Any] | None:
     if votes is None:
         return None
-    means = {}
-    for label, rows in e.classes.rows():
-        known = votes.entropy[rows][np.isfinite(votes.entropy[rows])]
-        means[label] = float(known.mean()) if len(known) else None
+    means = {label: float(known.mean()) for label, known in e.classes.known(votes.entropy).items()}
     return {"source": votes.source, "mean_entropy_bits": means}
 
 

@@ -219,7 +219,7 @@ PLATES: Mapping[str, tuple[Plate, ...]] = {
             "there are many, a cross at the medians.",
             figures_labels.affect,
             findings.affect,
-            lambda e: "" if e.affect is not None else "the table holds no valence and arousal",
+            lambda e: "the table holds no valence and arousal" if e.affect is None else _no_classes(e),
         ),
     ),
 }

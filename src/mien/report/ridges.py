@@ -1,6 +1,6 @@
 """Distributions of one number, a row a class: what can be compared at a glance."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,7 @@ _QUANTILES = (5, 25, 50, 75, 95)
 
 
 def ridges(
-    labels: Sequence[str],
-    values: Sequence[npt.NDArray[Any]],
+    values: Mapping[str, npt.NDArray[Any]],
     width: float,
     *,
     x: str,
@@ -28,7 +27,6 @@ def ridges(
     """A hill a class; below it a line from the 5th to the 95th percentile, thick between quartiles, a dot as median.
 
     Args:
-        labels: of the classes.
         values: of each class, finite.
         width: of the figure.
         x: what is shown, and in what unit.
@@ -36,15 +34,17 @@ def ridges(
         log: whether it is logarithmic.
         digits: of the median that stands at the right.
     """
-    figure = new_figure(width, 0.44 * len(labels) + 0.62)
+    figure = new_figure(width, 0.44 * len(values) + 0.62)
     axes = figure.subplots()
     edges = np.geomspace(*limits, _BARS + 1) if log else np.linspace(*limits, _BARS + 1)
-    for y, (label, each) in enumerate(zip(labels, values, strict=True)):
+    for y, (label, each) in enumerate(values.items()):
         _hill(axes, each, y, edges, color_of(label))
         _interval(axes, each, y)
         axes.text(1.01, y, f"{np.median(each):,.{digits}f}", transform=axes.get_yaxis_transform(), fontsize=8)
     axes.text(1.01, -0.75, "median", transform=axes.get_yaxis_transform(), fontsize=7, color=MUTED)
-    axes.set(yticks=range(len(labels)), yticklabels=labels, xlim=limits, xlabel=x, ylim=(len(labels) - 0.6, -0.95))
+    axes.set(
+        yticks=range(len(values)), yticklabels=list(values), xlim=limits, xlabel=x, ylim=(len(values) - 0.6, -0.95)
+    )
     axes.tick_params(axis="y", labelcolor=INK, labelsize=8.5)
     if log:
         axes.set_xscale("log")
