@@ -81,7 +81,7 @@ def audit(
         tables: of images of any size, grey or colour.
         distance: most bits, 0 to 11, in which the hashes of near copies differ.
         not_found: (n,) of all tables' images in a row, true where a detector found no face; None: not asked.
-        tell: called with the number of images seen and their total.
+        tell: called with the number of images seen and compared so far, and the total of both.
     """
     rows = replace(gather(tables, distance=distance, tell=tell), not_found=not_found)
     names = data_names(tables)

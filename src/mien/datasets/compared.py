@@ -57,7 +57,7 @@ def gather(tables: Sequence[Table], *, distance: int, tell: Callable[[int, int],
         raise DataError("expected images to look at, got none: is the table empty?")
     for table in tables:
         before = sum(map(len, prints))
-        prints.append(Fingerprints.of(table.images, tell=partial(_tell_sum, tell, before, total)))
+        prints.append(Fingerprints.of(table.images, tell=partial(_tell_sum, tell, before, 2 * total)))
     joined = Fingerprints.concatenate(prints)
     keys = [f"{table.images.shape[1:]}".encode() + key for table in tables for key in table.pixel_keys()]
     exact, clip, blank = groups_of_keys(keys), _numbers("clip_id", tables), joined.spread < BLANK
@@ -67,7 +67,7 @@ def gather(tables: Sequence[Table], *, distance: int, tell: Callable[[int, int],
         split=np.array([SPLITS.index(each) for table in tables for each in table.split.tolist()], np.int8),
         data=np.repeat(np.arange(len(tables), dtype=np.int16), [len(table) for table in tables]),
         exact=exact,
-        near=_near(joined, exact, blank, clip, distance=distance),
+        near=_near(joined, exact, blank, clip, distance=distance, tell=tell),
         labels=labels,
         names=names,
         subject=_numbers("subject", tables),
@@ -81,14 +81,23 @@ def _tell_sum(tell: Callable[[int, int], None], before: int, total: int, done: i
     tell(before + done, total)
 
 
-def _near(prints: Fingerprints, exact: Ids, blank: Mask, clip: Ids | None, *, distance: int) -> Ids:
+def _near(
+    prints: Fingerprints,
+    exact: Ids,
+    blank: Mask,
+    clip: Ids | None,
+    *,
+    distance: int,
+    tell: Callable[[int, int], None],
+) -> Ids:
     """Groups of near copies, whole groups of `exact` in them: one image of each is compared, blank ones are not.
 
     Frames of one clip are alike by nature: their pairs do not count.
     """
     n = len(prints)
     once = np.flatnonzero((exact == np.arange(n)) & ~blank)
-    first, second = (once[each] for each in near_pairs(prints.select(once), distance=distance))
+    pairs = near_pairs(prints.select(once), distance=distance, tell=lambda share: tell(n + round(n * share), 2 * n))
+    first, second = (once[each] for each in pairs)
     if clip is not None:
         apart = (clip[first] != clip[second]) | (clip[first] < 0)
         first, second = first[apart], second[apart]

@@ -73,13 +73,20 @@ class Fingerprints:
         return len(self.small)
 
 
-def near_pairs(prints: Fingerprints, *, distance: int = DISTANCE, similarity: float = SIMILARITY) -> tuple[Ids, Ids]:
+def near_pairs(
+    prints: Fingerprints,
+    *,
+    distance: int = DISTANCE,
+    similarity: float = SIMILARITY,
+    tell: Callable[[float], None] = lambda share: None,
+) -> tuple[Ids, Ids]:
     """The pairs of pictures that are nearly the same, or nearly each other's mirror image.
 
     Args:
         prints: of the pictures.
         distance: most bits, 0 to 11, in which their hashes may differ.
         similarity: least correlation of their pixels.
+        tell: called with the share that is done.
 
     Returns:
         Numbers of the first and of the second picture of each pair, the first the lower, each pair once.
@@ -87,8 +94,10 @@ def near_pairs(prints: Fingerprints, *, distance: int = DISTANCE, similarity: fl
     n, found = len(prints), [np.empty(0, np.int64)]
     for mirrored in (False, True):
         close = [np.empty(0, np.int64)]
-        for first, second in _candidates(prints.hashes, distance=distance, mirrored=mirrored):
-            close.append(first * n + second)
+        for band in range(_BANDS):
+            for first, second in _candidates(prints.hashes, band, distance=distance, mirrored=mirrored):
+                close.append(first * n + second)
+            tell((mirrored * _BANDS + band + 1) / (2 * _BANDS))
         for first, second in _in_parts(np.unique(np.concatenate(close)), n):
             kept = _correlation(prints.small, first, second, mirrored=mirrored) >= similarity
             found.append(first[kept] * n + second[kept])
@@ -143,31 +152,30 @@ def _hash(small: npt.NDArray[np.uint8]) -> Hashes:
     return _pack(spectrum[:, _VERTICAL, _HORIZONTAL] > 0)
 
 
-def _candidates(hashes: Hashes, *, distance: int, mirrored: bool) -> Iterator[tuple[Ids, Ids]]:
-    """Pairs whose hashes differ in at most `distance` bits, the first the lower; a pair may come several times.
+def _candidates(hashes: Hashes, band: int, *, distance: int, mirrored: bool) -> Iterator[tuple[Ids, Ids]]:
+    """Pairs whose hashes differ in at most `distance` bits, and in a band of 16 bits in a quarter of those at most.
 
-    Of 4 bands of 16 bits at least one differs in at most a quarter of the bits, rounded down: so pictures are looked
-    up by each band, with none, one, ... of its bits changed.
+    Each close pair differs so little in one of the 4 bands at least. So pictures are looked up by a band, with none,
+    one, ... of its bits changed. The first of a pair is the lower; a pair may come several times.
     """
     asked = hashes ^ _MIRROR if mirrored else hashes
-    for band in range(_BANDS):
-        shift = np.uint64(band * _BAND_BITS)
-        keys, wanted = (((each >> shift) & np.uint64(0xFFFF)).astype(np.int64) for each in (hashes, asked))
-        order = np.argsort(keys, kind="stable")
-        in_order = hashes[order]
-        sizes = np.bincount(keys, minlength=1 << _BAND_BITS)
-        ends = np.cumsum(sizes)
-        for changed in _words(distance // _BANDS):
-            bucket = wanted ^ changed
-            # The other picture of a pair finds it, too: one of the two is enough.
-            counts = np.where(keys <= bucket, np.minimum(sizes[bucket], _MOST_IN_BUCKET), 0)
-            for rows, partners in _portions(counts):
-                lasts = np.cumsum(partners)
-                at = np.repeat(ends[bucket[rows]] - lasts, partners) + np.arange(lasts[-1])
-                close = np.flatnonzero(_bits(np.repeat(asked[rows], partners) ^ in_order[at]) <= distance)
-                first, second = rows[np.searchsorted(lasts, close, side="right")], order[at[close]]
-                apart = first != second
-                yield np.minimum(first, second)[apart], np.maximum(first, second)[apart]
+    shift = np.uint64(band * _BAND_BITS)
+    keys, wanted = (((each >> shift) & np.uint64(0xFFFF)).astype(np.int64) for each in (hashes, asked))
+    order = np.argsort(keys, kind="stable")
+    in_order = hashes[order]
+    sizes = np.bincount(keys, minlength=1 << _BAND_BITS)
+    ends = np.cumsum(sizes)
+    for changed in _words(distance // _BANDS):
+        bucket = wanted ^ changed
+        # The other picture of a pair finds it, too: one of the two is enough.
+        counts = np.where(keys <= bucket, np.minimum(sizes[bucket], _MOST_IN_BUCKET), 0)
+        for rows, partners in _portions(counts):
+            lasts = np.cumsum(partners)
+            at = np.repeat(ends[bucket[rows]] - lasts, partners) + np.arange(lasts[-1])
+            close = np.flatnonzero(_bits(np.repeat(asked[rows], partners) ^ in_order[at]) <= distance)
+            first, second = rows[np.searchsorted(lasts, close, side="right")], order[at[close]]
+            apart = first != second
+            yield np.minimum(first, second)[apart], np.maximum(first, second)[apart]
 
 
 def _words(most: int) -> list[int]:

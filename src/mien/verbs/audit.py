@@ -56,7 +56,7 @@ def audit(
         near: most bits, 0 to 11 of 64, in which the perceptual hashes of near copies differ.
         faces: look for a face in every image, too, with MTCNN; slow.
         overwrite: replace `out` if it is there.
-        tell: called with the number of images seen and their total.
+        tell: called with the number of images done in the present step, and their total.
 
     Raises:
         UsageError, DataError: the data are not known, or not as they should be.

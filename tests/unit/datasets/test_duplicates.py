@@ -66,8 +66,9 @@ def test_no_pair_within_the_distance_is_lost():
             (a, b) for a, b in combinations(range(len(hashes)), 2) if (int(asked[a]) ^ int(hashes[b])).bit_count() <= 11
         }
         found = set()
-        for first, second in duplicates._candidates(hashes, distance=11, mirrored=mirrored):
-            found |= set(zip(first.tolist(), second.tolist(), strict=True))
+        for band in range(4):
+            for first, second in duplicates._candidates(hashes, band, distance=11, mirrored=mirrored):
+                found |= set(zip(first.tolist(), second.tolist(), strict=True))
         assert found == expected
         assert mirrored or len(expected) > 300
 

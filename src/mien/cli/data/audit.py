@@ -21,9 +21,7 @@ def register(group: typer.Typer) -> None:
 
 
 def audit(
-    data: Annotated[
-        list[str], typer.Argument(metavar="TABLE...", help="Tables, or NAME=ROOT of face crops; several: also between.")
-    ],
+    data: Annotated[list[str], typer.Argument(metavar="TABLE|NAME=ROOT", help="Tables or data sets of face crops.")],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="LIST.csv", help="What to drop, to label anew, and to look at.")
     ] = None,
