@@ -56,4 +56,5 @@ def unknown(kind: str, name: str, known: "Registry[T] | list[str] | tuple[str, .
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"expected a {kind} out of {', '.join(names)}, got {name!r}{hint}"
+    article = "an" if kind[0] in "aeiou" else "a"
+    return f"expected {article} {kind} out of {', '.join(names)}, got {name!r}{hint}"

@@ -7,7 +7,7 @@ import inspect
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from mien.core.errors import UsageError
 from mien.core.registry import Registry, unknown
@@ -69,13 +69,25 @@ def open_dataset(
     name, equals, root = spec.partition("=")
     if not equals or not root:
         raise UsageError(f"expected NAME=FOLDER with a NAME out of {', '.join(READERS)}, got {spec!r}")
-    reader, options = READERS[name], dict(options or {})
-    known = [each for each in inspect.signature(reader).parameters if each not in ("root", "splits")]
-    for option in options:
+    reader, given = READERS[name], {}
+    parameters = inspect.signature(reader).parameters
+    known = [each for each in parameters if each not in ("root", "splits")]
+    for option, value in (options or {}).items():
         if option not in known:
             there = unknown("option", option, known) if known else f"expected no option, got {option!r}"
             raise UsageError(f"{there}; these are the options of {name}")
-    return reader(root, splits=splits, **options)
+        given[option] = _as_declared(option, value, parameters[option].annotation)
+    return reader(os.path.expanduser(root), splits=splits, **given)  # a shell leaves ~ as it is after NAME=
+
+
+def _as_declared(option: str, value: Any, annotation: Any) -> Any:
+    """The value of an option where the reader says true or false, or a text; a number is as good a text as any."""
+    kinds = get_args(annotation) or (annotation,)
+    if bool in kinds and value is not None and not isinstance(value, bool):
+        raise UsageError(f"expected {option} to be true or false, got {value!r}")
+    if str in kinds and bool not in kinds and isinstance(value, bool | list | dict):
+        raise UsageError(f"expected {option} to be a text, got {value!r}")
+    return str(value) if str in kinds and isinstance(value, int | float) else value
 
 
 def open_data(spec: str | os.PathLike[str], *, splits: Sequence[str] | None = None) -> Table:

@@ -275,5 +275,5 @@ class DataSet:
 def not_there(root: str | os.PathLike[str], expected: str, origin: str) -> DataError:
     """The error for a root that holds nothing that a reader knows."""
     root = Path(root)
-    got = "none of it" if root.exists() else "no such folder"
+    got = "none of it" if root.exists() else "no such file or folder"
     return DataError(f"expected {expected} in {root}, got {got}: the data set is handed out by {origin}")

@@ -148,7 +148,7 @@ def read_mmi(
     choice = FrameChoice.of(peak=peak, neutral=neutral, clips=clips)
     for option, value, known in (("view", view, VIEWS), ("dual", dual, HALVES)):
         if value not in known:
-            raise UsageError(unknown(option, value, known))
+            raise UsageError(unknown(option, str(value), known))
     root = Path(root)
     media, left_out = _list_media(root)
     parts = [(each, half, seen) for each in media for half, seen in _parts(each.view, dual) if view in (seen, "both")]

@@ -155,8 +155,39 @@ def test_published_counts_in_all():
 def test_nothing_there_says_what_was_looked_for(tmp_path):
     said = str(not_there(tmp_path / "absent", "a.csv", "nobody"))
     absent = tmp_path / "absent"
-    assert said == f"expected a.csv in {absent}, got no such folder: the data set is handed out by nobody"
+    assert said == f"expected a.csv in {absent}, got no such file or folder: the data set is handed out by nobody"
     assert "got none of it" in str(not_there(tmp_path, "a.csv", "nobody"))
+
+
+@pytest.mark.parametrize(
+    ("spec", "option", "value", "message"),
+    [
+        ("affectnet", "landmarks", "no", "expected landmarks to be true or false, got 'no'"),
+        ("folder", "faces", 0, "expected faces to be true or false, got 0"),
+        ("csv", "gray", "yes", "expected gray to be true or false, got 'yes'"),
+        ("csv", "images", ["a"], r"expected images to be a text, got \['a'\]"),
+        ("folder", "label_map", True, "expected label_map to be a text, got True"),
+        ("mmi", "dual", 1, "expected a dual out of left, right, got '1'"),
+        ("mmi", "peek", 3, "expected an option out of peak, .*; did you mean 'peak'"),
+    ],
+)
+def test_an_option_of_another_type(spec, option, value, message, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        open_dataset(f"{spec}={tmp_path}", options={option: value})
+
+
+def test_a_number_is_a_text_where_a_text_is_wanted(tmp_path):
+    (tmp_path / "happy").mkdir()
+    (tmp_path / "happy" / "1.png").write_bytes(b"")
+    assert open_dataset(f"folder={tmp_path}", options={"name": 24}).ids.tolist() == ["24-happy/1.png"]
+
+
+def test_the_home_folder_by_its_sign(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "own" / "happy").mkdir(parents=True)
+    (tmp_path / "own" / "happy" / "1.png").write_bytes(b"")
+    assert open_dataset("folder=~/own").root == tmp_path / "own"
 
 
 def test_every_reader_is_in_the_table_of_the_documentation():
@@ -175,5 +206,7 @@ def test_the_reader_in_the_documentation(tmp_path, monkeypatch):
     data = open_dataset(f"moods={tmp_path}")
     assert [sample.labels["ferplus"] for sample in data] == ["fear", "happiness"]
     assert [sample.id for sample in data] == ["moods-a", "moods-b"] and data[0].image.shape == (48, 48, 3)
-    with pytest.raises(DataError, match=r"expected moods\.csv in .*, got no such folder: the data set is handed out"):
+    with pytest.raises(
+        DataError, match=r"expected moods\.csv in .*, got no such file or folder: the data set is handed out"
+    ):
         open_dataset(f"moods={tmp_path / 'absent'}")

@@ -160,7 +160,7 @@ def test_another_file_is_refused(content, message, tmp_path):
 def test_nothing_there_says_what_was_looked_for_and_where_it_comes_from(tmp_path):
     with pytest.raises(DataError, match=r"fer2013\.csv, .*icml_face_data\.csv.* none of it: .* Kaggle"):
         read_fer2013(tmp_path)
-    with pytest.raises(DataError, match=r"absent, got no such folder"):
+    with pytest.raises(DataError, match=r"absent, got no such file or folder"):
         read_fer2013(tmp_path / "absent")
 
 
