@@ -145,4 +145,4 @@ def _median(values: npt.NDArray[np.float32]) -> str:
     if not len(known):
         return "–"
     middle = float(np.median(known))
-    return f"{middle:,.{0 if middle >= 100 else 1}f}"
+    return f"{middle:,.{0 if middle >= 100 else 1 if middle >= 10 else 2}f}"

@@ -80,7 +80,7 @@ def noise(e: Exploration, width: float) -> Figure:
     found = e.classes.known(e.measures.noise)
     low, high = np.percentile(np.concatenate([*found.values()]), (0.3, 99.5))
     limits = (0.0 if low < high / 4 else float(0.9 * low), max(0.1, float(high)))
-    return ridges(found, width, x="estimated noise (SD, grey levels)", limits=limits)
+    return ridges(found, width, x="estimated noise (SD, grey levels)", limits=limits, digits=2)
 
 
 def sharpness(e: Exploration, width: float) -> Figure:

@@ -77,7 +77,7 @@ def brightness_and_contrast(e: Exploration) -> str:
 
 def noise(e: Exploration) -> str:
     """Which class is noisiest."""
-    return _medians(e, e.measures.noise, "Noisiest", "median {:.1f}")
+    return _medians(e, e.measures.noise, "Noisiest", "median {:.2f}")
 
 
 def sharpness(e: Exploration) -> str:

@@ -118,6 +118,7 @@ PLATES: Mapping[str, tuple[Plate, ...]] = {
             "otherwise, and a figure measured on it says less about the others.",
             figures_pixels.split_intensities,
             findings.split_intensities,
+            lambda e: "" if len(e.table.splits) > 1 else f"all images are in {e.table.splits[0]}",
         ),
         Plate(
             "brightness-contrast",

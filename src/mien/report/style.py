@@ -96,8 +96,8 @@ def panels(
         x: what it shows, and in what unit.
         y: the same.
     """
-    columns = min(columns, len(titles))
     rows = -(-len(titles) // columns)
+    columns = -(-len(titles) // rows)  # rows alike: five panels stand as three and two, not as four and one
     figure = new_figure(width, rows * height + 0.35)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     axes = [axis for row in grid for axis in row]
