@@ -22,7 +22,7 @@ def ridges(
     x: str,
     limits: tuple[float, float],
     log: bool = False,
-    digits: int = 1,
+    digits: int,
 ) -> Figure:
     """A hill a class; below it a line from the 5th to the 95th percentile, thick between quartiles, a dot as median.
 
