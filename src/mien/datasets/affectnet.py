@@ -110,5 +110,5 @@ def _without_contempt(data: DataSet) -> DataSet:
         kept,
         sources={"affectnet": LabelColumn(seven, ids, rule=rule, file=column.file)},
         published=published,
-        notes=(*data.notes, f"left out, without contempt: {len(data) - len(kept):,} faces"),
+        notes=(*data.notes, f"faces left out, for their expression is contempt: {len(data) - len(kept):,}"),
     )

@@ -36,6 +36,11 @@ def read_sets(root: Path, sets: Sequence[str], *, splits: Sequence[str] | None, 
     for name in sets:
         if splits is None or SETS[name][0] in splits:
             notes += _read_set(root, name, rows, files, landmarks=landmarks)
+    notes += [
+        f"{name}/annotations is not there, and so none of the pictures in {name} has a label"
+        for name in SETS
+        if name not in sets and (root / name / "images").is_dir()
+    ]
     if not rows.ids:
         raise DataError(
             f"expected files such as 0{_EXPRESSION} in {root / sets[0] / 'annotations'}, got none of an "
@@ -78,7 +83,7 @@ def _read_set(root: Path, name: str, rows: FaceRows, files: NpyFiles, *, landmar
     unlabelled = [file for stem, file in pictures.items() if stem not in labelled]
     if not unlabelled:
         return []
-    return [f"{len(unlabelled):,} pictures have no label and are left out, such as {name}/images/{unlabelled[0]}"]
+    return [f"pictures without a label, left out: {len(unlabelled):,}, such as {name}/images/{unlabelled[0]}"]
 
 
 def _list(folder: str | Path) -> list[str]:

@@ -96,14 +96,11 @@ class FaceRows:
     def notes(self) -> Iterator[str]:
         """What is left out, and values that mean nothing."""
         for what, n in sorted(self.left_out.items()):
-            yield f"left out, {what}: {n:,} faces"
+            yield f"faces left out, for {what}: {n:,}"
         for name, values in (("valence", self.valence), ("arousal", self.arousal)):
             strange = [each for each in values if abs(each) > 1 and each != _NOTHING_KNOWN]
             if strange:
-                yield (
-                    f"{len(strange):,} values of {name} lie outside of -1..1 and are taken as unknown, such as "
-                    f"{strange[0]:g}"
-                )
+                yield f"values of {name} outside of -1..1, taken as unknown: {len(strange):,}, such as {strange[0]:g}"
 
 
 def published(test: tuple[int, ...] = (), *, size: tuple[int, int] | None = None) -> Published:
@@ -116,7 +113,7 @@ def published(test: tuple[int, ...] = (), *, size: tuple[int, int] | None = None
 def unlisted(folder: Path, listed: Container[str]) -> list[str]:
     """A sentence on the pictures in a folder that no csv names; none if there are none."""
     found = [path for path in walk(folder) if path not in listed and path.lower().endswith(SUFFIXES)]
-    return [f"{len(found):,} pictures stand in no csv and are left out, such as {found[0]}"] if found else []
+    return [f"pictures in no csv, left out: {len(found):,}, such as {found[0]}"] if found else []
 
 
 def _known(values: list[float]) -> npt.NDArray[np.float32]:

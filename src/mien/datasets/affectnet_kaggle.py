@@ -94,7 +94,7 @@ def _notes(files: list[str], classes: list[int]) -> Iterator[str]:
     ]
     if elsewhere:
         yield (
-            f"{len(elsewhere):,} pictures lie in the folder of another class than their label, such as {elsewhere[0]}: "
+            f"pictures in the folder of another class than their label: {len(elsewhere):,}, such as {elsewhere[0]}; "
             "the label counts"
         )
 

@@ -134,9 +134,9 @@ class CheckReport:
         """One sentence."""
         looked = "each opened" if self.opened else "none opened"
         if self.ok and not self.compared:
-            return f"nothing wrong: {self.pictures:,} pictures, {looked}; there are no published counts to compare with"
+            return f"nothing wrong: {_pictures(self.pictures)}, {looked}; there are no published counts to compare with"
         if self.ok:
-            return f"complete and as distributed: {self.pictures:,} pictures, {looked}"
+            return f"complete and as distributed: {_pictures(self.pictures)}, {looked}"
         parts = [_first("incomplete", self.lacking), _first("not as distributed", self.altered)]
         return "; ".join([*filter(None, parts), f"the data set is handed out by {self.origin}"])
 
@@ -420,7 +420,7 @@ def _name_sentences(shared: Sequence[SharedName], copies: Sequence[str]) -> Iter
 def _size_sentences(odd: Sequence[BadPicture], sizes: npt.NDArray[np.int32]) -> Iterator[str]:
     if odd:
         of = int(sizes.any(1).sum())
-        yield f"{len(odd):,} of {of:,} pictures have another size: {odd[0].where}: {odd[0].error}"
+        yield f"pictures of another size: {len(odd):,} of {of:,}, such as {odd[0].where}: {odd[0].error}"
 
 
 def _pictures(n: int) -> str:

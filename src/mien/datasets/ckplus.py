@@ -210,15 +210,15 @@ def _notes(sequences: Mapping[str, Mapping[int, str]], labels: Mapping[str, _Lab
     yield "CK+ has no splits, all of it is train: split it by subject"
     unlabelled = sum(clip_id not in labels for clip_id in sequences)
     if unlabelled:
-        yield f"{unlabelled:,} of {len(sequences):,} sequences have no label and are left out"
+        yield f"sequences without a label, left out: {unlabelled:,} of {len(sequences):,}"
     empty = sorted(set(labels) - set(sequences))
     if empty:
-        yield f"{len(empty):,} of {len(labels):,} labelled sequences have no pictures, such as {empty[0]}"
+        yield f"labelled sequences without pictures: {len(empty):,} of {len(labels):,}, such as {empty[0]}"
     other = [each for each, frames in sequences.items() if each in labels and labels[each].frame != [*frames][-1]]
     if other:
         yield (
-            f"{len(other):,} of {len(labels):,} labelled sequences end at another frame than their label file names, "
-            f"such as {other[0]}: the last pictures there may not show the expression at its height"
+            f"labelled sequences that end at another frame than their label file names: {len(other):,} of "
+            f"{len(labels):,}, such as {other[0]}; the last pictures there may not show the expression at its height"
         )
 
 
@@ -244,6 +244,6 @@ def _read_points(path: Path) -> list[float]:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text("utf-8", "replace")
+        return path.read_text("utf-8-sig", "replace")
     except OSError as error:
         raise DataError(f"expected a readable file at {path}, got: {error.strerror}; {HANDED_OUT}") from error

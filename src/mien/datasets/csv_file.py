@@ -118,7 +118,7 @@ def read_csv(
         gray=gray,
     )
     if dropped.any():
-        left_out = f"left out, for the label map drops their labels: {dropped.sum():,} pictures"
+        left_out = f"pictures left out, for the label map drops their labels: {dropped.sum():,}"
         data = replace(data.select(~dropped), notes=(left_out,))
     return data.of_splits(splits)
 

@@ -130,12 +130,12 @@ def _notes(found: list[_Found], labels: list[str], outside: list[str]) -> Iterat
     """What was left out, and why."""
     strange = [path for each in found for path in each.strange]
     if strange:
-        yield f"{len(strange):,} files are no pictures, or lie deeper than one folder below a class: {_some(strange)}"
+        yield f"no pictures, or deeper than one folder below a class, left out: {len(strange):,}, {_some(strange)}"
     if outside:
-        yield f"{len(outside):,} files or folders lie outside of the class folders: {_some(outside)}"
+        yield f"files and folders outside of the class folders, left out: {len(outside):,}, {_some(outside)}"
     for each, label in zip(found, labels, strict=True):
         if each.pictures and not label:
-            yield f"left out, for the label map drops {each.folder}: {len(each.pictures):,} pictures"
+            yield f"pictures left out, for the label map drops {each.folder}: {len(each.pictures):,}"
 
 
 def _some(paths: list[str]) -> str:

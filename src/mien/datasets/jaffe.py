@@ -233,7 +233,7 @@ def _notes(rated: npt.NDArray[np.float32], strange: Sequence[str]) -> Iterator[s
     if unrated == len(rated):
         yield "no soft labels: README_FIRST.txt, which holds the ratings, was not found beside the pictures"
     elif unrated:
-        yield f"{unrated:,} of {len(rated):,} pictures have no ratings, and so no soft label"
+        yield f"pictures without ratings, and so without a soft label: {unrated:,} of {len(rated):,}"
     if strange:
         total = len(rated) + len(strange)
         yield f"left out: {len(strange):,} of {total:,} pictures, not named as {_EXAMPLE} is, such as {strange[0]}"

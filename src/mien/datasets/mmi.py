@@ -196,9 +196,7 @@ def _list_media(root: Path) -> tuple[list[_Medium], Counter[str]]:
     media: dict[tuple[str, bool], _Medium] = {}
     left_out: Counter[str] = Counter()
     for folder, names in _find_sessions(root).items():
-        for name in names:
-            if not name.lower().endswith((*CLIPS, *SUFFIXES)):
-                continue
+        for name in [each for each in names if each.lower().endswith((*CLIPS, *SUFFIXES))] or _absent(names):
             medium = _read_medium(root, folder, name, names)
             if isinstance(medium, str):
                 left_out[medium] += 1
@@ -209,6 +207,12 @@ def _list_media(root: Path) -> tuple[list[_Medium], Counter[str]]:
                     f"expected each clip once in {root}, got {other.file} and {medium.file}: remove one; {HANDED_OUT}"
                 )
     return [media[key] for key in sorted(media)], left_out
+
+
+def _absent(names: Sequence[str]) -> list[str]:
+    """The clips that a session describes and does not hold: each is a row that says so when it is read."""
+    described = [each for each in names if each.endswith(".xml") and _SUBJECT.match(each)]
+    return [f"{each.removesuffix('.xml')}.avi" for each in described if not each.endswith(_MARKERS)]
 
 
 def _find_sessions(root: Path) -> dict[Path, list[str]]:
@@ -363,8 +367,8 @@ def _notes(rows: Sequence[_Row], left_out: Counter[str], dual: str) -> Iterator[
     halves = len({each.shot.file for each in rows if each.shot.half})
     if halves:
         yield (
-            f"{halves:,} of the clips and stills have two views in one picture: the {dual} half is taken for the "
-            "frontal one, which no file says; look at some, and choose the other with the option dual if it is not"
+            f"clips and stills with two views in one picture: {halves:,}; the {dual} half is taken for the frontal "
+            "one, which no file says: look at some, and choose the other with the option dual if it is not"
         )
     if any(each.view == "profile" and not each.shot.half for each in rows):
         yield "clips in profile are given as they are stored; some may lie on their side"

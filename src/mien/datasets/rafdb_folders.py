@@ -141,8 +141,8 @@ def _notes(base: Path, strange: list[str], moved: list[str]) -> Iterator[str]:
         yield "its valid is RAF-DB's test split under another name, and is read as such: choose nothing by it"
     if moved:
         yield (
-            f"{len(moved):,} pictures lie in the folder of another split than their name says, such as {moved[0]}: "
+            f"pictures in the folder of another split than their name says: {len(moved):,}, such as {moved[0]}; "
             "the name counts"
         )
     if strange:
-        yield f"{len(strange):,} pictures are not named as {EXAMPLE} is and are left out, such as {strange[0]}"
+        yield f"pictures that are not named as {EXAMPLE} is, left out: {len(strange):,}, such as {strange[0]}"

@@ -56,7 +56,9 @@ def read_tree(root: Path, labels: Path, *, images: str | None = None) -> RafPict
     if kind == "original":
         extra |= _read_boxes(base, names)
     unlabelled = sorted(set(files) - set(classes))
-    notes = [f"{len(unlabelled):,} pictures stand in no list, such as {files[unlabelled[0]]}"] if unlabelled else []
+    notes = (
+        [f"pictures in no list, left out: {len(unlabelled):,}, such as {files[unlabelled[0]]}"] if unlabelled else []
+    )
     return RafPictures(
         form=f"basic, {kind}",
         rows=rows,

@@ -167,7 +167,7 @@ def _renamed(
             kept |= ~np.isnan(column.soft).any(1)
         renamed.append(replace(table, sources={into.name: column}).select(kept))
         if not kept.all():
-            notes.append(f"left out, without a label of the map: {(~kept).sum():,} images of {both[0]}")
+            notes.append(f"images of {both[0]} left out, without a label of the map: {(~kept).sum():,}")
     return renamed, notes
 
 

@@ -1,5 +1,7 @@
 """AffectNet: what its forms have in common, and what is not as it should be in each of them."""
 
+import shutil
+
 import numpy as np
 import pytest
 from layouts.affectnet import automatic, crops, kaggle, manual
@@ -40,7 +42,7 @@ def test_seven_classes(form, tmp_path):
     assert seven.sources["affectnet"].names() == [label for label in names if label != "contempt"]
     assert seven.sources["affectnet"].label_set.labels == LABEL_SETS["affectnet"].labels[:7]
     assert "contempt" not in seven.published.counts["train"]
-    assert seven.notes[-1] == "left out, without contempt: 1 faces"
+    assert seven.notes[-1] == "faces left out, for their expression is contempt: 1"
     for split in eight.splits:
         assert set(read_affectnet(root, splits=[split], classes=7).ids) <= set(seven.ids)
 
@@ -57,10 +59,10 @@ def test_options_that_are_none(tmp_path):
 
 def test_what_is_left_out_is_counted(tmp_path):
     assert read_affectnet(manual(tmp_path).root).notes == (
-        "left out, their expression is No-Face: 2 faces",
-        "left out, their expression is None: 1 faces",
-        "left out, their expression is Uncertain: 1 faces",
-        "left out, their face_width is below 0: 1 faces",
+        "faces left out, for their expression is No-Face: 2",
+        "faces left out, for their expression is None: 1",
+        "faces left out, for their expression is Uncertain: 1",
+        "faces left out, for their face_width is below 0: 1",
     )
 
 
@@ -69,7 +71,7 @@ def test_values_out_of_range_are_unknown_and_counted(tmp_path):
     edit(root / TRAINING, "0,0.01,-0.02", "0,1.5,")
     data = read_affectnet(root)
     assert np.isnan([data.extra["valence"][0], data.extra["arousal"][0]]).all()
-    assert data.notes[-1] == "1 values of valence lie outside of -1..1 and are taken as unknown, such as 1.5"
+    assert data.notes[-1] == "values of valence outside of -1..1, taken as unknown: 1, such as 1.5"
 
 
 def test_people_before_the_net(tmp_path):
@@ -160,16 +162,24 @@ def test_pictures_without_a_label_and_labels_without_a_picture(tmp_path):
     root = crops(tmp_path).root
     (root / "train_set" / "images" / "2.jpg").unlink()
     data = read_affectnet(root)
-    assert data.notes == ("1 pictures have no label and are left out, such as train_set/images/7.jpg",)
+    assert data.notes == ("pictures without a label, left out: 1, such as train_set/images/7.jpg",)
     with pytest.raises(InputError, match=r"train_set/images/2.jpg, got no such file"):
         data[1].image  # noqa: B018
+
+
+def test_a_set_without_its_annotations_is_named(tmp_path):
+    root = crops(tmp_path).root
+    shutil.rmtree(root / "train_set" / "annotations")
+    assert read_affectnet(root).notes == (
+        "train_set/annotations is not there, and so none of the pictures in train_set has a label",
+    )
 
 
 def test_faces_without_an_emotion_are_left_out_here_too(tmp_path):
     root = crops(tmp_path).root
     np.save(root / "train_set" / "annotations" / "2_exp.npy", np.array("9"))
     data = read_affectnet(root)
-    assert len(data) == 7 and data.notes[0] == "left out, their expression is Uncertain: 1 faces"
+    assert len(data) == 7 and data.notes[0] == "faces left out, for their expression is Uncertain: 1"
 
 
 @pytest.mark.parametrize(
@@ -225,14 +235,14 @@ def test_pictures_in_no_csv_are_counted(tmp_path):
         (root / folder / "more").mkdir()
         (root / folder / "more" / "0.jpg").write_bytes(b"")
         *notes, last = read_affectnet(root).notes
-        assert last.startswith("1 pictures stand in no csv and are left out, such as ") and tuple(notes) == before
+        assert last.startswith("pictures in no csv, left out: 1, such as ") and tuple(notes) == before
     assert "no csv" not in "".join(read_affectnet(tmp_path / "manual", splits=["test"]).notes)
 
 
 def test_the_rework_is_named_and_its_csv_counts(tmp_path):
     data = read_affectnet(kaggle(tmp_path).root)
     assert data.notes[0].startswith("this is the Kaggle rework (noamsegal/affectnet-training-data), not the original: ")
-    assert data.notes[1].startswith("2 pictures lie in the folder of another class than their label, such as anger/")
+    assert data.notes[1].startswith("pictures in the folder of another class than their label: 2, such as anger/")
 
 
 @pytest.mark.parametrize(

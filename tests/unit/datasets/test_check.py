@@ -224,7 +224,7 @@ def test_sizes_that_differ_are_a_note(make, tmp_path):
     report = check(data)
     assert report.ok and report.sizes == ((24, 24, 4), (32, 32, 1))
     assert [each.error for each in report.odd_sizes] == ["expected 24 x 24 pixels, got 32 x 32"]
-    assert any("1 of 5 pictures have another size" in note for note in report.notes)
+    assert any("pictures of another size: 1 of 5, such as" in note for note in report.notes)
     assert not check(make(faces=False)).odd_sizes
     assert len(check(make(size=32)).odd_sizes) == 5
 

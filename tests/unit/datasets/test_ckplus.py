@@ -50,7 +50,7 @@ def test_published_counts_are_not_certain_where_a_sequence_may_be_too_short(root
 
 def test_it_says_what_is_left_out_and_how_frames_are_chosen(root):
     data = read_ckplus(root)
-    assert "2 of 9 sequences have no label and are left out" in data.notes
+    assert "sequences without a label, left out: 2 of 9" in data.notes
     assert data.sources["ckplus"].rule == "3 frames at the end of each sequence carry its label"
     assert read_ckplus(root, peak=2, neutral=1).sources["ckplus"].rule.endswith("its first 1 count as neutral")
 
@@ -64,7 +64,10 @@ def test_photographs_are_as_they_are(root):
 def test_a_sequence_that_ends_elsewhere_than_its_label_is_noted(root):
     picture(root, "S005_001_00000011").unlink()
     data = read_ckplus(root)
-    assert any(note.startswith("1 of 7 labelled sequences end at another frame") for note in data.notes)
+    assert any(
+        note.startswith("labelled sequences that end at another frame than their label file names: 1 of 7")
+        for note in data.notes
+    )
     assert "ckplus-S005_001_00000003" in data.ids
 
 
@@ -72,7 +75,7 @@ def test_a_labelled_sequence_without_pictures_is_noted(root):
     for each in picture(root, "S005_001_00000011").parent.iterdir():
         each.unlink()
     data = read_ckplus(root)
-    assert "1 of 7 labelled sequences have no pictures, such as S005_001" in data.notes
+    assert "labelled sequences without pictures: 1 of 7, such as S005_001" in data.notes
     assert "S005" not in data.extra["subject"]
 
 
@@ -84,6 +87,11 @@ def test_a_damaged_label_file_is_named(text, root):
     ) as caught:
         read_ckplus(root)
     assert "\n" not in str(caught.value) and "handed out by Jeffrey Cohn" in str(caught.value)
+
+
+def test_a_label_file_that_an_editor_saved(root):
+    label_file(root).write_bytes(b"\xef\xbb\xbf   3.0000000e+00\r\n")
+    assert "disgust" in {each.labels["ckplus"] for each in read_ckplus(root) if each.extra["clip_id"] == "S005_001"}
 
 
 def test_two_label_files_of_a_sequence(root):

@@ -94,7 +94,7 @@ def test_labels_that_the_map_drops_are_left_out_and_counted(write):
     data = read_csv(path, label_map=LabelMap("mine", shared={"9": "", "contempt": ""}), splits=["train"])
     assert data.ids.tolist() == ["csv-a", "csv-c"] and data.sources["mine"].names() == ["sadness", None]
     np.testing.assert_array_equal(data.sources["mine"].soft, [[0.5, 0.5], [1, 0]])
-    assert data.notes == ("left out, for the label map drops their labels: 1 pictures",)
+    assert data.notes == ("pictures left out, for the label map drops their labels: 1",)
 
 
 def test_faces_or_photographs(write):

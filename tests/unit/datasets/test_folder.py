@@ -51,16 +51,16 @@ def test_the_classes_are_those_of_all_splits(tmp_path):
 def test_what_is_left_out_is_said(tmp_path):
     touch(tmp_path, "sad/1.png", "sad/2.txt", "sad/a/b/3.png", "0.png", "list.csv", ".DS_Store", "sad/._1.png")
     assert read_folder(tmp_path).notes == (
-        "2 files are no pictures, or lie deeper than one folder below a class: sad/2.txt, sad/a/b",
-        "2 files or folders lie outside of the class folders: 0.png, list.csv",
+        "no pictures, or deeper than one folder below a class, left out: 2, sad/2.txt, sad/a/b",
+        "files and folders outside of the class folders, left out: 2, 0.png, list.csv",
     )
     touch(tmp_path, "train/happy/1.png", "train/x.png")
     data = read_folder(tmp_path, label_map=LabelMap(shared={"happy": "joyful", "fear": ""}))
     assert data.ids.tolist() == ["folder-train/happy/1.png"]
-    assert data.notes == ("4 files or folders lie outside of the class folders: 0.png, list.csv, sad, …",)
+    assert data.notes == ("files and folders outside of the class folders, left out: 4, 0.png, list.csv, sad, …",)
     touch(tmp_path, "train/fear/1.png")
     data = read_folder(tmp_path, label_map=LabelMap(shared={"happy": "joyful", "fear": ""}))
-    assert "left out, for the label map drops train/fear: 1 pictures" in data.notes
+    assert "pictures left out, for the label map drops train/fear: 1" in data.notes
 
 
 @pytest.mark.parametrize("paths", [(), ("happy/notes.txt",), ("1.png", "2.png"), ("train/1.png",)])

@@ -65,7 +65,7 @@ def test_soft_labels_say_their_rule_and_neutral_pictures_have_none(root):
     neutral = column.ids == column.label_set.index("neutral")
     assert neutral.any() and np.isnan(column.soft[neutral]).all()
     assert np.isfinite(data.extra["ratings"][neutral]).all()
-    assert "2 of 7 pictures have no ratings, and so no soft label" in data.notes
+    assert "pictures without ratings, and so without a soft label: 2 of 7" in data.notes
 
 
 def test_without_its_readme_there_are_no_soft_labels(tmp_path):

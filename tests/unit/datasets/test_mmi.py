@@ -8,6 +8,7 @@ from layouts.faces import face
 from layouts.mmi import sessions
 
 from mien.core.errors import DataError, InputError, UsageError
+from mien.datasets.check import check
 from mien.datasets.mmi import read_mmi
 
 
@@ -104,6 +105,16 @@ def test_a_clip_without_markers_is_taken_at_its_middle(root):
     (session(root, "1") / "S001-001-oao_aucs.xml").unlink()
     ids = [each for each in read_mmi(root).ids.tolist() if "S001-001" in each]
     assert ids == [f"mmi-S001-001_{number:05d}" for number in (4, 5, 6)]
+
+
+def test_a_clip_that_its_session_describes_and_does_not_hold(root):
+    (session(root, "1") / "S001-001.avi").unlink()
+    data = read_mmi(root)
+    (absent,) = [each for each in data if each.id == "mmi-S001-001"]
+    assert absent.labels == {"mmi": "anger"} and not absent.picture.path.exists()
+    with pytest.raises(InputError, match=r"S001-001\.avi, got no such file"):
+        absent.image  # noqa: B018
+    assert [each.where for each in check(data, decode=False).missing] == [absent.picture.where]
 
 
 def test_a_folder_without_its_session_file_is_left_out_and_counted(root):

@@ -75,7 +75,9 @@ def test_without_annotations(tmp_path):
 
 
 def test_pictures_in_no_list_are_counted(tmp_path):
-    assert read_rafdb(aligned(tmp_path).root).notes == ("1 pictures stand in no list, such as train_00099_aligned.jpg",)
+    assert read_rafdb(aligned(tmp_path).root).notes == (
+        "pictures in no list, left out: 1, such as train_00099_aligned.jpg",
+    )
 
 
 def test_pictures_that_are_listed_and_not_there_come_up_when_they_are_read(tmp_path):
@@ -168,9 +170,9 @@ def test_the_name_of_a_picture_says_its_split(tmp_path):
     (root / "train" / "fear" / "copy of it.jpg").write_bytes(b"")
     data = read_rafdb(root)
     assert data.split.tolist() == ["train"] * 5 + ["test"] * 3 and data[0].labels["rafdb"] == "happiness"
-    assert data.notes[2].startswith("1 pictures lie in the folder of another split")
+    assert data.notes[2].startswith("pictures in the folder of another split than their name says: 1, such as")
     assert data.notes[3] == (
-        "1 pictures are not named as train_00001_aligned.jpg is and are left out, such as train/fear/copy of it.jpg"
+        "pictures that are not named as train_00001_aligned.jpg is, left out: 1, such as train/fear/copy of it.jpg"
     )
 
 

@@ -69,7 +69,7 @@ def test_with_a_map_there_is_one_source_over_common_labels(save, tmp_path):
     ck = [{"fear": "surprise"}.get(each, each) for each in two.sources["ck48"].names() if each != "contempt"]
     assert list(table.sources) == ["seven"] and table.sources["seven"].names() == [*fer, *ck]
     assert table.sources["seven"].label_set.labels[:2] == ("neutral", "happiness")
-    assert result.notes == ("left out, without a label of the map: 1 images of ck48",)
+    assert result.notes == ("images of ck48 left out, without a label of the map: 1",)
     assert table.meta["label_map"] == "seven.toml"
 
 
