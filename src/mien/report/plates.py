@@ -198,7 +198,8 @@ PLATES: Mapping[str, tuple[Plate, ...]] = {
             "most-and-least-agreed",
             "Most and least agreed",
             "The images of each class on which raters agree most and least, with the two labels that most of them "
-            "give, in per cent of the votes. At the left stands what a class looks like when nobody doubts it.",
+            "give, in per cent of the votes. Where these are not the label of the row, its source and the raters "
+            "contradict each other.",
             figures_labels.most_and_least_agreed,
             absent=_no_votes,
         ),
