@@ -2,7 +2,6 @@
 
 import csv
 import re
-import sys
 from pathlib import Path
 
 import cv2
@@ -19,7 +18,7 @@ VOTES = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fea
 ROWS = {"Training": 400, "PublicTest": 100}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def notebook():
     return nbformat.read(NOTEBOOK, as_version=4)
 
@@ -75,4 +74,3 @@ def test_it_runs_on_real_data(notebook, fer2013: Path, tmp_path: Path, monkeypat
     written = {path.relative_to(tmp_path / "explored").as_posix() for path in (tmp_path / "explored").rglob("*")}
     assert {"ferplus.parquet", "drop.csv", "four.parquet", "noise/gallery.png", "page/index.html"} <= written
     assert sum(name.endswith(".png") for name in written) > 10
-    assert "matplotlib.pyplot" not in sys.modules
