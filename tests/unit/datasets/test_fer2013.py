@@ -210,10 +210,14 @@ def test_a_usage_that_contradicts_the_name_is_not_passed_over(tmp_path, rows, wr
             "kaggle-folder",
             ["Kaggle's msambare/fer2013.*not the csv.*JPEG", "no pictures by their names, .*, left out: 1"],
         ),
-        ("row-folder", ["Kaggle's msambare/fer2013.*not the csv.*JPEG"]),
+        ("row-folder", ["Kaggle's msambare/fer2013.*not the csv.*JPEG", "numbers .* are taken as rows"]),
         (
             "images-folder",
-            ["Kaggle's jonathanoheix/", "another split .*: 5, such as images/train/neutral/35886.jpg; the rows"],
+            [
+                "Kaggle's jonathanoheix/",
+                "numbers .* are taken as rows",
+                "another split .*: 5, such as images/train/neutral/35886.jpg; the rows",
+            ],
         ),
         (
             "copies-folder",
@@ -243,6 +247,19 @@ def test_one_foreign_name_and_no_number_is_a_row(tmp_path):
         "fer2013-PrivateTest_32298",
         "fer2013-PrivateTest_35886",
     ]
+
+
+def test_few_pictures_of_kaggles_whose_numbers_could_be_rows(tmp_path):
+    """Their ids are those that they have in all of Kaggle's form, and never stand for rows that they are not."""
+    (tmp_path / "train" / "angry").mkdir(parents=True)
+    for number in (3908, 1206):
+        (tmp_path / "train" / "angry" / f"Training_{number}.jpg").write_bytes(b"")
+    data = read_fer2013(tmp_path)
+    assert data.ids.tolist() == ["fer2013-Training_1206", "fer2013-Training_3908"]
+    assert "not taken as rows" in data.notes[1]
+    for number in range(70):
+        (tmp_path / "train" / "angry" / f"Training_{number}.jpg").write_bytes(b"")
+    assert "fer2013-03908" in read_fer2013(tmp_path).ids.tolist()
 
 
 def test_numbers_alone_are_rows_only_where_the_division_is_known(tmp_path):
