@@ -1,14 +1,39 @@
 """Architectures in torch, by name. A trunk turns pictures into a feature map; `heads.py` turns that into emotions.
 
-A new net is a factory under `NETS.register("name")` whose product is a `Trunk`; the contract battery then trains,
-exports and runs it.
+A new net is a factory under `NETS.register("name")` that takes `in_channels`, `size` and options of its own, all with
+defaults, and whose product is a `Trunk`; the contract battery then trains, exports and runs it.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+from mien.core.errors import UsageError
 from mien.core.registry import Registry
 from mien.nets.heads import Trunk
 from mien.nets.resnet import ResNet
 
-__all__ = ["NETS", "Trunk"]
+__all__ = ["NETS", "Trunk", "build_trunk"]
 
 NETS: Registry[Trunk] = Registry("net")
 NETS.register("resnet")(ResNet)
+
+
+def build_trunk(name: str, *, in_channels: int, size: int, options: Mapping[str, Any]) -> Trunk:
+    """Make a net by its name.
+
+    Args:
+        name: one of `NETS`.
+        in_channels: 1 for grey, 3 for colour.
+        size: side of the pictures in pixels.
+        options: further arguments of the net.
+
+    Raises:
+        UsageError: an unknown name or option, or pictures smaller than the net takes.
+    """
+    try:
+        trunk = NETS.create(name, in_channels=in_channels, size=size, **options)
+    except TypeError as error:
+        raise UsageError(f"expected options that the net {name!r} takes, got: {error}") from error
+    if size < trunk.smallest:
+        raise UsageError(f"expected pictures of {trunk.smallest} pixels or more for the net {name!r}, got {size}")
+    return trunk

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.core.errors import UsageError
+from mien.nets.heads import GlobalAverage
 
 
 def conv_norm(inputs: int, outputs: int, kernel: int, *, stride: int = 1) -> nn.Sequential:
@@ -35,15 +36,20 @@ class ResNet(nn.Module):
 
     Args:
         in_channels: 1 for grey, 3 for colour.
+        size: side of the pictures; any will do.
         stem_kernel, stem_stride: of the first convolution, whose width is the first stage's.
         widths: channels of each stage.
         blocks: basic blocks of each stage.
     """
 
+    smallest = 8
+    any_size = True
+
     def __init__(
         self,
         *,
         in_channels: int = 1,
+        size: int = 48,
         stem_kernel: int = 3,
         stem_stride: int = 1,
         widths: Sequence[int] = (32, 64, 128, 256),
@@ -52,7 +58,8 @@ class ResNet(nn.Module):
         super().__init__()
         if len(widths) != len(blocks) or not widths or min(*widths, *blocks) < 1:
             raise UsageError(f"expected as many widths as blocks, all positive, got {widths} and {blocks}")
-        self.channels = widths[-1]
+        self.channels = self.width = widths[-1]
+        self.neck: nn.Module = GlobalAverage()
         self.stem = conv_norm(in_channels, widths[0], stem_kernel, stride=stem_stride)
         stages = []
         inputs = widths[0]

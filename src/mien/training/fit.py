@@ -24,7 +24,7 @@ from mien.core.files import make_folder, replacing
 from mien.core.labels import LabelSet
 from mien.core.toml import to_toml
 from mien.datasets.table import Table
-from mien.nets import NETS
+from mien.nets import build_trunk
 from mien.nets.heads import MultiHead
 from mien.training.callbacks import EpochLog, StopAfter, read_log
 from mien.training.config import TrainConfig, as_settings, build, load_config
@@ -152,10 +152,9 @@ def _quiet() -> Iterator[None]:
 
 def build_net(config: TrainConfig, label_sets: Mapping[str, LabelSet]) -> MultiHead:
     """The net that the settings name, with a head for each label source."""
-    try:
-        trunk = NETS.create(config.net, in_channels=config.input.channels, **config.net_options)
-    except TypeError as error:
-        raise TrainingError(f"expected options that the net {config.net!r} takes, got: {error}") from error
+    trunk = build_trunk(
+        config.net, in_channels=config.input.channels, size=config.input.size, options=config.net_options
+    )
     return MultiHead(trunk, {head: len(each) for head, each in label_sets.items()}, dropout=config.dropout)
 
 

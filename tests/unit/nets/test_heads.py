@@ -3,11 +3,13 @@
 import torch
 from torch import nn
 
-from mien.nets.heads import MultiHead, mac_count, parameter_count
+from mien.nets.heads import GlobalAverage, MultiHead, mac_count, parameter_count
 
 
 class OneConv(nn.Module):
-    channels = 4
+    channels = width = 4
+    smallest, any_size = 1, True
+    neck = GlobalAverage()
 
     def __init__(self) -> None:
         super().__init__()

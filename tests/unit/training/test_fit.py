@@ -142,7 +142,7 @@ def test_what_is_missing_is_named_and_leaves_no_folder(tmp_path):
         choose_heads(faces(), ["rafdb"])
     with pytest.raises(UsageError, match="resnet"):
         fit(dataclasses.replace(small(), net="resnot"), faces(), out=tmp_path / "run")
-    with pytest.raises(TrainingError, match="options that the net 'resnet' takes"):
+    with pytest.raises(UsageError, match="options that the net 'resnet' takes"):
         fit(small("net_options.width=3"), faces(), out=tmp_path / "run2")
     assert not list(tmp_path.iterdir())
     with pytest.raises(TrainingError, match="train first"):
