@@ -8,6 +8,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from mien.core.errors import UsageError
+from mien.training.degrade import blur_matrix, jpeg, luma, resample, resolution_matrix
+
+_VIEWING_DISTANCE = 4.0  # of the camera that sees a turned face, in halves of the picture's side
+_GAMMA = 2.2  # grey value ~ light ** (1 / 2.2)
 
 
 @dataclass(frozen=True)
@@ -19,55 +23,73 @@ class Augmentation:
         rotation: largest angle, degrees.
         zoom: largest factor of size either way, as a share (0.2: from 1/1.2 to 1.2).
         shift: largest move, as a share of the face's side.
+        yaw: largest turn to the left or right, degrees, as if the face were a flat picture.
         brightness: largest addition to grey values in 0..1.
         contrast: largest factor of contrast either way, as a share.
+        exposure: largest change of the light, in stops (1: from half to twice as much).
+        gamma: largest exponent of grey values either way, as a share (0.5: from 1/1.5 to 1.5).
+        gray: probability that a colour picture loses its colour.
         erase: probability that a rectangle is painted over with one random grey value.
+        degrade: probability of each of the next four, drawn for each on its own.
+        downscale: largest loss of resolution, as a share of the side (0.6: 48 pixels shrink to 19 or more, and back).
+        blur: largest standard deviation of a Gaussian blur, as a share of the side.
+        noise: largest standard deviation of Gaussian noise, of grey values in 0..1.
+        jpeg: largest loss of JPEG quality (80: quality 20 to 100).
         mixup: alpha of the Beta distribution with which pairs are mixed (Zhang et al. 2018, arXiv:1710.09412).
+        cutmix: alpha for the area of a rectangle that another face fills (Yun et al. 2019, arXiv:1905.04899); with
+            both, each face draws one of them.
+        mix: probability that a face is mixed at all.
     """
 
     flip: float = 0.5
     rotation: float = 16.0
     zoom: float = 0.22
     shift: float = 0.08
+    yaw: float = 0.0
     brightness: float = 0.15
     contrast: float = 0.5
+    exposure: float = 0.0
+    gamma: float = 0.0
+    gray: float = 0.0
     erase: float = 0.3
+    degrade: float = 0.5
+    downscale: float = 0.0
+    blur: float = 0.0
+    noise: float = 0.0
+    jpeg: float = 0.0
     mixup: float = 0.0
+    cutmix: float = 0.0
+    mix: float = 1.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if not (math.isfinite(value) and value >= 0):
                 raise UsageError(f"expected augment.{name} of 0 or more, got {value}")
-        for name in ("flip", "erase"):
+        for name in ("flip", "gray", "erase", "degrade", "mix"):
             if getattr(self, name) > 1:
                 raise UsageError(f"expected a probability as augment.{name}, got {getattr(self, name)}")
+        for name, most in (("yaw", 75), ("downscale", 0.95), ("blur", 0.5), ("noise", 1), ("jpeg", 99)):
+            if getattr(self, name) > most:
+                raise UsageError(f"expected augment.{name} of {most} or less, got {getattr(self, name)}")
 
 
 def augment(images: Tensor, config: Augmentation, *, size: int, generator: torch.Generator) -> Tensor:
-    """Draw a changed version of each face.
+    """Draw a changed version of each face, in the order in which a picture comes about: pose, light, camera, file.
 
     Args:
         images: (B, C, H, W) uint8.
         config: how far to go.
         size: side of the result in pixels.
-        generator: source of chance, on the CPU whatever the device, so that runs agree between devices.
+        generator: source of chance, on the CPU whatever the device, so that runs agree between devices (but for the
+            grain of noise). Changes whose default is 0 draw nothing where they are 0.
 
     Returns:
         (B, C, size, size) float32 in 0..1.
     """
     x = _move(images.float() / 255, config, size, generator)
     x = _light(x, config, generator)
+    x = _degrade(x, config, generator)
     return _erase(x, config, generator)
-
-
-def mixup_pairs(batch: int, alpha: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Share of each face itself in its mixture (B,), and the index of its partner (B,)."""
-    partner = torch.randperm(batch, generator=generator)
-    if alpha == 0:
-        return torch.ones(batch), partner
-    # A Beta(a, a) draw is a ratio of two Gamma(a) draws; this form takes a generator.
-    gammas = torch._standard_gamma(torch.full((2, batch), alpha), generator=generator)
-    return gammas[0] / gammas.sum(0).clamp_min(1e-12), partner
 
 
 def _uniform(batch: int, limit: float, generator: torch.Generator, device: torch.device) -> Tensor:
@@ -81,7 +103,7 @@ def _chance(batch: int, probability: float, generator: torch.Generator, device: 
 
 
 def _move(x: Tensor, config: Augmentation, size: int, generator: torch.Generator) -> Tensor:
-    """Flip, rotate, zoom and shift in one bilinear resampling; what comes in from outside is black."""
+    """Turn, flip, rotate, zoom and shift in one bilinear resampling; what comes in from outside is black."""
     n, device = len(x), x.device
     angle = torch.deg2rad(_uniform(n, config.rotation, generator, device))
     zoom = torch.exp(_uniform(n, math.log1p(config.zoom), generator, device))
@@ -90,14 +112,68 @@ def _move(x: Tensor, config: Augmentation, size: int, generator: torch.Generator
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
     rows = (torch.stack([cos * mirror, -sin, dx], 1), torch.stack([sin * mirror, cos, dy], 1))
     grid = functional.affine_grid(torch.stack(rows, 1), [n, x.shape[1], size, size], align_corners=False)
+    if config.yaw > 0:
+        grid = _turned(grid, torch.deg2rad(_uniform(n, config.yaw, generator, device)))
     return functional.grid_sample(x, grid, align_corners=False)
 
 
+def _turned(grid: Tensor, angle: Tensor) -> Tensor:
+    """Where the points of a picture turned about its vertical axis come from.
+
+    A point (x, y) of the flat picture turned by a is seen from the distance d at u = d x cos a / (d + x sin a),
+    v = d y / (d + x sin a); this is solved for x and y.
+
+    Args:
+        grid: (B, H, W, 2) places (u, v) in -1..1.
+        angle: (B,) radians; the right half of the picture moves away where it is positive.
+    """
+    u, v = grid.unbind(-1)
+    cos, sin = (each.view(-1, 1, 1) for each in (torch.cos(angle), torch.sin(angle)))
+    # Far out, a line of sight misses the turned picture; what it would meet is outside, and so is the value taken.
+    x = _VIEWING_DISTANCE * u / (_VIEWING_DISTANCE * cos - u * sin).clamp_min(1e-3)
+    return torch.stack([x, v * (1 + x * sin / _VIEWING_DISTANCE)], -1)
+
+
 def _light(x: Tensor, config: Augmentation, generator: torch.Generator) -> Tensor:
-    """Change contrast about mid-grey, then brightness."""
-    contrast = torch.exp(_uniform(len(x), math.log1p(config.contrast), generator, x.device)).view(-1, 1, 1, 1)
-    brightness = _uniform(len(x), config.brightness, generator, x.device).view(-1, 1, 1, 1)
-    return ((x - 0.5) * contrast + 0.5 + brightness).clamp(0, 1)
+    """Change contrast about mid-grey, then brightness; then colour, exposure and gamma."""
+    n, device = len(x), x.device
+    contrast = torch.exp(_uniform(n, math.log1p(config.contrast), generator, device)).view(-1, 1, 1, 1)
+    brightness = _uniform(n, config.brightness, generator, device).view(-1, 1, 1, 1)
+    x = ((x - 0.5) * contrast + 0.5 + brightness).clamp(0, 1)
+    if config.gray > 0 and x.shape[1] == 3:
+        x = torch.where(_chance(n, config.gray, generator, device).view(-1, 1, 1, 1), luma(x), x)
+    if config.exposure > 0:
+        stops = _uniform(n, config.exposure, generator, device).view(-1, 1, 1, 1)
+        x = (x * 2 ** (stops / _GAMMA)).clamp(0, 1)
+    if config.gamma > 0:
+        x = x ** torch.exp(_uniform(n, math.log1p(config.gamma), generator, device)).view(-1, 1, 1, 1)
+    return x
+
+
+def _degrade(x: Tensor, config: Augmentation, generator: torch.Generator) -> Tensor:
+    """Lose resolution and sharpness, gain noise, pass through JPEG: each for its share of the faces."""
+    size = x.shape[-1]
+    if config.downscale > 0:
+        loss = _amounts(len(x), config.downscale, config, generator)
+        x = resample(x, resolution_matrix(size * (1 - loss), size).to(x.device))
+    if config.blur > 0:
+        sigma = _amounts(len(x), config.blur, config, generator)
+        x = resample(x, blur_matrix(size * sigma, size).to(x.device))
+    if config.noise > 0:
+        deviation = _amounts(len(x), config.noise, config, generator).view(-1, 1, 1, 1).to(x.device)
+        # As many numbers as pixels are drawn where the pixels are.
+        grain = torch.Generator(x.device).manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        x = (x + deviation * torch.randn(x.shape, generator=grain, device=x.device)).clamp(0, 1)
+    if config.jpeg > 0:
+        loss = _amounts(len(x), config.jpeg, config, generator)
+        x = torch.where((loss > 0).view(-1, 1, 1, 1).to(x.device), jpeg(x, 100 - loss), x)
+    return x
+
+
+def _amounts(batch: int, most: float, config: Augmentation, generator: torch.Generator) -> Tensor:
+    """(B,) uniform in 0..most with the probability `degrade`, else 0; on the CPU."""
+    amounts = most * torch.rand(batch, generator=generator)
+    return torch.where(torch.rand(batch, generator=generator) < config.degrade, amounts, 0.0)
 
 
 def _erase(x: Tensor, config: Augmentation, generator: torch.Generator) -> Tensor:

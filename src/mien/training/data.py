@@ -12,8 +12,9 @@ from mien.core.errors import DataError
 from mien.core.labels import LabelSet
 from mien.datasets.table import LabelColumn, Table
 from mien.runtime.preprocess import fit_crops
-from mien.training.augment import augment, mixup_pairs
+from mien.training.augment import Augmentation, augment
 from mien.training.config import TrainConfig, size_in_epoch
+from mien.training.mixing import mix_weights, mixing
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,21 +120,23 @@ class TrainingBatches:
             index = order[step * config.batch : (step + 1) * config.batch].to(faces.images.device)
             images = augment(faces.images[index], config.augment, size=size, generator=generator)
             targets = {head: each[index] for head, each in faces.targets.items()}
-            if config.augment.mixup > 0:
-                images, targets = _mix(images, targets, config.augment.mixup, generator)
+            if mixing(config.augment):
+                images, targets = _mix(images, targets, config.augment, generator)
             yield Batch(normalise(images, config), targets)
 
 
 def _mix(
-    images: Tensor, targets: Mapping[str, Targets], alpha: float, generator: torch.Generator
+    images: Tensor, targets: Mapping[str, Targets], config: Augmentation, generator: torch.Generator
 ) -> tuple[Tensor, dict[str, Targets]]:
     """Mix each face and its targets with a partner's; a head without a target on either side sits out."""
-    own, partner = (each.to(images.device) for each in mixup_pairs(len(images), alpha, generator))
-    share = own.view(-1, 1)
-    pixels = share.view(-1, 1, 1, 1)
+    drawn = mix_weights(len(images), config, size=images.shape[-1], generator=generator)
+    pixels, own, partner = (each.to(images.device) for each in drawn)
+    share, alone = own.view(-1, 1), own == 1
     mixed = {
         head: Targets(
-            each.ids, share * each.soft + (1 - share) * each.soft[partner], each.weights * each.weights[partner]
+            each.ids,
+            share * each.soft + (1 - share) * each.soft[partner],
+            torch.where(alone, each.weights, each.weights * each.weights[partner]),
         )
         for head, each in targets.items()
     }

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from mien.core.errors import UsageError
-from mien.training.augment import Augmentation, augment, mixup_pairs
+from mien.training.augment import Augmentation, augment
+from mien.training.mixing import mixup_pairs
 
 NOTHING = Augmentation(flip=0, rotation=0, zoom=0, shift=0, brightness=0, contrast=0, erase=0)
 
