@@ -5,17 +5,29 @@ defaults, and whose product is a `Trunk`; the contract battery then trains, expo
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from mien.core.errors import UsageError
 from mien.core.registry import Registry
+from mien.nets.cbam import cbam5
+from mien.nets.fusion import Fusion
 from mien.nets.heads import Trunk
-from mien.nets.resnet import ResNet
+from mien.nets.resnet import ResNet, resnet_cbam, resnet_sa
+from mien.nets.simple import cnn3, cnn5
+from mien.nets.temporal import ClipNet
+from mien.nets.vgg import vgg4
 
 __all__ = ["NETS", "Trunk", "build_trunk"]
 
 NETS: Registry[Trunk] = Registry("net")
+NETS.register("cnn3")(cnn3)
+NETS.register("cnn5")(cnn5)
+NETS.register("vgg4")(vgg4)
 NETS.register("resnet")(ResNet)
+NETS.register("resnet-cbam")(resnet_cbam)
+NETS.register("resnet-sa")(resnet_sa)
+NETS.register("cbam5")(cbam5)
 
 
 def build_trunk(name: str, *, in_channels: int, size: int, options: Mapping[str, Any]) -> Trunk:
@@ -37,3 +49,9 @@ def build_trunk(name: str, *, in_channels: int, size: int, options: Mapping[str,
     if size < trunk.smallest:
         raise UsageError(f"expected pictures of {trunk.smallest} pixels or more for the net {name!r}, got {size}")
     return trunk
+
+
+# Nets made of other nets, whatever those are called.
+NETS.register("cnn-lstm")(partial(ClipNet, build_trunk, "lstm"))
+NETS.register("cnn-gru")(partial(ClipNet, build_trunk, "gru"))
+NETS.register("fusion")(partial(Fusion, build_trunk))

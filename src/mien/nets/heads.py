@@ -1,10 +1,14 @@
 """Several label sources on one trunk: its neck, dropout, a linear head each."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+
+IMAGE, CLIP = "image", "clip"
+INPUTS = (IMAGE, CLIP)  # in the order in which a net that takes both takes them
 
 
 class Trunk(Protocol):
@@ -16,6 +20,9 @@ class Trunk(Protocol):
         width: length of that vector.
         smallest: side in pixels of the smallest picture that it takes.
         any_size: whether it takes pictures of any side from there on; else only of the side it was made for.
+
+    A net of clips, or one made of several, has more to say: `inputs` (see `inputs_of`); `shown`, a function from what
+    its call gives to the feature map (B, F, h, w) that is exported; `make_head`, classes -> its own kind of head.
     """
 
     channels: int
@@ -27,6 +34,23 @@ class Trunk(Protocol):
     def __call__(self, images: Tensor) -> Tensor:
         """(B, C, S, S) -> (B, F, h, w)."""
         ...
+
+
+def inputs_of(net: object) -> tuple[str, ...]:
+    """What a net takes, in order, as its attribute `inputs` states it: pictures (B, C, S, S) if it has none.
+
+    ``"clip"`` stands for clips (B, T, C, S, S). A net that takes both gets the peak of each clip as its picture.
+    """
+    inputs: tuple[str, ...] = getattr(net, "inputs", (IMAGE,))
+    return inputs
+
+
+def example_inputs(
+    inputs: Sequence[str], *, batch: int, channels: int, size: int, frames: int = 0
+) -> tuple[Tensor, ...]:
+    """Black pictures or clips of these shapes, one tensor an input."""
+    lead = {IMAGE: (batch,), CLIP: (batch, max(1, frames))}
+    return tuple(torch.zeros(*lead[each], channels, size, size) for each in inputs)
 
 
 class GlobalAverage(nn.Module):
@@ -53,14 +77,17 @@ class MultiHead(nn.Module):
     def __init__(self, trunk: Trunk, heads: Mapping[str, int], *, dropout: float = 0.0) -> None:
         super().__init__()
         self.trunk: Any = trunk  # an nn.Module, which is registered by this
+        self.inputs = inputs_of(trunk)
         self.dropout = nn.Dropout(dropout)
-        self.heads = nn.ModuleDict({name: nn.Linear(trunk.width, classes) for name, classes in heads.items()})
+        make_head = getattr(trunk, "make_head", partial(nn.Linear, trunk.width))
+        self.heads = nn.ModuleDict({name: make_head(classes) for name, classes in heads.items()})
 
-    def forward(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """(B, C, S, S) -> logits (B, K) of every head, and the feature map (B, F, h, w)."""
-        features: Tensor = self.trunk(images)
+    def forward(self, *inputs: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """One tensor for each of `inputs` -> logits (B, K) of every head, and the feature map (B, F, h, w)."""
+        features = self.trunk(*inputs)
         summary = self.dropout(self.trunk.neck(features))  # (B, width)
-        return {name: head(summary) for name, head in self.heads.items()}, features
+        shown = getattr(self.trunk, "shown", lambda same: same)(features)
+        return {name: head(summary) for name, head in self.heads.items()}, shown
 
 
 def parameter_count(net: nn.Module) -> int:
@@ -69,22 +96,25 @@ def parameter_count(net: nn.Module) -> int:
 
 
 @torch.no_grad()
-def mac_count(net: nn.Module, *, channels: int, size: int) -> int:
-    """Multiply-accumulate operations of one picture, convolutions and linear layers counted."""
+def mac_count(net: nn.Module, *, channels: int, size: int, frames: int = 0) -> int:
+    """Multiply-accumulate operations of one picture or clip; convolutions, linear and recurrent layers counted."""
     total = 0
 
-    def count(layer: nn.Module, _: object, output: Tensor) -> None:
+    def count(layer: nn.Module, _: object, output: Any) -> None:
         nonlocal total
         if isinstance(layer, nn.Conv2d):
             height, width = layer.kernel_size
             total += output.numel() * (layer.in_channels // layer.groups) * height * width
         elif isinstance(layer, nn.Linear):
             total += output.numel() * layer.in_features
+        elif isinstance(layer, nn.RNNBase):  # each weight once a step
+            batch, steps, _width = output[0].shape
+            total += batch * steps * sum(each.numel() for each in layer.parameters() if each.ndim > 1)
 
     hooks = [each.register_forward_hook(count) for each in net.modules()]
     training = net.training
     try:
-        net.eval()(torch.zeros(1, channels, size, size))
+        net.eval()(*example_inputs(inputs_of(net), batch=1, channels=channels, size=size, frames=frames))
     finally:
         net.train(training)
         for hook in hooks:
