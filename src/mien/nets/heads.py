@@ -1,11 +1,13 @@
 """Several label sources on one trunk: its neck, dropout, a linear head each."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 IMAGE, CLIP = "image", "clip"
 INPUTS = (IMAGE, CLIP)  # in the order in which a net that takes both takes them
@@ -97,26 +99,14 @@ def parameter_count(net: nn.Module) -> int:
 
 @torch.no_grad()
 def mac_count(net: nn.Module, *, channels: int, size: int, frames: int = 0) -> int:
-    """Multiply-accumulate operations of one picture or clip; convolutions, linear and recurrent layers counted."""
-    total = 0
+    """Multiply-accumulate operations of one picture or clip.
 
-    def count(layer: nn.Module, _: object, output: Any) -> None:
-        nonlocal total
-        if isinstance(layer, nn.Conv2d):
-            height, width = layer.kernel_size
-            total += output.numel() * (layer.in_channels // layer.groups) * height * width
-        elif isinstance(layer, nn.Linear):
-            total += output.numel() * layer.in_features
-        elif isinstance(layer, nn.RNNBase):  # each weight once a step
-            batch, steps, _width = output[0].shape
-            total += batch * steps * sum(each.numel() for each in layer.parameters() if each.ndim > 1)
-
-    hooks = [each.register_forward_hook(count) for each in net.modules()]
-    training = net.training
-    try:
-        net.eval()(*example_inputs(inputs_of(net), batch=1, channels=channels, size=size, frames=frames))
-    finally:
-        net.train(training)
-        for hook in hooks:
-            hook.remove()
-    return total
+    Convolutions, linear and recurrent layers and the products of attention are counted, on a copy that has shapes but
+    no values, so that nothing is computed.
+    """
+    shapes = copy.deepcopy(net).to("meta").eval()
+    inputs = example_inputs(inputs_of(net), batch=1, channels=channels, size=size, frames=frames)
+    with FlopCounterMode(display=False) as counter:
+        shapes(*(each.to("meta") for each in inputs))
+    flops: int = counter.get_total_flops()
+    return flops // 2  # a multiplication and an addition each
