@@ -17,15 +17,20 @@ COLORS = {"gray": 1, "rgb": 3}
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What the net sees: faces of `size` pixels a side, as (x / 255 - mean) / std for each channel."""
+    """What the net sees: faces of `size` pixels a side, as (x / 255 - mean) / std for each channel.
+
+    `frames` of each clip; 0 for a net that sees single pictures.
+    """
 
     size: int
     color: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    frames: int = 0
 
     def __post_init__(self) -> None:
         _expect(_is_whole(self.size) and 1 <= self.size <= 4096, "input.size in 1..4096", self.size)
+        _expect(_is_whole(self.frames) and 0 <= self.frames <= 1024, "input.frames in 0..1024", self.frames)
         _expect(self.color in COLORS, f"input.color out of {', '.join(COLORS)}", self.color)
         for name in ("mean", "std"):
             values = getattr(self, name)
@@ -213,7 +218,8 @@ class Card:
         rows = [(key, str(getattr(self, key))) for key in ("name", "title", "version", "license", "data")]
         spec, crop = self.input, self.crop
         rows += [
-            ("input", f"{spec.size}x{spec.size} {spec.color}, mean {spec.mean}, std {spec.std}"),
+            ("input", (f"{spec.frames} frames of " if spec.frames else "")
+             + f"{spec.size}x{spec.size} {spec.color}, mean {spec.mean}, std {spec.std}"),
             ("crop", f"{crop.scale:g} of the longer side, shift {crop.shift_x:g} {crop.shift_y:g}"
              + (", eyes level" if crop.align else "")),
             ("size", f"{self.parameters:,} parameters, {self.macs:,} multiply-accumulates a face"),

@@ -65,6 +65,21 @@ def fit_crops(crops: Crops, input: InputSpec) -> Crops:
     return fitted
 
 
+def choose_frames(length: int, frames: int) -> npt.NDArray[np.intp]:
+    """Which frames of a clip a net sees: evenly spaced up to the last; all of a short clip, its last one repeated.
+
+    >>> choose_frames(9, 3).tolist(), choose_frames(2, 4).tolist()
+    ([0, 4, 8], [0, 1, 1, 1])
+
+    Args:
+        length: how many there are, 1 or more.
+        frames: how many to take.
+    """
+    if length <= frames:
+        return np.minimum(np.arange(frames), length - 1)
+    return np.linspace(length - 1, 0, frames).round().astype(np.intp)[::-1]  # of one frame, the last
+
+
 def to_tensor(crops: Crops, input: InputSpec) -> npt.NDArray[np.float32]:
     """(n, size, size[, 3]) uint8 -> (n, C, size, size) float32, (x / 255 - mean) / std."""
     mean, std = (np.asarray(each, np.float32) for each in (input.mean, input.std))
