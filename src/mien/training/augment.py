@@ -10,6 +10,8 @@ from torch.nn import functional
 from mien.core.errors import UsageError
 from mien.training.degrade import blur_matrix, jpeg, luma, resample, resolution_matrix
 
+BORDERS = {"black": "zeros", "edge": "border", "reflection": "reflection"}  # as `grid_sample` calls them
+
 _VIEWING_DISTANCE = 4.0  # of the camera that sees a turned face, in halves of the picture's side
 _GAMMA = 2.2  # grey value ~ light ** (1 / 2.2)
 
@@ -23,6 +25,7 @@ class Augmentation:
         rotation: largest angle, degrees.
         zoom: largest factor of size either way, as a share (0.2: from 1/1.2 to 1.2).
         shift: largest move, as a share of the face's side.
+        border: what comes in from outside the picture: black, the edge continued, or a reflection.
         yaw: largest turn to the left or right, degrees, as if the face were a flat picture.
         brightness: largest addition to grey values in 0..1.
         contrast: largest factor of contrast either way, as a share.
@@ -45,6 +48,7 @@ class Augmentation:
     rotation: float = 16.0
     zoom: float = 0.22
     shift: float = 0.08
+    border: str = "black"
     yaw: float = 0.0
     brightness: float = 0.15
     contrast: float = 0.5
@@ -62,8 +66,10 @@ class Augmentation:
     mix: float = 1.0
 
     def __post_init__(self) -> None:
+        if self.border not in BORDERS:
+            raise UsageError(f"expected augment.border out of {', '.join(BORDERS)}, got {self.border!r}")
         for name, value in vars(self).items():
-            if not (math.isfinite(value) and value >= 0):
+            if name != "border" and not (math.isfinite(value) and value >= 0):
                 raise UsageError(f"expected augment.{name} of 0 or more, got {value}")
         for name in ("flip", "gray", "erase", "degrade", "mix"):
             if getattr(self, name) > 1:
@@ -103,7 +109,7 @@ def _chance(batch: int, probability: float, generator: torch.Generator, device: 
 
 
 def _move(x: Tensor, config: Augmentation, size: int, generator: torch.Generator) -> Tensor:
-    """Turn, flip, rotate, zoom and shift in one bilinear resampling; what comes in from outside is black."""
+    """Turn, flip, rotate, zoom and shift in one bilinear resampling."""
     n, device = len(x), x.device
     angle = torch.deg2rad(_uniform(n, config.rotation, generator, device))
     zoom = torch.exp(_uniform(n, math.log1p(config.zoom), generator, device))
@@ -114,7 +120,7 @@ def _move(x: Tensor, config: Augmentation, size: int, generator: torch.Generator
     grid = functional.affine_grid(torch.stack(rows, 1), [n, x.shape[1], size, size], align_corners=False)
     if config.yaw > 0:
         grid = _turned(grid, torch.deg2rad(_uniform(n, config.yaw, generator, device)))
-    return functional.grid_sample(x, grid, align_corners=False)
+    return functional.grid_sample(x, grid, padding_mode=BORDERS[config.border], align_corners=False)
 
 
 def _turned(grid: Tensor, angle: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Training faces, resident in memory, in batches that are drawn anew each epoch."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,11 +10,18 @@ from torch.nn import functional
 
 from mien.core.errors import DataError
 from mien.core.labels import LabelSet
+from mien.datasets.clips import clips_of
 from mien.datasets.table import LabelColumn, Table
-from mien.runtime.preprocess import fit_crops
+from mien.runtime.preprocess import Crops, fit_crops
 from mien.training.augment import Augmentation, augment
-from mien.training.config import TrainConfig, size_in_epoch
+from mien.training.clips import ClipRows, change_alike
+from mien.training.config import AFFECT, VALENCE_AROUSAL, TrainConfig, size_in_epoch
 from mien.training.mixing import mix_weights, mixing
+from mien.training.sampling import draw_order
+
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation of red, green and blue
+_CPU = torch.device("cpu")
+_ENLARGED = 1.5  # times its side that a face may grow without a note
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +30,7 @@ class Targets:
 
     Attributes:
         ids: (N,) int64 class ids, -1 where there is none.
-        soft: (N, K) float32 distributions, zeros where there is none.
+        soft: (N, K) float32 distributions, zeros where there is none; values of a head that learns no classes.
         weights: (N,) float32, 1 where there is a target, else 0.
     """
 
@@ -34,35 +41,115 @@ class Targets:
     def __getitem__(self, index: Tensor) -> "Targets":
         return Targets(self.ids[index], self.soft[index], self.weights[index])
 
+    def to(self, device: torch.device) -> "Targets":
+        """The same on a device."""
+        return Targets(self.ids.to(device), self.soft.to(device), self.weights.to(device))
+
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """Resident faces (N, C, S, S) uint8 and the targets of each head."""
+    """Resident faces (M, C, S, S) uint8 and the targets of each head.
+
+    A target stands for a face or, where there are `clips`, for a clip of several.
+    """
 
     images: Tensor
     targets: Mapping[str, Targets]
     label_sets: Mapping[str, LabelSet]
+    clips: ClipRows | None = None
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.images if self.clips is None else self.clips)
+
+    def pictures(self, index: Tensor) -> Tensor:
+        """Faces or clips (B,) -> (B, P, C, S, S) uint8, the pictures of each."""
+        return self.images[index.unsqueeze(1) if self.clips is None else self.clips.rows(index)]
+
+    def inputs(self, pictures: Tensor, config: TrainConfig) -> tuple[Tensor, ...]:
+        """(B, P * C, S, S) in 0..1 -> what the net takes of them, normalised."""
+        if self.clips is None:
+            return (normalise(pictures, config),)
+        single = normalise(pictures.unflatten(1, (-1, self.images.shape[1])).flatten(0, 1), config)
+        return self.clips.split(single.unflatten(0, (len(pictures), -1)))
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """One step's input (B, C, S, S) float32, normalised, and its targets."""
+    """What the net takes in one step, float32, normalised, and its targets.
 
-    images: Tensor
+    Pictures are (B, C, S, S), clips (B, T, C, S, S).
+    """
+
+    inputs: tuple[Tensor, ...]
     targets: Mapping[str, Targets]
+
+    def __len__(self) -> int:
+        return len(self.inputs[0])
+
+
+def resolve_input(config: TrainConfig, table: Table) -> TrainConfig:
+    """The settings with the mean and deviation of the input that `normalise` asks for.
+
+    Raises:
+        DataError: the deviation of the training faces is asked for, and they are all of one grey value.
+    """
+    if not config.normalise:
+        return config
+    channels = config.input.channels
+    if config.normalise == "dataset":
+        mean, std = _moments(fit_crops(table.of_split("train").images, config.input))
+    elif config.normalise == "imagenet":
+        mean, std = _IMAGENET if channels == 3 else ((_luma(each),) for each in _IMAGENET)
+    else:
+        mean, std = {"unit": ((0.0,), (1.0,)), "symmetric": ((0.5,), (0.5,))}[config.normalise]
+        mean, std = mean * channels, std * channels
+    return replace(config, input=replace(config.input, mean=mean, std=std))
+
+
+def _moments(images: Crops) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel in 0..1, to 6 digits, from exact counts of the 256 values."""
+    values = images.reshape(-1, 1 if images.ndim == 3 else 3)
+    counts = np.stack([np.bincount(channel, minlength=256) for channel in values.T])  # (C, 256)
+    grey = np.arange(256) / 255
+    mean = counts @ grey / len(values)
+    std = np.sqrt(np.maximum(counts @ grey**2 / len(values) - mean**2, 0))
+    if std.min() < 1e-3:
+        raise DataError(
+            "expected training faces of more than one grey value for normalise 'dataset', got one: use 'symmetric'"
+        )
+    return tuple(mean.round(6).tolist()), tuple(std.round(6).tolist())
+
+
+def _luma(rgb: tuple[float, ...]) -> float:
+    """The grey value of a colour, as `to_gray` weighs it."""
+    return round(0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2], 6)
+
+
+def size_note(table: Table, config: TrainConfig) -> str | None:
+    """What to say of faces that are far smaller than what the net sees; None where they are not."""
+    height, width = table.images.shape[1:3]
+    if config.input.size <= _ENLARGED * min(height, width):
+        return None
+    return (
+        f"faces of {width}x{height} pixels are enlarged to the {config.input.size} that the net sees, which adds no "
+        "detail: prepare them larger, or set input.size lower"
+    )
 
 
 def resident(table: Table, config: TrainConfig, heads: Sequence[str]) -> Faces:
-    """Bring a table's faces to the model's size and colour, and its labels to tensors."""
+    """Bring a table's faces to the model's size and colour, its labels to tensors, and its rows to clips if need be."""
     images = fit_crops(table.images, config.input)
     if images.ndim == 3:
         images = images[:, :, :, None]
     tensor = torch.from_numpy(np.array(images.transpose(0, 3, 1, 2)))  # a copy: tables are read-only
+    clips = None
+    if config.input.frames:
+        found = clips_of(table, config.input.frames)
+        table, clips = found.table, ClipRows.of(found)
     targets = {head: _targets(table.sources[head], soft=config.soft) for head in heads}
-    return Faces(tensor, targets, {head: table.sources[head].label_set for head in heads})
+    if config.regress:
+        targets[VALENCE_AROUSAL] = _affect(table)
+    return Faces(tensor, targets, {head: table.sources[head].label_set for head in heads}, clips)
 
 
 def choose_heads(table: Table, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -89,6 +176,25 @@ def _targets(column: LabelColumn, *, soft: bool) -> Targets:
     return Targets(ids, distributions, known)
 
 
+def _affect(table: Table) -> Targets:
+    """Valence and arousal as the targets of a head of two outputs: values in place of distributions, and no class.
+
+    Raises:
+        DataError: the table lacks one of them, knows none, or has values beyond -1..1.
+    """
+    missing = [name for name in AFFECT if name not in table.extra]
+    if missing:
+        raise DataError(f"expected the columns {' and '.join(AFFECT)} in the data to regress, got no {missing[0]}")
+    values = torch.from_numpy(np.stack([table.extra[name] for name in AFFECT], 1).astype(np.float32))  # (N, 2)
+    known = torch.isfinite(values).all(1)
+    if not known.any():
+        raise DataError(f"expected values of {' and '.join(AFFECT)} in the data to regress, got none")
+    largest = values[known].abs().max().item()
+    if largest > 1:
+        raise DataError(f"expected {' and '.join(AFFECT)} in -1..1, NaN where unknown, got {largest:g}")
+    return Targets(torch.full((len(values),), -1), values.nan_to_num(0) * known[:, None], known.float())
+
+
 def normalise(images: Tensor, config: TrainConfig) -> Tensor:
     """(B, C, S, S) in 0..1 -> what `runtime.preprocess.to_tensor` makes of the same values, channels last."""
     mean, std = (
@@ -101,12 +207,14 @@ def normalise(images: Tensor, config: TrainConfig) -> Tensor:
 class TrainingBatches:
     """One epoch of augmented batches; the last, incomplete one is left out.
 
+    Faces travel to the device as they are stored, a batch at a time, and are changed there.
     Order and augmentation depend on seed and epoch alone, so that a resumed run draws what an unbroken one draws.
     """
 
     faces: Faces
     config: TrainConfig
     epoch: int
+    device: torch.device = _CPU
 
     def __len__(self) -> int:
         return max(1, len(self.faces) // self.config.batch)
@@ -115,14 +223,25 @@ class TrainingBatches:
         config, faces = self.config, self.faces
         generator = torch.Generator().manual_seed(config.seed * 100_003 + self.epoch)
         size = size_in_epoch(config, self.epoch)
-        order = torch.randperm(len(faces), generator=generator)
+        labels = next(iter(faces.targets.values())).ids
+        order = draw_order(labels, sampling=config.sampling, generator=generator)
         for step in range(len(self)):
-            index = order[step * config.batch : (step + 1) * config.batch].to(faces.images.device)
-            images = augment(faces.images[index], config.augment, size=size, generator=generator)
-            targets = {head: each[index] for head, each in faces.targets.items()}
+            index = order[step * config.batch : (step + 1) * config.batch]
+            images = self._changed(faces.pictures(index).to(self.device), size, generator)
+            targets = {head: each[index].to(self.device) for head, each in faces.targets.items()}
             if mixing(config.augment):
                 images, targets = _mix(images, targets, config.augment, generator)
-            yield Batch(normalise(images, config), targets)
+            yield Batch(faces.inputs(images, config), targets)
+
+    def _changed(self, pictures: Tensor, size: int, generator: torch.Generator) -> Tensor:
+        """(B, P, C, H, W) uint8 -> (B, P * C, S, S) in 0..1."""
+
+        def change(images: Tensor, chance: torch.Generator) -> Tensor:
+            return augment(images, self.config.augment, size=size, generator=chance)
+
+        if self.faces.clips is None:
+            return change(pictures[:, 0], generator)
+        return change_alike(pictures, change, generator)
 
 
 def _mix(
@@ -149,12 +268,18 @@ class ValidationBatches:
 
     faces: Faces
     config: TrainConfig
+    device: torch.device = _CPU
     batch: int = 512
 
     def __len__(self) -> int:
-        return -(-len(self.faces) // self.batch)
+        return -(-len(self.faces) // self._at_once)
+
+    @property
+    def _at_once(self) -> int:
+        return max(1, self.batch // max(1, self.config.input.frames))
 
     def __iter__(self) -> Iterator[Batch]:
-        for index in torch.arange(len(self.faces), device=self.faces.images.device).split(self.batch):
-            images = normalise(self.faces.images[index].float() / 255, self.config)
-            yield Batch(images, {head: each[index] for head, each in self.faces.targets.items()})
+        for index in torch.arange(len(self.faces)).split(self._at_once):
+            pictures = self.faces.pictures(index).to(self.device).flatten(1, 2).float() / 255
+            inputs = self.faces.inputs(pictures, self.config)
+            yield Batch(inputs, {head: each[index].to(self.device) for head, each in self.faces.targets.items()})

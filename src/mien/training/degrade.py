@@ -1,4 +1,4 @@
-"""What a poor camera and a small file do to a picture: fewer pixels, blur, JPEG; each face of a batch by its own amount.
+"""What a poor camera and a small file do to a picture: fewer pixels, blur, JPEG; by an amount of each face's own.
 
 Blur and a change of resolution work on rows and columns one after the other, so each is one small matrix a face,
 R X R^T: a batch of them is two products of matrices, as fast on a CPU as on a GPU.
