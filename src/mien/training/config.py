@@ -1,9 +1,10 @@
 """The settings of a training: validated when made, resolved from preset, file and `--set`, saved beside the run."""
 
 import dataclasses
+import math
 import tomllib
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -15,8 +16,27 @@ from mien.core.toml import parse_setting
 from mien.runtime.card import CropGeometry, InputSpec
 from mien.runtime.session import DEVICES
 from mien.training.augment import Augmentation
+from mien.training.losses import CLASS_WEIGHTS, LOSSES
+from mien.training.optimizers import LEARNING_RATES, OPTIMIZERS
+from mien.training.sampling import SAMPLINGS
+from mien.training.schedules import SCHEDULES
 
 PRECISIONS = ("auto", "bf16", "float32")
+LOGS = ("tensorboard", "mlflow")
+NORMALISATIONS = ("", "unit", "symmetric", "dataset", "imagenet")
+SELECTIONS = ("accuracy", "macro_f1", "loss")
+AFFECT = ("valence", "arousal")  # columns of a table, -1..1
+VALENCE_AROUSAL = "valence_arousal"  # the head that learns them
+# Settings that count with some choices only: key -> (the choice, with which of its values).
+ONLY_WITH = {
+    "momentum": ("optimizer", ("sgd", "rmsprop")),
+    "betas": ("optimizer", ("adam", "adamw")),
+    "focal_gamma": ("loss", ("focal",)),
+    "effective_beta": ("class_weights", ("effective",)),
+    "decay_by": ("schedule", ("step", "plateau")),
+    "decay_every": ("schedule", ("step",)),
+    "plateau_patience": ("schedule", ("plateau",)),
+}
 FER2013_INPUT = InputSpec(size=48, color="gray", mean=(0.5,), std=(0.25,))
 PRESETS = resources.files("mien.training") / "presets"
 
@@ -29,18 +49,42 @@ class TrainConfig:
         name: what the exported model is called. about: its `title`, `license` and `data`, as the card states them.
         net: a name in `mien.nets.NETS`. net_options: its arguments.
         input: what the model sees. crop: how a detected face is cut for it. Both go into the card.
+        normalise: unit (0..1), symmetric (-1..1), dataset (mean and deviation of the training faces) or imagenet (those
+            of ImageNet): decides `input.mean` and `input.std` when a training begins; "" leaves them as they are.
         heads: label sources to learn; all that the data have if empty.
         soft: learn vote distributions where the data have them.
         epochs, batch, seed: of the run.
-        learning_rate: the peak of the schedule, reached after `warmup` (a share of all steps) and followed by a half
-            cosine to 0.
-        momentum: of SGD with Nesterov's step. weight_decay: L2 on weights, not on norms and biases.
+        accumulate: batches whose gradients make one step.
+        sampling: which faces an epoch draws: each once (as-is), or, by the labels of the first head, each class as
+            often as any other (balanced) or by the root of its count (sqrt).
+
+        loss: cross-entropy, focal or kl. focal_gamma: how little faces that are sure already count.
         label_smoothing, dropout: 0 to switch off.
-        ema: decay a step of the averaged weights, which are what is validated and exported.
+        class_weights: none; balanced or effective: rare classes weigh more. effective_beta: how much so.
+        head_weights: of the heads' losses in their sum; 1 where none is given.
+        regress: ["valence", "arousal"]: learn these columns, too, as the head `valence_arousal`.
+        teachers: finished runs or exported models whose mean answer is learnt, too; see `distill`. distill_weight: its
+            share of the targets. distill_temperature: above 1 their answers are softer.
+
+        optimizer: sgd (with Nesterov's step), adam, adamw or rmsprop. momentum: of sgd and rmsprop. betas: of adam and
+            adamw. weight_decay: L2 on weights, not on norms and biases.
+        sam: how far sharpness-aware steps look around, 0 to switch off. clip: largest length of the gradient, 0: any.
+        learning_rate: the peak of the schedule; 0: what suits the optimiser.
+        schedule: one-cycle, cosine, step, plateau or constant. warmup: share of all steps in which the rate rises.
+        decay_by: factor of a cut; decay_every: epochs from cut to cut (step); plateau_patience: epochs without a
+            better figure before a cut (plateau).
+
+        ema: decay a step of the averaged weights, which are what is validated and exported; 0: the weights themselves.
+        select: what makes an epoch the best one on the valid split: accuracy or macro_f1 (mean over the heads), loss.
+        patience: epochs without a better one after which the training ends; 0: none.
+        compile: let torch.compile make the net faster.
         start_size: side in pixels at which the first epochs train; it grows to the input's over `grow` of the run.
         augment: see `Augmentation`.
         precision: auto is bf16 where the processor computes in it.
         device: auto, cpu or cuda. threads: of torch on the CPU; 0: as many as torch takes.
+        devices: processes a machine, nodes: machines, that torchrun has to start; 0: as many as it starts.
+        valid_share: of the faces a fold trains on, how many select its epoch.
+        log: where epochs are written beside `metrics.csv`: tensorboard, mlflow.
     """
 
     name: str = "model"
@@ -48,6 +92,7 @@ class TrainConfig:
     net: str = "resnet"
     net_options: Mapping[str, Any] = field(default_factory=dict)
     input: InputSpec = FER2013_INPUT
+    normalise: str = ""
     crop: CropGeometry = field(default_factory=CropGeometry)
     heads: Sequence[str] = ()
     soft: bool = True
@@ -55,13 +100,38 @@ class TrainConfig:
     epochs: int = 30
     batch: int = 128
     seed: int = 0
-    learning_rate: float = 0.15
-    warmup: float = 0.2
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
+    accumulate: int = 1
+    sampling: str = "as-is"
+
+    loss: str = "cross-entropy"
+    focal_gamma: float = 2.0
     label_smoothing: float = 0.1
     dropout: float = 0.2
+    class_weights: str = "none"
+    effective_beta: float = 0.999
+    head_weights: Mapping[str, float] = field(default_factory=dict)
+    regress: Sequence[str] = ()
+    teachers: Sequence[str] = ()
+    distill_weight: float = 0.7
+    distill_temperature: float = 1.0
+
+    optimizer: str = "sgd"
+    momentum: float = 0.9
+    betas: Sequence[float] = (0.9, 0.999)
+    weight_decay: float = 5e-4
+    sam: float = 0.0
+    clip: float = 0.0
+    learning_rate: float = 0.0
+    schedule: str = "one-cycle"
+    warmup: float = 0.2
+    decay_by: float = 0.1
+    decay_every: int = 10
+    plateau_patience: int = 5
+
     ema: float = 0.999
+    select: str = "accuracy"
+    patience: int = 0
+    compile: bool = False
 
     start_size: int = 48
     grow: float = 0.65
@@ -70,24 +140,75 @@ class TrainConfig:
     precision: str = "auto"
     device: str = "auto"
     threads: int = 0
+    devices: int = 0
+    nodes: int = 0
+
+    valid_share: float = 0.1
+    log: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        for key in ("epochs", "batch"):
+        for key, known in self._choices().items():
+            if getattr(self, key) not in known:
+                raise UsageError(unknown(key, str(getattr(self, key)), list(known)))
+        if self.learning_rate == 0:
+            object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
+        self._check_numbers()
+        self._expect(8 <= self.start_size <= self.input.size, f"start_size in 8..{self.input.size}", self.start_size)
+        self._expect(set(self.log) <= set(LOGS), f"log out of {', '.join(LOGS)}", self.log)
+        self._expect(tuple(self.regress) in ((), AFFECT), f"regress empty or {list(AFFECT)}", self.regress)
+        good = len(self.betas) == 2 and all(_is_number(each) and 0 <= each < 1 for each in self.betas)
+        self._expect(good, "betas of two numbers in 0..1 (1 excluded)", self.betas)
+        for head, weight in self.head_weights.items():
+            self._expect(_is_number(weight) and weight >= 0, f"head_weights.{head} of 0 or more", weight)
+        self._expect_used()
+
+    @staticmethod
+    def _choices() -> dict[str, Collection[str]]:
+        return {
+            "normalise": NORMALISATIONS,
+            "sampling": SAMPLINGS,
+            "loss": tuple(LOSSES),
+            "class_weights": CLASS_WEIGHTS,
+            "optimizer": tuple(OPTIMIZERS),
+            "schedule": tuple(SCHEDULES),
+            "select": SELECTIONS,
+            "precision": PRECISIONS,
+            "device": DEVICES,
+        }
+
+    def _check_numbers(self) -> None:
+        for key in ("epochs", "batch", "accumulate", "decay_every", "plateau_patience"):
             self._expect(getattr(self, key) >= 1, f"{key} of 1 or more", getattr(self, key))
         for key in ("warmup", "label_smoothing", "dropout", "ema", "momentum"):
             self._expect(0 <= getattr(self, key) < 1, f"{key} in 0..1 (1 excluded)", getattr(self, key))
-        self._expect(self.learning_rate > 0, "learning_rate above 0", self.learning_rate)
-        self._expect(self.weight_decay >= 0, "weight_decay of 0 or more", self.weight_decay)
+        for key in ("weight_decay", "sam", "clip", "focal_gamma"):
+            self._expect(0 <= getattr(self, key) < math.inf, f"{key} of 0 or more", getattr(self, key))
+        for key in ("patience", "threads", "devices", "nodes"):
+            self._expect(getattr(self, key) >= 0, f"{key} of 0 or more", getattr(self, key))
+        for key in ("decay_by", "effective_beta", "valid_share"):
+            self._expect(0 < getattr(self, key) < 1, f"{key} in 0..1 (both excluded)", getattr(self, key))
+        self._expect(0 < self.learning_rate < math.inf, "learning_rate above 0", self.learning_rate)
         self._expect(0 < self.grow <= 1, "grow in 0..1", self.grow)
-        self._expect(8 <= self.start_size <= self.input.size, f"start_size in 8..{self.input.size}", self.start_size)
-        self._expect(self.precision in PRECISIONS, f"precision out of {', '.join(PRECISIONS)}", self.precision)
-        self._expect(self.device in DEVICES, f"device out of {', '.join(DEVICES)}", self.device)
-        self._expect(self.threads >= 0, "threads of 0 or more", self.threads)
+        self._expect(0 <= self.distill_weight <= 1, "distill_weight in 0..1", self.distill_weight)
+        good = 0.01 <= self.distill_temperature <= 100
+        self._expect(good, "distill_temperature in 0.01..100", self.distill_temperature)
+
+    def _expect_used(self) -> None:
+        """A setting that nothing looks at is a mistake, unless it is the default."""
+        defaults = {each.name: each.default for each in dataclasses.fields(self)}
+        for key, (choice, users) in ONLY_WITH.items():
+            chosen = getattr(self, choice)
+            if chosen not in users and getattr(self, key) != defaults[key]:
+                raise UsageError(f"expected {key} with {choice} {' or '.join(users)} only, got {chosen}: leave it out")
 
     @staticmethod
     def _expect(holds: bool, what: str, got: object) -> None:
         if not holds:
             raise UsageError(f"expected {what} in the training settings, got {got!r}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def size_in_epoch(config: TrainConfig, epoch: int) -> int:

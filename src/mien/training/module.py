@@ -1,92 +1,198 @@
 """The training step, the averaged weights, and what is measured each epoch."""
 
+import math
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from lightning import pytorch as lightning
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics import MeanMetric, Metric
+from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+from torchmetrics.regression import ConcordanceCorrCoef
 
-from mien.core.errors import TrainingError
-from mien.training.config import TrainConfig
-from mien.training.data import Batch, Faces, TrainingBatches, ValidationBatches
-from mien.training.losses import smooth, soft_cross_entropy
+from mien.core.errors import DataError, TrainingError, UsageError
+from mien.core.labels import LabelSet
+from mien.nets.heads import inputs_of
+from mien.training.clips import fit_to_net
+from mien.training.config import AFFECT, VALENCE_AROUSAL, TrainConfig
+from mien.training.data import Batch, Faces, Targets, TrainingBatches, ValidationBatches
+from mien.training.losses import choose_loss, class_weights, concordance_loss, smooth, weighted_mean
+from mien.training.optimizers import (
+    SharpnessAware,
+    make_optimizer,
+    norms_unmoved,
+    parameter_groups,
+    set_learning_rate,
+    total_norm,
+)
+from mien.training.schedules import Progress, learning_rate, stale_epochs
+
+_RANKS_APART = 7_919_000_003  # seeds of different processes never meet
 
 
 class ExpressionModule(lightning.LightningModule):
     """Trains a `MultiHead` net on resident faces.
 
     The averaged weights (`average`) are part of the state, so that a checkpoint holds both.
+
+    Attributes:
+        history: the selection figure of each epoch so far; larger is better.
     """
 
     def __init__(self, net: nn.Module, config: TrainConfig, train: Faces, valid: Faces) -> None:
         super().__init__()
         self.config = config
-        self.faces = {"train": train, "valid": valid}
+        seen = inputs_of(net)
+        self.faces = {
+            split: replace(each, clips=fit_to_net(each.clips, seen))
+            for split, each in (("train", train), ("valid", valid))
+        }
+        self.history: list[float] = []
         self.net: nn.Module = net.to(memory_format=torch.channels_last)
         decay = config.ema
         self.average = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
-        metrics: dict[str, nn.Module] = {"train_loss": MeanMetric(), "valid_loss": MeanMetric()}
-        for head, labels in train.label_sets.items():
-            for split in ("train", "valid"):
-                metrics[f"{split}_accuracy_{head}"] = MulticlassAccuracy(
-                    len(labels), average="micro", ignore_index=-1, validate_args=False
-                )
-        self.metrics = nn.ModuleDict(metrics)
+        self.average.requires_grad_(False)  # several processes would wait for gradients of theirs
+        if config.compile:
+            self.net.compile()
+        self.metrics = nn.ModuleDict(_metrics(train))
+        self._face_loss = choose_loss(config.loss, focal_gamma=config.focal_gamma)
+        self._sharpness = SharpnessAware(self.net, config.sam)
+        _expect_heads(config, train)
+        for head in train.label_sets:
+            counts = train.targets[head].soft.sum(0)
+            weights = class_weights(config.class_weights, counts, beta=config.effective_beta)
+            self.register_buffer(f"_class_weights_{head}", weights, persistent=False)
 
     # Lightning asks for the loaders anew each epoch (reload_dataloaders_every_n_epochs), so each knows its epoch.
     def train_dataloader(self) -> TrainingBatches:
         """The epoch's augmented batches."""
-        return TrainingBatches(self.faces["train"], self.config, self.current_epoch)
+        rank, world = self.global_rank, self.trainer.world_size
+        return TrainingBatches(self.faces["train"], self.config, self.current_epoch, self.device, rank, world)
 
     def val_dataloader(self) -> ValidationBatches:
         """The validation faces as they are."""
-        return ValidationBatches(self.faces["valid"], self.config)
+        rank, world = self.global_rank, self.trainer.world_size
+        return ValidationBatches(self.faces["valid"], self.config, self.device, rank=rank, world=world)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Batches are made on the device already."""
         return batch
 
+    def configure_optimizers(self) -> Optimizer:
+        """The optimiser; its rate is set before each step."""
+        return make_optimizer(parameter_groups(self.net, self.config), self.config)
+
+    def on_train_start(self) -> None:
+        """A run that had ended early does not go on."""
+        self._stop_early()
+
     def on_train_epoch_start(self) -> None:
         """Dropout draws depend on the epoch alone, so that a resumed run equals an unbroken one."""
-        torch.manual_seed(self.config.seed * 100_003 + self.current_epoch)
+        torch.manual_seed(self.config.seed * 100_003 + self.current_epoch + _RANKS_APART * self.global_rank)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Set the learning rate of this step."""
+        steps = self.config.epochs * -(-int(self.trainer.num_training_batches) // self.config.accumulate)
+        at = Progress(self.global_step, steps, self.current_epoch, self.history)
+        set_learning_rate(self.trainer.optimizers[0], learning_rate(self.config, at))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Sum of the heads' losses."""
-        logits, _ = self.net(batch.images)
-        loss = self._loss(logits, batch, smoothing=self.config.label_smoothing)
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"expected a finite loss, got {loss.item()} at step {self.global_step} of epoch {self.current_epoch}: "
-                "lower learning_rate; the last epoch's checkpoint is kept"
-            )
+        """The loss; of a sharpness-aware step, that at the worst place nearby."""
+        if not self.config.sam:
+            return self._measured_loss(batch)
+        with torch.random.fork_rng([] if self.device.type == "cpu" else [self.device]):  # the same dropout both times
+            loss = self._measured_loss(batch)
+        self._sharpness.climb(loss)
+        with norms_unmoved(self.net):
+            return self._finite(self._loss(self.net(*batch.inputs)[0], batch, smoothing=self.config.label_smoothing))
+
+    def _measured_loss(self, batch: Batch) -> Tensor:
+        logits, _ = self.net(*batch.inputs)
+        loss = self._finite(self._loss(logits, batch, smoothing=self.config.label_smoothing))
         self._measure("train", logits, batch, loss)
         return loss
 
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Move the averaged weights; early on they follow faster than the decay says."""
-        decay = min(self.config.ema, (1 + self.global_step) / (10 + self.global_step))
-        self.average.multi_avg_fn = get_ema_multi_avg_fn(decay)
+    def on_after_backward(self) -> None:
+        """Come back from the worst place nearby."""
+        self._sharpness.come_back()
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Check the gradient, and shorten it if it is longer than it may be."""
+        gradients = [each.grad for each in self.net.parameters() if each.grad is not None]
+        length = self._finite(total_norm(gradients), "gradient")
+        if self.config.clip:
+            torch._foreach_mul_(gradients, (self.config.clip / (length + 1e-6)).clamp_max(1.0))
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Make the step, then move the averaged weights; early on they follow faster than the decay says."""
+        super().optimizer_step(*args, **kwargs)
+        done = self.global_step + 1  # Lightning counts the step after this
+        self.average.multi_avg_fn = get_ema_multi_avg_fn(min(self.config.ema, (1 + done) / (10 + done)))
         self.average.update_parameters(self.net)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measure the averaged weights."""
-        logits, _ = self.average(batch.images)
+        logits, _ = self.average(*batch.inputs)
         self._measure("valid", logits, batch, self._loss(logits, batch, smoothing=0.0))
 
-    def _loss(self, logits: dict[str, Tensor], batch: Batch, *, smoothing: float) -> Tensor:
+    def _finite(self, value: Tensor, what: str = "loss") -> Tensor:
+        if not torch.isfinite(value):
+            raise TrainingError(
+                f"expected a finite {what}, got {value.item()} at step {self.global_step} of epoch "
+                f"{self.current_epoch}: lower learning_rate; the last epoch's checkpoint is kept"
+            )
+        return value
+
+    def _loss(self, logits: Mapping[str, Tensor], batch: Batch, *, smoothing: float) -> Tensor:
+        """Sum of the heads' losses with their weights, ()."""
         losses = [
-            soft_cross_entropy(logits[head], smooth(each.soft, smoothing), each.weights)
+            self._head_loss(head, logits[head], each, smoothing) * self.config.head_weights.get(head, 1.0)
             for head, each in batch.targets.items()
         ]
         return torch.stack(losses).sum()
 
-    def _measure(self, split: str, logits: dict[str, Tensor], batch: Batch, loss: Tensor) -> None:
-        self.metrics[f"{split}_loss"].update(loss.detach(), len(batch.images))  # type: ignore[operator]
+    def _head_loss(self, head: str, logits: Tensor, targets: Targets, smoothing: float) -> Tensor:
+        if head == VALENCE_AROUSAL:
+            return concordance_loss(logits.tanh(), targets.soft, targets.weights)
+        weights = targets.weights
+        if self.config.class_weights != "none":
+            weights = weights * (targets.soft @ getattr(self, f"_class_weights_{head}"))
+        return weighted_mean(self._face_loss(logits, smooth(targets.soft, smoothing)), weights)
+
+    def _measure(self, split: str, logits: Mapping[str, Tensor], batch: Batch, loss: Tensor) -> None:
+        self._update(f"{split}_loss", loss.detach(), len(batch))
         for head, each in batch.targets.items():
-            self.metrics[f"{split}_accuracy_{head}"].update(logits[head].detach(), each.ids)  # type: ignore[operator]
+            if head == VALENCE_AROUSAL:
+                known = each.weights > 0
+                if not known.any():
+                    continue
+                predicted, values = logits[head].detach().float().tanh()[known], each.soft[known]
+                for column, name in enumerate(AFFECT):
+                    self._update(f"{split}_ccc_{name}", predicted[:, column], values[:, column])
+                continue
+            self._update(f"{split}_accuracy_{head}", logits[head].detach(), each.ids)
+            if split == "valid":
+                self._update(f"{split}_macro_f1_{head}", logits[head].detach(), each.ids)
+
+    def _update(self, name: str, *values: Any) -> None:
+        self.metrics[name].update(*values)  # type: ignore[operator]
+
+    def end_epoch(self) -> dict[str, float]:
+        """What was measured in the epoch, by name, with its `selection` figure, which joins the history.
+
+        Raises:
+            TrainingError: the validation loss is not finite: the weights are not, though the last gradient was.
+        """
+        measured = self.collect_metrics()
+        self._finite(torch.tensor(measured["valid_loss"]), "validation loss")
+        measured["selection"] = selection(measured, self.config.select)
+        self.history.append(measured["selection"])
+        self._stop_early()
+        return measured
 
     def collect_metrics(self) -> dict[str, float]:
         """What was measured since the last call, by name; starts anew."""
@@ -96,22 +202,53 @@ class ExpressionModule(lightning.LightningModule):
             metric.reset()  # type: ignore[operator]
         return collected
 
-    def configure_optimizers(self) -> Any:
-        """SGD with Nesterov momentum; warm-up, then a half cosine, a step at a time."""
-        config = self.config
-        decayed = [each for each in self.net.parameters() if each.ndim > 1]
-        free = [each for each in self.net.parameters() if each.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
-        optimizer = torch.optim.SGD(
-            groups, config.learning_rate, momentum=config.momentum, nesterov=config.momentum > 0
+    def _stop_early(self) -> None:
+        if ended_early(self.history, self.config):
+            self.trainer.should_stop = True
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The history decides later rates and the end."""
+        checkpoint["history"] = list(self.history)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on where the checkpoint was written; one of an earlier version has no history, and needs none."""
+        self.history = list(checkpoint.get("history", ()))
+
+
+def selection(measured: Mapping[str, float], select: str) -> float:
+    """The figure that makes an epoch the best one, larger is better: the mean over the heads, or minus the loss."""
+    if select == "loss":
+        return -measured["valid_loss"]
+    heads = [value for name, value in measured.items() if name.startswith(f"valid_{select}")]
+    return sum(heads) / len(heads)
+
+
+def ended_early(history: list[float], config: TrainConfig) -> bool:
+    """Whether `patience` epochs have brought no better figure."""
+    return 0 < config.patience <= stale_epochs(history)
+
+
+def _expect_heads(config: TrainConfig, train: Faces) -> None:
+    if not train.label_sets:
+        raise DataError("expected labels to learn in the data, got none")
+    strange = sorted(set(config.head_weights) - set(train.targets))
+    if strange:
+        raise UsageError(
+            f"expected head_weights of heads that are learnt, {', '.join(train.targets)}, got {', '.join(strange)}"
         )
-        # OneCycleLR divides by the length of each of its two phases: neither may be nothing.
-        steps = max(3, config.epochs * max(1, len(self.faces["train"]) // config.batch))
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            config.learning_rate,
-            total_steps=steps,
-            pct_start=max(config.warmup, 2 / steps),
-            cycle_momentum=False,
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _metrics(faces: Faces) -> dict[str, Metric]:
+    """What is measured, by the name that it has in `metrics.csv`."""
+    found: dict[str, Metric] = {"train_loss": MeanMetric(), "valid_loss": MeanMetric()}
+    for head, labels in faces.label_sets.items():
+        for split in ("train", "valid"):
+            found[f"{split}_accuracy_{head}"] = _by_class(MulticlassAccuracy, labels, average="micro")
+        found[f"valid_macro_f1_{head}"] = _by_class(MulticlassF1Score, labels, average="macro")
+    if VALENCE_AROUSAL in faces.targets:
+        found |= {f"{split}_ccc_{name}": ConcordanceCorrCoef() for split in ("train", "valid") for name in AFFECT}
+    return found
+
+
+def _by_class(kind: type[Metric], labels: LabelSet, *, average: str) -> Metric:
+    return kind(len(labels), average=average, ignore_index=-1, validate_args=False)

@@ -1,0 +1,36 @@
+"""Which faces an epoch draws, in which order."""
+
+import torch
+from torch import Tensor
+
+SAMPLINGS = ("as-is", "balanced", "sqrt")
+
+
+def draw_order(ids: Tensor, *, sampling: str, generator: torch.Generator) -> Tensor:
+    """Indices of an epoch's faces, as many as there are.
+
+    Args:
+        ids: (N,) class ids of the first head, -1 where there is none.
+        sampling: as-is (each face once, shuffled); balanced (each class as often as any other); sqrt (each class in
+            proportion to the root of its count, half way between). The last two draw with replacement; faces without
+            a label keep the share that they have.
+        generator: source of chance, on the CPU.
+
+    Returns:
+        (N,) int64.
+    """
+    if sampling == "as-is":
+        return torch.randperm(len(ids), generator=generator)
+    return torch.multinomial(draw_weights(ids, sampling=sampling), len(ids), replacement=True, generator=generator)
+
+
+def draw_weights(ids: Tensor, *, sampling: str) -> Tensor:
+    """(N,) float64, in proportion to which faces are drawn: 1 on average over the labelled, and over the others."""
+    ids = ids.cpu()
+    labelled = ids >= 0
+    weights = torch.ones(len(ids), dtype=torch.float64)
+    if labelled.any():
+        counts = torch.bincount(ids[labelled]).double()[ids[labelled]]
+        drawn = 1 / counts if sampling == "balanced" else 1 / counts.sqrt()
+        weights[labelled] = drawn / drawn.mean()
+    return weights
