@@ -117,7 +117,7 @@ def one_each(value: Any, count: int, what: str) -> list[Any]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         return [value] * count
     if len(value) != count:
-        raise UsageError(f"expected one {what} or {count} of them, got {len(value)}: {list(value)}")
+        raise UsageError(f"expected one {what} for all or {count} of them, got {len(value)}: {list(value)}")
     return list(value)
 
 
