@@ -39,7 +39,8 @@ def kl_divergence(logits: Tensor, targets: Tensor) -> Tensor:
 
     Cross entropy less the targets' own entropy: the same gradient, but 0 where a distribution is met.
     """
-    return torch.special.xlogy(targets, targets).sum(1) + cross_entropy(logits, targets)
+    entropy: Tensor = -torch.xlogy(targets, targets).sum(1)
+    return cross_entropy(logits, targets) - entropy
 
 
 @LOSSES.register("focal")

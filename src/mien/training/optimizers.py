@@ -70,7 +70,8 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
 
 def total_norm(gradients: Sequence[Tensor]) -> Tensor:
     """Length of all gradients together as one vector, (); not finite if a single value is not."""
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(gradients))))
+    length: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(gradients))))
+    return length
 
 
 class SharpnessAware:
