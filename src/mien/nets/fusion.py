@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from mien.core.errors import UsageError
 from mien.core.registry import unknown
-from mien.nets.heads import CLIP, IMAGE, INPUTS, Trunk, inputs_of
+from mien.nets.heads import INPUTS, Trunk, inputs_of
 from mien.nets.temporal import FRAME_NET, FRAME_OPTIONS, take_neck
+from mien.runtime.card import CLIP, IMAGE
 
 MODES = ("feature", "late")
 

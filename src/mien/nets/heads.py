@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-IMAGE, CLIP = "image", "clip"
+from mien.runtime.card import CLIP, IMAGE
+
 INPUTS = (IMAGE, CLIP)  # in the order in which a net that takes both takes them
 
 

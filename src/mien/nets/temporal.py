@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from mien.core.errors import UsageError
 from mien.core.registry import unknown
-from mien.nets.heads import CLIP, IMAGE, Trunk, inputs_of
+from mien.nets.heads import Trunk, inputs_of
+from mien.runtime.card import CLIP, IMAGE
 
 CELLS: dict[str, Callable[..., nn.Module]] = {"lstm": nn.LSTM, "gru": nn.GRU}
 POOLING = ("attention", "last", "mean")
@@ -98,16 +99,18 @@ class OverTime(nn.Module):
             width, hidden, layers, batch_first=True, dropout=between, bidirectional=bidirectional
         )
         self.width = hidden * (1 + bidirectional)
-        self.pool: nn.Module = {
-            "attention": lambda: AttentionPooling(self.width),
-            "last": lambda: LastState(bidirectional=bidirectional),
-            "mean": MeanState,
-        }[pooling]()
+        self.pool: nn.Module = MeanState()
+        if pooling == "attention":
+            self.pool = AttentionPooling(self.width)
+        elif pooling == "last":
+            self.pool = LastState(bidirectional=bidirectional)
 
     def states(self, features: Tensor) -> Tensor:
         """(B, T, F, h, w) -> (B, T, width), what was understood by the time of each frame."""
         vectors = self.neck(features.flatten(0, 1))  # (B * T, width of a frame)
-        states: Tensor = self.recurrent(self.dropout(vectors.unflatten(0, (-1, features.shape[1]))))[0]
+        # With the batch's own size, not -1, the exported net takes batches of any size.
+        steps = self.dropout(vectors.reshape(features.shape[0], features.shape[1], vectors.shape[1]))
+        states: Tensor = self.recurrent(steps)[0]
         return states
 
     def forward(self, features: Tensor) -> Tensor:
@@ -184,12 +187,13 @@ class ClipNet(nn.Module):
     def forward(self, clips: Tensor) -> Tensor:
         """(B, T, C, S, S) -> (B, T, F, h, w), the feature map of each frame."""
         features: Tensor = self.frame(clips.flatten(0, 1))
-        maps: Tensor = features.unflatten(0, (-1, clips.shape[1]))
+        maps: Tensor = features.reshape(*clips.shape[:2], *features.shape[1:])
         return maps
 
     def shown(self, features: Tensor) -> Tensor:
         """(B, T, F, h, w) -> (B, F, h, w), the map of the last frame."""
-        return features[:, -1]
+        show: Callable[[Tensor], Tensor] = getattr(self.frame, "shown", lambda same: same)
+        return show(features[:, -1])
 
     def attention(self, clips: Tensor) -> Tensor:
         """How much each frame counts: (B, T, C, S, S) -> (B, T), which sum to 1.

@@ -13,6 +13,7 @@ from mien.core.labels import SPELLINGS, LabelSet
 from mien.core.toml import to_toml
 
 COLORS = {"gray": 1, "rgb": 3}
+IMAGE, CLIP = "image", "clip"  # what the inputs of a net of clips are called
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,29 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class RobustnessCell:
+    """What is left of a head's accuracy where faces are changed: one corruption at one strength.
+
+    `relative` is `accuracy` as a share of that on the faces as they are. Names and strengths are those of
+    `mien.core.corruptions`.
+    """
+
+    corruption: str
+    strength: float
+    accuracy: float
+    relative: float
+    head: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("strength", "accuracy", "relative"):
+            value = getattr(self, name)
+            _expect(_is_number(value), f"a finite number as robustness.{name}", value)
+            object.__setattr__(self, name, float(value))
+        _expect(0 <= self.accuracy <= 1, "robustness.accuracy in 0..1", self.accuracy)
+        _expect(self.relative >= 0, "robustness.relative of 0 or more", self.relative)
+
+
+@dataclass(frozen=True)
 class Card:
     """All that is known of a model.
 
@@ -143,6 +167,7 @@ class Card:
         features: output with the last feature map (N, F, h, w), or "" if there is none.
         files: variants of the weights by name (float16, int8, ...); default_file: the one that is used.
         parameters, macs: trained values, and multiply-accumulates a face. figures: measured.
+        robustness: what is left of the accuracy where faces are changed, a cell a corruption and strength.
         train: facts of the training, such as the command that repeats it.
     """
 
@@ -161,6 +186,7 @@ class Card:
     parameters: int = 0
     macs: int = 0
     figures: tuple[Figure, ...] = ()
+    robustness: tuple[RobustnessCell, ...] = ()
     train: Mapping[str, str | int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -234,8 +260,19 @@ class Card:
             for name, each in self.files.items()
         ]
         rows += [(f"{each.data} {each.split}, head {each.head}", _figure_text(each)) for each in self.figures]
+        rows += [(f"robustness, {head}" if head else "robustness", text) for head, text in self._robustness()]
         rows += [(key, str(value)) for key, value in self.train.items()]
         return [(key, value) for key, value in rows if value]
+
+    def _robustness(self) -> list[tuple[str, str]]:
+        """For each head, its mean and its lowest cell in words."""
+        found = []
+        for head in dict.fromkeys(each.head for each in self.robustness):
+            cells = [each for each in self.robustness if each.head == head]
+            mean, low = sum(each.relative for each in cells) / len(cells), min(cells, key=lambda each: each.relative)
+            text = f"{mean:.1%} of the accuracy on average over {len(cells)} ways in which faces were changed"
+            found.append((head, f"{text}, {low.relative:.1%} at {low.corruption} {low.strength:g}"))
+        return found
 
 
 def _figure_text(figure: Figure) -> str:
@@ -264,7 +301,8 @@ def _card(raw: dict[str, Any]) -> Card:
     version = raw.pop("format", None)
     _expect(version == 1, "format = 1", version)
     heads = _table(raw, "heads")
-    _expect(isinstance(raw.get("figures", []), list), "figures as [[figures]]", raw.get("figures"))
+    for key in ("figures", "robustness"):
+        _expect(isinstance(raw.get(key, []), list), f"{key} as [[{key}]]", raw.get(key))
     card: Card = _made(
         Card,
         "",
@@ -275,6 +313,7 @@ def _card(raw: dict[str, Any]) -> Card:
             "heads": {name: _head(name, _table(heads, name)) for name in heads},
             "files": {name: _made(WeightFile, f"files.{name}.", entry) for name, entry in _table(raw, "files").items()},
             "figures": tuple(_made(Figure, "figures.", each) for each in raw.get("figures", ())),
+            "robustness": tuple(_made(RobustnessCell, "robustness.", each) for each in raw.get("robustness", ())),
             "train": _table(raw, "train") if "train" in raw else {},
         },
     )

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mien.core.errors import ModelError, UsageError
+from mien.core.errors import DataError, ModelError, UsageError
 from mien.core.labels import LabelSet
 from mien.core.registry import unknown
 from mien.core.types import Floats
-from mien.runtime.card import Card, Head
-from mien.runtime.preprocess import Crops, fit_crops, to_tensor
+from mien.runtime.card import CLIP, IMAGE, Card, Head
+from mien.runtime.preprocess import ClipCrops, Crops, clips_to_tensor, fit_crops, to_tensor
 from mien.runtime.session import Session
 from mien.runtime.temperature import apply_temperature
 
@@ -37,7 +37,6 @@ class Classifier:
             _check_fit(card, session)
         except ModelError as error:
             raise ModelError(f"{error}: the card {card.name} and the net do not belong together") from None
-        self._input = session.input_names[0]
 
     def head(self, name: str | None = None) -> Head:
         """One of the card's heads, the default one if none is named; an unknown name raises UsageError."""
@@ -49,6 +48,11 @@ class Classifier:
     def label_set(self, head: str | None = None) -> LabelSet:
         """The labels of a head's columns."""
         return self.head(head).label_set
+
+    @property
+    def takes_clips(self) -> bool:
+        """Whether it sees clips, not single faces."""
+        return self.card.input.frames > 0
 
     def predict(self, crops: Crops, *, head: str | None = None, batch: int = 64) -> Floats:
         """Classify faces.
@@ -62,14 +66,39 @@ class Classifier:
             (n, K) float32, calibrated by the head's temperature, rows sum to 1.
 
         Raises:
-            UsageError: an unknown head. DataError: faces of another shape or type.
+            UsageError: an unknown head, or a net of clips. DataError: faces of another shape or type.
             ModelError: the net's output is no probabilities.
         """
+        return self._classify(self._parts(crops, batch), head)
+
+    def predict_clips(
+        self, clips: ClipCrops, *, peaks: Crops | None = None, head: str | None = None, batch: int = 16
+    ) -> Floats:
+        """Classify clips of a face.
+
+        Args:
+            clips: (n, T, H, W) grey or (n, T, H, W, 3) RGB uint8, of any T: as many frames as the card says are taken,
+                evenly spaced.
+            peaks: (n, H, W) or (n, H, W, 3) uint8, the picture of each clip that says most, for a net that sees one
+                beside the clip; the last frames if None.
+            head: which classifier; None: the card's default.
+            batch: how many clips go through the net at a time.
+
+        Returns:
+            As `predict`, a row a clip.
+
+        Raises:
+            UsageError: an unknown head, or a net of single faces. DataError: clips of another shape or type.
+            ModelError: the net's output is no probabilities.
+        """
+        return self._classify(self._clip_parts(clips, peaks, batch), head)
+
+    def _classify(self, parts: Iterator[dict[str, Floats]], head: str | None) -> Floats:
         which = self.head(head)
-        parts = [self._run(part, which.output) for part in self._parts(crops, batch)]
-        if not parts:
+        outputs = [self._run(part, which.output) for part in parts]
+        if not outputs:
             return np.empty((0, len(which.label_set)), np.float32)
-        raw = np.concatenate(parts)
+        raw = np.concatenate(outputs)
         _check_probabilities(raw, f"{which.output} of {self.card.name}")
         return apply_temperature(raw, which.temperature)
 
@@ -87,14 +116,35 @@ class Classifier:
             return np.empty((0, *(each or 0 for each in shape)), np.float32)
         return np.concatenate(parts)
 
-    def _parts(self, crops: Crops, batch: int) -> Iterator[Floats]:
+    def _parts(self, crops: Crops, batch: int) -> Iterator[dict[str, Floats]]:
         if batch < 1:
             raise UsageError(f"expected a batch of 1 or more faces, got {batch}")
+        if self.takes_clips:
+            raise UsageError(
+                f"expected clips for {self.card.name}, which sees {self.card.input.frames} frames of each, got single "
+                "faces: choose another model, or call predict_clips"
+            )
+        (name,) = self._session.input_names
         for start in range(0, len(crops), batch):
-            yield to_tensor(fit_crops(crops[start : start + batch], self.card.input), self.card.input)
+            yield {name: to_tensor(fit_crops(crops[start : start + batch], self.card.input), self.card.input)}
 
-    def _run(self, images: Floats, output: str) -> Floats:
-        result: Floats = self._session.run([output], **{self._input: images})[output]
+    def _clip_parts(self, clips: ClipCrops, peaks: Crops | None, batch: int) -> Iterator[dict[str, Floats]]:
+        if batch < 1:
+            raise UsageError(f"expected a batch of 1 or more clips, got {batch}")
+        if not self.takes_clips:
+            raise UsageError(f"expected single faces for {self.card.name}, got clips: call predict")
+        if peaks is not None and len(peaks) != len(clips):
+            raise DataError(f"expected a peak for each of {len(clips)} clips, got {len(peaks)}")
+        for start in range(0, len(clips), batch):
+            some = slice(start, start + batch)
+            feeds = {CLIP: clips_to_tensor(clips[some], self.card.input)}
+            if IMAGE in self._session.input_names:
+                peak = clips[some, -1] if peaks is None else peaks[some]
+                feeds[IMAGE] = to_tensor(fit_crops(peak, self.card.input), self.card.input)
+            yield feeds
+
+    def _run(self, feeds: dict[str, Floats], output: str) -> Floats:
+        result: Floats = self._session.run([output], **feeds)[output]
         return result
 
 
@@ -108,16 +158,28 @@ def _check_probabilities(values: Floats, what: str) -> None:
         )
 
 
+def _check_inputs(card: Card, session: Session) -> None:
+    picture = (card.input.channels, card.input.size, card.input.size)
+    if card.input.frames:
+        wanted = {CLIP: (card.input.frames, *picture), IMAGE: picture}
+        if CLIP not in session.input_shapes or set(session.input_shapes) - set(wanted):
+            said = ", ".join(session.input_shapes)
+            raise ModelError(f"expected a net with the input clip, or clip and image, for {card.name}, got {said}")
+    else:
+        if len(session.input_shapes) != 1:
+            raise ModelError(f"expected a net with one input for {card.name}, got {', '.join(session.input_shapes)}")
+        wanted = dict.fromkeys(session.input_shapes, picture)
+    for name, shape in session.input_shapes.items():
+        sizes = wanted[name]
+        if len(shape) != 1 + len(sizes) or any(
+            isinstance(got, int) and got != want for got, want in zip(shape[1:], sizes, strict=True)
+        ):
+            raise ModelError(f"expected the input {name} of shape (N, {', '.join(map(str, sizes))}), got {shape}")
+
+
 def _check_fit(card: Card, session: Session) -> None:
     """Raise ModelError where the card says one thing and the net another. Named sizes are free."""
-    if len(session.input_shapes) != 1:
-        raise ModelError(f"expected a net with one input for {card.name}, got {', '.join(session.input_shapes)}")
-    (name, shape), *_ = session.input_shapes.items()
-    wanted = (card.input.channels, card.input.size, card.input.size)
-    if len(shape) != 4 or any(
-        isinstance(got, int) and got != want for got, want in zip(shape[1:], wanted, strict=True)
-    ):
-        raise ModelError(f"expected the input {name} of shape (N, {wanted[0]}, {wanted[1]}, {wanted[2]}), got {shape}")
+    _check_inputs(card, session)
     for head, each in card.heads.items():
         if each.output not in session.output_shapes:
             raise ModelError(

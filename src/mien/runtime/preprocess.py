@@ -12,6 +12,7 @@ from mien.core.types import Faces, Image
 from mien.runtime.card import CropGeometry, InputSpec
 
 Crops = npt.NDArray[np.uint8]  # grey (n, H, W) or RGB (n, H, W, 3)
+ClipCrops = npt.NDArray[np.uint8]  # grey (n, T, H, W) or RGB (n, T, H, W, 3)
 
 _MOST_TIMES = 8  # samples across a pixel of the result
 
@@ -88,6 +89,22 @@ def to_tensor(crops: Crops, input: InputSpec) -> npt.NDArray[np.float32]:
     scaled *= 1 / (255 * std)
     scaled -= mean / std
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
+
+
+def clips_to_tensor(clips: ClipCrops, input: InputSpec) -> npt.NDArray[np.float32]:
+    """What a net of clips takes: (n, frames, C, size, size) float32, from clips of any length, size and colour.
+
+    Raises:
+        DataError: another shape or type.
+    """
+    clips = np.asarray(clips)
+    if clips.dtype != np.uint8 or clips.ndim not in (4, 5) or not clips.shape[1]:
+        raise DataError(
+            f"expected clips of shape (n, T, H, W) or (n, T, H, W, 3) of uint8, got {clips.shape} of {clips.dtype}"
+        )
+    chosen = clips[:, choose_frames(clips.shape[1], input.frames)]
+    tensor = to_tensor(fit_crops(chosen.reshape(-1, *clips.shape[2:]), input), input)
+    return tensor.reshape(len(clips), input.frames, *tensor.shape[1:])
 
 
 def resize(image: Crops, size: tuple[int, int]) -> Crops:

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from mien.core.optional import require
 
+Batches = Iterable[npt.NDArray[np.float32] | dict[str, npt.NDArray[np.float32]]]
+
 _SMALLEST_CAST = 64  # values; smaller constants stay float32, they save nothing
 _LARGEST_FLOAT16 = 65504
 
@@ -22,7 +24,7 @@ _QUANTIZED = ["Conv", "Relu", "Add", "Gemm", "MatMul", "GlobalAveragePool", "Ave
 def quantize_int8(
     source: Path,
     target: Path,
-    faces: Iterable[npt.NDArray[np.float32]],
+    faces: Batches,
     *,
     ranges: Literal["minmax", "percentile", "entropy"] = "minmax",
 ) -> None:
@@ -35,6 +37,7 @@ def quantize_int8(
         source: float32 ONNX file.
         target: file to write.
         faces: batches (N, C, size, size) of typical input, as `preprocess.to_tensor` gives them; they fix the ranges.
+            Of a net with several inputs, a batch is a dict of them by name.
         ranges: of activations, from their least to their greatest value, or leaving out rare ones; the latter two
             hold all activations of all faces in memory.
     """
@@ -90,7 +93,7 @@ def store_float16(source: Path, target: Path) -> None:
 class _Reader:
     """Hands out calibration batches in the form that ONNX Runtime asks for."""
 
-    def __init__(self, source: Path, faces: Iterable[npt.NDArray[np.float32]]) -> None:
+    def __init__(self, source: Path, faces: Batches) -> None:
         from mien.runtime.session import Session
 
         self._name = Session(source, threads=1, device="cpu").input_names[0]
@@ -98,7 +101,7 @@ class _Reader:
 
     def get_next(self) -> dict[str, Any] | None:
         batch = next(self._faces, None)
-        return None if batch is None else {self._name: batch}
+        return batch if batch is None or isinstance(batch, dict) else {self._name: batch}
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from mien.core.files import replacing
-from mien.nets.heads import MultiHead, mac_count, parameter_count
-from mien.runtime.card import Card, Head, WeightFile
-from mien.runtime.preprocess import fit_crops, to_tensor
+from mien.datasets.clips import Clips
+from mien.nets.heads import MultiHead, example_inputs, mac_count, parameter_count
+from mien.runtime.card import CLIP, IMAGE, Card, Head, WeightFile
+from mien.runtime.preprocess import clips_to_tensor, fit_crops, to_tensor
 from mien.runtime.quantize import quantize_int8, store_float16
 from mien.training.config import TrainConfig
 from mien.training.fit import label_sets_of, load_run
 
-INPUT = "image"
 FEATURES = "features"
 CALIBRATION_FACES = 512
 
@@ -31,27 +31,28 @@ class Deployed(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """(B, C, S, S) -> (B, K) of each head, (B, F, h, w)."""
-        logits, features = self.net(images)
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """What the net takes -> (B, K) of each head, (B, F, h, w)."""
+        logits, features = self.net(*inputs)
         return (*(each.softmax(1) for each in logits.values()), features)
 
 
-def write_onnx(net: MultiHead, target: Path, *, channels: int, size: int) -> None:
+def write_onnx(net: MultiHead, target: Path, *, channels: int, size: int, frames: int = 0) -> None:
     """Write a net as float32 ONNX.
 
-    Input `image` (N, C, size, size); outputs `probabilities_<head>` (N, K) and `features` (N, F, h, w).
+    Inputs, whichever of them the net takes: `image` (N, C, size, size), `clip` (N, frames, C, size, size); outputs
+    `probabilities_<head>` (N, K) and `features` (N, F, h, w).
     """
     outputs = [*map(output_name, net.heads), FEATURES]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's notes on its own future
         torch.onnx.export(
             Deployed(net).eval().to(memory_format=torch.contiguous_format),
-            (torch.zeros(2, channels, size, size),),
+            example_inputs(net.inputs, batch=2, channels=channels, size=size, frames=frames),
             str(target),
-            input_names=[INPUT],
+            input_names=list(net.inputs),
             output_names=outputs,
-            dynamic_axes={name: {0: "n"} for name in (INPUT, *outputs)},
+            dynamic_axes={name: {0: "n"} for name in (*net.inputs, *outputs)},
             opset_version=17,
             dynamo=False,
         )
@@ -62,12 +63,13 @@ def output_name(head: str) -> str:
     return f"probabilities_{head}"
 
 
-def export_run(run: Path, faces: npt.NDArray[np.uint8], out: Path, *, stem: str) -> Card:
+def export_run(run: Path, faces: npt.NDArray[np.uint8] | Clips, out: Path, *, stem: str) -> Card:
     """Export a run's best epoch: float16-stored and int8 weights, and the card, not yet calibrated or measured.
 
     Args:
         run: a run folder.
-        faces: training faces (N, H, W[, 3]) uint8 that fix the ranges of the int8 net; the first 512 are used.
+        faces: training faces (N, H, W[, 3]) uint8, or clips of them for a net that takes those, that fix the ranges
+            of the int8 net; the first 512 faces are used.
         out: folder to write in.
         stem: file names begin with it.
 
@@ -75,13 +77,13 @@ def export_run(run: Path, faces: npt.NDArray[np.uint8], out: Path, *, stem: str)
         The card, written to `out/<stem>.toml`.
     """
     (config, net), labels = load_run(run), label_sets_of(run)
-    channels, size = config.input.channels, config.input.size
+    shape = {"channels": config.input.channels, "size": config.input.size, "frames": config.input.frames}
     float16, int8 = f"{stem}.onnx", f"{stem}.int8.onnx"
     with TemporaryDirectory() as folder:
         full = Path(folder) / "float32.onnx"
-        write_onnx(net, full, channels=channels, size=size)
+        write_onnx(net, full, **shape)
         store_float16(full, out / float16)
-        quantize_int8(full, out / int8, _batches(fit_crops(faces[:CALIBRATION_FACES], config.input), config))
+        quantize_int8(full, out / int8, _batches(faces, net.inputs, config))
     card = Card(
         name=config.name,
         title=config.about.get("title", ""),
@@ -95,7 +97,7 @@ def export_run(run: Path, faces: npt.NDArray[np.uint8], out: Path, *, stem: str)
         files={"float16": weight_file(out / float16), "int8": weight_file(out / int8)},
         default_file="int8",
         parameters=parameter_count(net),
-        macs=mac_count(net, channels=channels, size=size),
+        macs=mac_count(net, **shape),
     )
     with replacing(out / f"{stem}.toml") as partial:
         partial.write_text(card.dump(), "utf-8", newline="\n")
@@ -108,6 +110,18 @@ def weight_file(path: Path) -> WeightFile:
     return WeightFile(path.name, hashlib.sha256(data).hexdigest(), len(data))
 
 
-def _batches(faces: npt.NDArray[np.uint8], config: TrainConfig) -> Iterator[npt.NDArray[np.float32]]:
-    for start in range(0, len(faces), 64):
-        yield to_tensor(faces[start : start + 64], config.input)
+def _batches(
+    faces: npt.NDArray[np.uint8] | Clips, inputs: Sequence[str], config: TrainConfig
+) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
+    """Batches of the first faces or clips, as feeds of the net."""
+    spec, most = config.input, CALIBRATION_FACES // max(1, config.input.frames)
+    for start in range(0, min(len(faces), most), 64):
+        some = slice(start, min(start + 64, most))
+        if isinstance(faces, Clips):
+            feeds = {
+                CLIP: clips_to_tensor(faces.pictures[faces.frames[some]], spec),
+                IMAGE: to_tensor(fit_crops(faces.pictures[faces.peak[some]], spec), spec),
+            }
+        else:
+            feeds = {IMAGE: to_tensor(fit_crops(faces[some], spec), spec)}
+        yield {name: feeds[name] for name in inputs}
