@@ -17,7 +17,7 @@ from mien.nets.heads import MultiHead, example_inputs, mac_count, parameter_coun
 from mien.runtime.card import CLIP, IMAGE, Card, Head, WeightFile
 from mien.runtime.preprocess import clips_to_tensor, fit_crops, to_tensor
 from mien.runtime.quantize import quantize_int8, store_float16
-from mien.training.config import TrainConfig
+from mien.training.config import VALENCE_AROUSAL, TrainConfig
 from mien.training.fit import label_sets_of, load_run
 
 FEATURES = "features"
@@ -25,7 +25,7 @@ CALIBRATION_FACES = 512
 
 
 class Deployed(nn.Module):
-    """A `MultiHead` whose heads give probabilities, in the order of its heads, and then the feature map."""
+    """A `MultiHead` whose heads give probabilities (or values in -1..1), in their order, and then the feature map."""
 
     def __init__(self, net: MultiHead) -> None:
         super().__init__()
@@ -34,14 +34,15 @@ class Deployed(nn.Module):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """What the net takes -> (B, K) of each head, (B, F, h, w)."""
         logits, features = self.net(*inputs)
-        return (*(each.softmax(1) for each in logits.values()), features)
+        heads = (each.tanh() if head == VALENCE_AROUSAL else each.softmax(1) for head, each in logits.items())
+        return (*heads, features)
 
 
 def write_onnx(net: MultiHead, target: Path, *, channels: int, size: int, frames: int = 0) -> None:
     """Write a net as float32 ONNX.
 
     Inputs, whichever of them the net takes: `image` (N, C, size, size), `clip` (N, frames, C, size, size); outputs
-    `probabilities_<head>` (N, K) and `features` (N, F, h, w).
+    `probabilities_<head>` (N, K), `valence_arousal` (N, 2) if that is learnt, and `features` (N, F, h, w).
     """
     outputs = [*map(output_name, net.heads), FEATURES]
     with warnings.catch_warnings():
@@ -59,8 +60,8 @@ def write_onnx(net: MultiHead, target: Path, *, channels: int, size: int, frames
 
 
 def output_name(head: str) -> str:
-    """Name of the output that holds a head's probabilities."""
-    return f"probabilities_{head}"
+    """Name of the output that holds a head's probabilities, or its values."""
+    return head if head == VALENCE_AROUSAL else f"probabilities_{head}"
 
 
 def export_run(run: Path, faces: npt.NDArray[np.uint8] | Clips, out: Path, *, stem: str) -> Card:
@@ -91,8 +92,8 @@ def export_run(run: Path, faces: npt.NDArray[np.uint8] | Clips, out: Path, *, st
         data=config.about.get("data", ""),
         input=config.input,
         crop=config.crop,
-        heads={head: Head(labels[head], output_name(head), 1.0) for head in net.heads},
-        default_head="ferplus" if "ferplus" in net.heads else next(iter(net.heads)),
+        heads={head: Head(labels[head], output_name(head), 1.0) for head in labels},
+        default_head="ferplus" if "ferplus" in labels else next(iter(labels)),
         features=FEATURES,
         files={"float16": weight_file(out / float16), "int8": weight_file(out / int8)},
         default_file="int8",
