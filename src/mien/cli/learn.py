@@ -1,6 +1,7 @@
 """`mien train`, `mien evaluate` and `mien export`."""
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,10 @@ import typer
 from mien.cli.console import Progress, examples, interval, note, print_json, table
 from mien.cli.options import Device, Json
 
+_TRAIN = examples(
+    "mien train --data ferplus=data/fer2013 --preset mien-s --out runs/mien-s",
+    "mien train --data ckplus.parquet --net resnet --folds 10 --group subject --out runs/ckplus",
+)
 _EVALUATE = examples(
     "mien evaluate mien-s --data ferplus=data/fer2013 --split valid",
     "mien evaluate runs/a runs/b --data table.parquet --head fer2013 --out runs/both",
@@ -22,8 +27,7 @@ Relabel = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    command = "mien train --data ferplus=data/fer2013 --preset mien-s --out runs/mien-s"
-    app.command("train", epilog=examples(command))(train)
+    app.command("train", epilog=_TRAIN)(train)
     app.command("evaluate", epilog=_EVALUATE)(evaluate)
     app.command("export", epilog=examples("mien export mien-s --format int8 --out exported/"))(export)
 
@@ -41,6 +45,13 @@ def train(
     ] = None,
     drop: Drop = None,
     relabel: Relabel = None,
+    folds: Annotated[
+        str | None, typer.Option("--folds", metavar="K|loso", help="A model a fold; loso: leave one subject out.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option("--group", metavar="COLUMN", help="What stays in one fold. [subject]")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option("--seeds", metavar="K", help="A model a seed.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch.")] = False,
     max_minutes: Annotated[
         float | None, typer.Option("--max-minutes", metavar="M", help="Stop between epochs before this; resume later.")
@@ -65,23 +76,49 @@ def train(
             changes=changes or [],
             drop=drop,
             relabel=relabel,
+            folds=folds,
+            group=group,
+            seeds=seeds,
             device=device,
             resume=resume,
             max_minutes=max_minutes,
             tell=tell,
         )
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"go on with --resume from the last finished epoch in {out}") from None
+        begun = next(out.glob("versions.json"), None) or next(out.glob("*/versions.json"), None)
+        raise KeyboardInterrupt(
+            f"go on with --resume from the last finished epoch in {out}" if begun else "nothing was begun"
+        ) from None
+    if os.environ.get("RANK", "0") != "0":  # of several processes the first one speaks
+        return
     if json:
         print_json(dataclasses.asdict(result))
         return
     if result.figures:
         header = list(result.figures[0])
         print(table(header, [[_number(row.get(name)) for name in header] for row in result.figures]))
-    for line in result.notes:
+    for head in result.summary.get("heads", {}):
+        _print_spread(result.summary, head)
+    for line in [*result.notes, *result.diagnosis]:
         note(line)
     more = "" if result.finished else ", not finished: go on with --resume"
-    note(f"trained {result.epochs} epochs in {result.run}{more}")
+    runs = f" of {len(result.runs)} runs" if result.runs else ""
+    note(f"trained {result.epochs} epochs{runs} in {result.run}{more}")
+
+
+def _print_spread(summary: dict[str, Any], head: str) -> None:
+    runs, pooled = summary["runs"], summary.get("pooled", {}).get(head, {})
+    print(f"{head}: {summary['split']}, {len(runs)} of {summary['asked']} runs")
+    header = ["  figure", "mean", "std", "min", "max", *(["all folds (95 % interval)"] if pooled else [])]
+    rows = [
+        [f"  {name}", *(_number(each[what]) for what in header[1:5]), *([_pooled(pooled.get(name))] if pooled else [])]
+        for name, each in summary["heads"][head].items()
+    ]
+    print(table(header, rows))
+
+
+def _pooled(figure: Any) -> str:
+    return interval(figure) if isinstance(figure, dict) else _number(figure)
 
 
 def evaluate(

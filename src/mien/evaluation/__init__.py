@@ -3,7 +3,7 @@
 from mien.evaluation.calibration import cross_fitted_ece, fit_temperature
 from mien.evaluation.judge import Evaluation, judge
 from mien.evaluation.metrics import METRICS, Estimate, Outcomes, UndefinedMetricWarning
-from mien.evaluation.predictions import PredictionTable, average, in_common, read_predictions
+from mien.evaluation.predictions import PredictionTable, average, in_common, pooled, read_predictions
 
 __all__ = [
     "METRICS",
@@ -17,5 +17,6 @@ __all__ = [
     "fit_temperature",
     "in_common",
     "judge",
+    "pooled",
     "read_predictions",
 ]

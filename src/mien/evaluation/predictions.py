@@ -134,6 +134,33 @@ def average(tables: Sequence[PredictionTable]) -> PredictionTable:
     return replace(first, probabilities=mean.astype(np.float32), meta=meta)
 
 
+def pooled(tables: Sequence[PredictionTable], **meta: str) -> PredictionTable:
+    """The predictions of different faces, each by the model that did not learn from it, as one table.
+
+    Args:
+        tables: of the folds.
+        **meta: words about the whole, which win over those that all tables share.
+
+    Raises:
+        DataError: their labels differ, or a face stands in two of them.
+    """
+    if len({each.label_set.labels for each in tables}) != 1:
+        raise DataError("expected predictions of the same labels from all folds, got others")
+    ids = np.concatenate([each.ids for each in tables])
+    if len(np.unique(ids)) < len(ids):
+        raise DataError("expected each face in one fold, got some in several")
+
+    def column(name: str) -> Any:
+        parts = [getattr(each, name) for each in tables]
+        return None if any(part is None for part in parts) else np.concatenate(parts)
+
+    first, *others = (each.meta for each in tables)
+    shared = {key: value for key, value in first.items() if all(each.get(key) == value for each in others)}
+    columns = {name: column(name) for name in ("split", "label_ids", "probabilities", "soft")}
+    about = {name: column(name) for name in ("subject", "group", "in_train")}
+    return PredictionTable(ids=ids, label_set=tables[0].label_set, meta={**shared, **meta}, **columns, **about)
+
+
 def in_common(
     probabilities: npt.NDArray[np.float32], labels: LabelSet, ids: npt.NDArray[np.int16], other: LabelSet
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int16], LabelSet]:

@@ -1,15 +1,19 @@
-"""What happens at the end of an epoch: a row in the log, a look at the clock."""
+"""What happens at the end of an epoch: a row in the log, a look at the clock, a checkpoint."""
 
 import csv
+import io
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from lightning import pytorch as lightning
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback
 
-from mien.core.files import replacing
+from mien.core.errors import OutputError
+from mien.core.files import make_folder, replacing
 from mien.training.config import size_in_epoch
 from mien.training.module import ExpressionModule
 
@@ -17,7 +21,7 @@ from mien.training.module import ExpressionModule
 class EpochLog(Callback):
     """Writes `metrics.csv`, a row an epoch, and hands each row to `tell`.
 
-    A resumed run keeps the rows of the epochs before it.
+    A resumed run keeps the rows of the epochs before it. Of several processes the first one writes and tells.
     """
 
     def __init__(self, path: Path, tell: Callable[[dict[str, Any]], None]) -> None:
@@ -36,20 +40,18 @@ class EpochLog(Callback):
         module = cast(ExpressionModule, pl_module)
         if trainer.sanity_checking:
             return
-        measured = module.collect_metrics()
-        heads = [value for name, value in measured.items() if name.startswith("valid_accuracy")]
-        selection = sum(heads) / len(heads)
-        module.log("selection", selection)
+        measured = module.end_epoch()
+        module.log("selection", measured["selection"])
         row = {
             "epoch": trainer.current_epoch,
             "size": size_in_epoch(module.config, trainer.current_epoch),
-            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "learning_rate": max(group["lr"] for group in trainer.optimizers[0].param_groups),
             **measured,
-            "selection": selection,
             "seconds": time.perf_counter() - self._started,
         }
-        self._append(row)
-        self.tell(row)
+        if trainer.is_global_zero:
+            self._append(row)
+            self.tell(row)
 
     def _append(self, row: dict[str, Any]) -> None:
         rows = [each for each in read_log(self.path) if int(each["epoch"]) < row["epoch"]] + [row]
@@ -75,8 +77,28 @@ class StopAfter(Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Stop if another epoch of this length does not fit."""
         now = time.monotonic()
-        if now - self._begun + (now - self._epoch_begun) > self.seconds:
+        over = now - self._begun + (now - self._epoch_begun) > self.seconds
+        # Processes whose clocks differ must stop at the same epoch.
+        if trainer.strategy.reduce_boolean_decision(over, all=False):
             trainer.should_stop = True
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint complete or not at all: on a full disk, or after a kill, the one before is still whole."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write beside the file, then rename."""
+        data = io.BytesIO()  # torch writes a file by means that do not say that a disk is full
+        torch.save(checkpoint, data)
+        make_folder(Path(path).parent)
+        try:
+            with replacing(path) as partial:
+                partial.write_bytes(data.getbuffer())
+        except OutputError as error:
+            reason = error.__cause__.strerror if isinstance(error.__cause__, OSError) else error
+            raise OutputError(
+                f"expected to write {path}, got: {reason}; the checkpoint before is whole: make room, then --resume"
+            ) from error
 
 
 def read_log(path: Path) -> list[dict[str, str]]:

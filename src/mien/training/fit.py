@@ -1,35 +1,40 @@
 """A training from its settings and data to a run folder."""
 
 import contextlib
-import json
 import logging
-import os
-import platform
 import signal
-import subprocess
-import tomllib
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import pytorch as lightning
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.strategies import DDPStrategy
+from torch import Tensor
 
-from mien.core.errors import OutputError, TrainingError
-from mien.core.files import make_folder, replacing
+from mien.core.errors import TrainingError
 from mien.core.labels import LabelSet
 from mien.core.toml import to_toml
+from mien.datasets.clips import clips_of
 from mien.datasets.table import Table
 from mien.nets import build_trunk
 from mien.nets.heads import MultiHead
-from mien.training.callbacks import EpochLog, StopAfter, read_log
-from mien.training.config import TrainConfig, as_settings, build, load_config
-from mien.training.data import choose_heads, resident
-from mien.training.module import ExpressionModule
+from mien.training.callbacks import EpochLog, StopAfter, WholeCheckpoints, read_log
+from mien.training.config import AFFECT, VALENCE_AROUSAL, TrainConfig, as_settings, load_config
+from mien.training.data import choose_heads, resident, resolve_input
+from mien.training.diagnosis import diagnose
+from mien.training.distill import distilled, read_teachers
+from mien.training.logs import open_logs, require_logs
+from mien.training.memory import naming_what_fits, one_step
+from mien.training.module import ExpressionModule, ended_early
+from mien.training.processes import Processes, started
+from mien.training.processes import expect as expect_processes
+from mien.training.provenance import check_run, close_run, open_run, read_finished, read_versions
 
 LAST = Path("checkpoints") / "last.ckpt"
 BEST = Path("checkpoints") / "best.ckpt"
@@ -40,12 +45,14 @@ class Run:
     """A run folder and how far it has come.
 
     Attributes:
-        folder: where it is. epochs: trained so far. finished: whether those are all that were asked for.
+        folder: where it is. epochs: trained so far. finished: whether it needs no more.
+        diagnosis: what its curves say, in words; empty while unfinished.
     """
 
     folder: Path
     epochs: int
     finished: bool
+    diagnosis: tuple[str, ...] = ()
 
 
 def fit(
@@ -60,6 +67,8 @@ def fit(
 ) -> Run:
     """Train on the table's `train` split, select the best epoch on its `valid` split.
 
+    Under torchrun all processes call it; the first one writes the files.
+
     Args:
         config: the settings; a resumed run must have those that it began with.
         table: faces and labels.
@@ -70,47 +79,147 @@ def fit(
         tell: called with each epoch's row of `metrics.csv`.
 
     Raises:
-        OutputError: `out` holds a run already (and not `resume`), or cannot be written.
-        TrainingError: the loss is not finite, or the run to resume is not there, or had other settings or data.
+        OutputError: `out` holds a run already (and not `resume`), or cannot be written, or the disk is full.
+        TrainingError: the loss is not finite, or the run to resume is not there, had other settings or data, or its
+            checkpoint is damaged or of another net.
         DataError: a split or label source is not there.
+        UsageError: other processes run than the settings say. MissingExtraError: a log's package is not installed.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; what was trained up to the last epoch is kept.
     """
+    processes = started()
+    expect_processes(config, processes)
+    require_logs(config)
+    config = resolve_input(config, table)
+    if config.input.frames:
+        clips_of(table, config.input.frames)  # of the whole, to see a clip that lies in two splits
     heads = choose_heads(table, config.heads)
     train = resident(table.of_split("train"), config, heads)
     valid = resident(table.of_split("valid"), config, heads)
-    labels = {head: list(labels) for head, labels in train.label_sets.items()}
+    teachers = read_teachers(config, train.label_sets)
     identity = {
         "config": to_toml(as_settings(config)),
         "data": table.digest(),
-        "labels": labels,
+        "labels": {head: list(labels) for head, labels in train.label_sets.items()},
         "lists": dict(lists or {}),
     }
+    begun = processes.first and check_run(out, identity, resume=resume)
+    if resume and (run := _finished(out)) is not None:
+        return run
     device = choose_device(config.device)
     if config.threads and device == "cpu":
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     module = ExpressionModule(build_net(config, train.label_sets), config, train, valid)
-    _open_run(out, identity, resume=resume)  # last, so that wrong settings leave no folder behind
-    callbacks: list[Any] = [
+    checkpoint = out / LAST if resume and (out / LAST).exists() else None
+    done = 0 if checkpoint is None else _check_checkpoint(checkpoint, module)
+    if processes.first and not begun:  # last, so that wrong settings leave no folder behind
+        open_run(out, identity, _machine(config, device, processes))
+    module.faces["train"] = distilled(module.faces["train"], table.of_split("train"), teachers, config, out=out)
+    with _open_logs(config, out, done, processes) as write:
+
+        def on_epoch(row: dict[str, Any]) -> None:
+            write(row)
+            tell(row)
+
+        _train(_trainer(config, device, processes, _callbacks(out, on_epoch, max_minutes)), module, checkpoint)
+    rows = read_log(out / "metrics.csv")
+    if len(module.history) < config.epochs and not ended_early(module.history, config):
+        return Run(out, len(rows), False)
+    diagnosis = diagnose(rows)
+    if processes.first:
+        close_run(out, epochs=len(rows), diagnosis=diagnosis)
+    return Run(out, len(rows), True, diagnosis)
+
+
+def _finished(out: Path) -> Run | None:
+    said = read_finished(out)
+    return None if said is None else Run(out, said["epochs"], True, tuple(said["diagnosis"]))
+
+
+def _machine(config: TrainConfig, device: str, processes: Processes) -> dict[str, Any]:
+    """What decides the last digits of a result, beside versions."""
+    return {
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "processes": processes.world,
+        "threads": torch.get_num_threads(),
+        "precision": "bf16" if uses_bf16(config, device) else "float32",
+        "seed": config.seed,
+    }
+
+
+def _open_logs(
+    config: TrainConfig, out: Path, done: int, processes: Processes
+) -> contextlib.AbstractContextManager[Callable[[Mapping[str, Any]], None]]:
+    return open_logs(config, out, epochs=done) if processes.first else contextlib.nullcontext(lambda row: None)
+
+
+def _train(trainer: lightning.Trainer, module: ExpressionModule, checkpoint: Path | None) -> None:
+    """Let Lightning train; Ctrl-C and SIGTERM end it with a KeyboardInterrupt, and leave the handlers as they were."""
+    bf16 = trainer.precision == "bf16-mixed"
+    fits = naming_what_fits(module.config.batch, one_step(module, trainer.strategy.root_device, bf16=bf16))
+    with quiet(), _interruptible(), fits:
+        try:
+            trainer.fit(module, ckpt_path=None if checkpoint is None else str(checkpoint), weights_only=True)
+        except SystemExit:  # Lightning's answer to Ctrl-C
+            raise KeyboardInterrupt from None
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM, with which clusters end a job, acts as Ctrl-C does; Lightning ignores Ctrl-C once it came."""
+    if threading.current_thread() is not threading.main_thread():  # handlers belong to that one
+        yield
+        return
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _check_checkpoint(path: Path, module: ExpressionModule) -> int:
+    """Whether a checkpoint is whole and of this net; returns how many epochs it has seen."""
+    saved = _read_checkpoint(path)
+    _expect_weights(path, saved["state_dict"], module.state_dict())
+    return int(saved["epoch"]) + 1
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any]:
+    try:
+        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        if not {"state_dict", "epoch"} <= saved.keys():
+            raise ValueError("neither weights nor epoch in it")
+    except Exception as error:  # torch raises what it likes for a damaged file
+        reason = " ".join(str(error).split())[:120]
+        raise TrainingError(
+            f"expected a checkpoint at {path}, got a damaged file ({reason}): remove it, or train anew"
+        ) from error
+    return saved
+
+
+def _expect_weights(path: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Check that a checkpoint holds the weights of this net, by name and shape."""
+    shapes, others = ({name: tuple(each.shape) for name, each in part.items()} for part in (wanted, found))
+    strange = [name for name in shapes | others if shapes.get(name) != others.get(name)]
+    if strange:
+        wants, has = (part.get(strange[0], "none") for part in (shapes, others))
+        raise TrainingError(
+            f"expected the weights of this net in {path}, got those of another: {len(strange)} differ, such as "
+            f"{strange[0]}, {wants} here and {has} there"
+        )
+
+
+def _callbacks(out: Path, tell: Callable[[dict[str, Any]], None], max_minutes: float | None) -> list[Callback]:
+    callbacks: list[Callback] = [
         EpochLog(out / "metrics.csv", tell),
         _checkpoint(out / BEST, monitor="selection", mode="max"),
         _checkpoint(out / LAST),
     ]
-    if max_minutes is not None:
-        callbacks.append(StopAfter(max_minutes))
-    with _quiet():
-        trainer = _trainer(config, device, callbacks, out)
-        checkpoint = str(out / LAST) if resume and (out / LAST).exists() else None
-        ctrl_c = signal.getsignal(signal.SIGINT)
-        try:
-            trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
-        except SystemExit:  # Lightning's answer to Ctrl-C, which it ignores from then on
-            with contextlib.suppress(ValueError):  # not the main thread: it ignores nothing there
-                signal.signal(signal.SIGINT, ctrl_c)
-            raise KeyboardInterrupt from None
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    done = len(read_log(out / "metrics.csv"))
-    return Run(out, done, done >= config.epochs)
+    return callbacks if max_minutes is None else [*callbacks, StopAfter(max_minutes)]
 
 
 def _checkpoint(path: Path, **options: Any) -> ModelCheckpoint:
@@ -120,11 +229,17 @@ def _checkpoint(path: Path, **options: Any) -> ModelCheckpoint:
     )
 
 
-def _trainer(config: TrainConfig, device: str, callbacks: list[Any], out: Path) -> lightning.Trainer:
+def _trainer(config: TrainConfig, device: str, processes: Processes, callbacks: list[Callback]) -> lightning.Trainer:
+    several = processes.world > 1
     return lightning.Trainer(
         accelerator=device,
-        devices=1,
+        devices=processes.local,
+        num_nodes=processes.world // processes.local,
+        strategy=DDPStrategy(process_group_backend="nccl" if device == "cuda" else "gloo") if several else "auto",
+        # Said, not guessed: Lightning would take any cluster's variables for an order to start processes.
+        plugins=[WholeCheckpoints(), TorchElasticEnvironment() if several else LightningEnvironment()],
         max_epochs=config.epochs,
+        accumulate_grad_batches=config.accumulate,
         precision="bf16-mixed" if uses_bf16(config, device) else "32-true",
         callbacks=callbacks,
         logger=False,
@@ -132,12 +247,11 @@ def _trainer(config: TrainConfig, device: str, callbacks: list[Any], out: Path) 
         enable_model_summary=False,
         num_sanity_val_steps=0,
         reload_dataloaders_every_n_epochs=1,
-        default_root_dir=out,
     )
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Lightning's notes and tips stay out of the way while it runs; its errors do not."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
@@ -155,7 +269,10 @@ def build_net(config: TrainConfig, label_sets: Mapping[str, LabelSet]) -> MultiH
     trunk = build_trunk(
         config.net, in_channels=config.input.channels, size=config.input.size, options=config.net_options
     )
-    return MultiHead(trunk, {head: len(each) for head, each in label_sets.items()}, dropout=config.dropout)
+    outputs = {head: len(each) for head, each in label_sets.items()}
+    if config.regress:
+        outputs[VALENCE_AROUSAL] = len(AFFECT)
+    return MultiHead(trunk, outputs, dropout=config.dropout)
 
 
 def choose_device(device: str) -> str:
@@ -190,73 +307,15 @@ def load_run(run: Path, *, which: Path = BEST) -> tuple[TrainConfig, MultiHead]:
         raise TrainingError(f"expected a run with {which.as_posix()} in {run}, got none: train first")
     config = load_config(file=run / "config.toml")
     net = build_net(config, label_sets_of(run))
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    state = _read_checkpoint(checkpoint)["state_dict"]
     prefix = "average.module."
-    net.load_state_dict({key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)})
+    state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    _expect_weights(checkpoint, state, net.state_dict())
+    net.load_state_dict(state)
     return config, net.eval()
 
 
 def label_sets_of(run: Path) -> dict[str, LabelSet]:
     """The labels of each head of a run, in the order of its outputs."""
-    heads: dict[str, list[str]] = json.loads((run / "versions.json").read_text("utf-8"))["labels"]
+    heads: dict[str, list[str]] = read_versions(run)["labels"]
     return {head: LabelSet(head, tuple(labels)) for head, labels in heads.items()}
-
-
-def _open_run(out: Path, identity: dict[str, Any], *, resume: bool) -> None:
-    """Make the run folder and write what the run is, or check that it is the run that was begun."""
-    versions = out / "versions.json"
-    if versions.exists():
-        if not resume:
-            raise OutputError(f"expected a new run folder, got {out} that holds a run: use --resume or another --out")
-        begun = json.loads(versions.read_text("utf-8"))
-        if begun["data"] != identity["data"]:
-            raise TrainingError(
-                f"expected the data that the run in {out} began with, got others: give the same --data, --drop and "
-                "--relabel"
-            )
-        before, now = (_decisive(each["config"]) for each in (begun, identity))
-        changed = sorted(key for key in before | now if before.get(key) != now.get(key))
-        if changed:
-            raise TrainingError(
-                f"expected the settings that the run in {out} began with, got others: {', '.join(changed)}"
-            )
-        return
-    if resume and not (out / "config.toml").exists():
-        raise TrainingError(f"expected a run to resume in {out}, got none: check --out, or leave out --resume")
-    make_folder(out)
-    with replacing(out / "config.toml") as partial:
-        partial.write_text(identity["config"], "utf-8", newline="\n")
-    with replacing(versions) as partial:  # last: where it stands, a run was begun
-        partial.write_text(json.dumps(identity | _versions(), indent=2) + "\n", "utf-8", newline="\n")
-
-
-def _decisive(text: str) -> dict[str, Any]:
-    """The settings that decide what is learnt: not the name, nor the crop at use, nor what it runs on.
-
-    Settings that a run of an earlier version lacks have their defaults, which change nothing.
-    """
-    settings = as_settings(build(TrainConfig, tomllib.loads(text)))
-    free = ("name", "about", "crop", "device", "threads")
-    return {key: value for key, value in settings.items() if key not in free}
-
-
-def _versions() -> dict[str, Any]:
-    packages = ("mien", "torch", "torchvision", "timm", "lightning", "torchmetrics", "numpy", "opencv-python-headless")
-    installed = {each.metadata["Name"]: each.version for each in metadata.distributions()}
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processors": os.cpu_count(),
-        "packages": {name: installed[name] for name in packages if name in installed},
-        "commit": _commit(),
-    }
-
-
-def _commit() -> str | None:
-    """The commit of the source tree this runs from, if it is one."""
-    folder = Path(__file__).parent
-    try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None

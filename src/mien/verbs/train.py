@@ -1,26 +1,24 @@
-"""`mien train`: data and settings in, a run folder with a measured, calibrated, exported model out."""
+"""`mien train`: data and settings in, run folders with measured, calibrated, exported models out."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mien.core.errors import UsageError
-from mien.core.files import replacing
+from mien.core.errors import OutputError, TrainingError, UsageError
 from mien.core.optional import require
 from mien.datasets import open_data
 from mien.datasets.lists import apply_lists, as_paths
 from mien.datasets.table import Table
-from mien.evaluation import Evaluation
-from mien.evaluation.calibration import fit_temperature
-from mien.runtime.card import Figure
 from mien.verbs.evaluate import evaluate
+from mien.verbs.finish import draw, finish
+from mien.verbs.summary import heads_measured, summarise
 
-# The int8 file is the default unless it costs this much of any head's accuracy on the validation split.
-LARGEST_LOSS = 0.005
+if TYPE_CHECKING:
+    from mien.training.config import TrainConfig
 
-CARD_METRICS = ("accuracy", "macro_f1", "ece_cross_fitted")
+Tell = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,9 @@ class TrainResult:
     Attributes:
         run: its folder. epochs: trained so far. finished: whether it went through.
         figures: of the exported model on the `valid` split, a row a head, variant and metric; empty while unfinished.
-        notes: what lists left out or labelled anew.
+        notes: what lists left out or labelled anew. diagnosis: what the curves say, in words.
+        runs: of folds or seeds, each; `run` is the folder around them then, and `epochs` their sum.
+        summary: of folds or seeds, what `summary.json` holds.
     """
 
     run: Path
@@ -38,6 +38,9 @@ class TrainResult:
     finished: bool
     figures: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
+    diagnosis: tuple[str, ...] = ()
+    runs: tuple["TrainResult", ...] = ()
+    summary: Mapping[str, Any] = field(default_factory=dict)
 
 
 def train(
@@ -50,12 +53,18 @@ def train(
     changes: Sequence[str] = (),
     drop: str | Path | Sequence[str | Path] | None = None,
     relabel: str | Path | Sequence[str | Path] | None = None,
+    folds: int | str | None = None,
+    group: str | None = None,
+    seeds: int | None = None,
     device: str = "auto",
     resume: bool = False,
     max_minutes: float | None = None,
-    tell: Callable[[dict[str, Any]], None] = lambda row: None,
+    tell: Tell = lambda row: None,
 ) -> TrainResult:
     """Train a model, select its best epoch on the `valid` split, export it and measure the exported files there.
+
+    With `folds`, a model a fold, each measured on the fold that it did not see; with `seeds`, a model a seed. Each is a
+    run of its own in `out/fold-0`, `out/seed-1` and so on, and `out/summary.json` has mean, deviation and range.
 
     Args:
         data: a prepared table, or ``"ferplus=DIR"``; several are joined.
@@ -66,9 +75,12 @@ def train(
         changes: single settings, ``"key=value"``, that win over all.
         drop: csv lists with a column `id` of images to leave out; one or several.
         relabel: csv lists with the columns `id`, `source` and `suggestion` of images to give another label.
+        folds: how many, or ``"loso"``: leave one group out; the table's column `fold` is used where it has one.
+        group: column whose values stay in one fold; `subject` where the data know it.
+        seeds: how many, from that of the settings on.
         device: auto, cpu or cuda.
-        resume: go on with the run in `out` after its last finished epoch.
-        max_minutes: stop at an epoch boundary before this time.
+        resume: go on with the run in `out` after its last finished epoch; finished folds and seeds are kept.
+        max_minutes: stop at an epoch boundary before this time, over all folds or seeds.
         tell: called with a dict of figures after each epoch.
 
     Raises:
@@ -80,76 +92,164 @@ def train(
     """
     require("lightning", extra="train")
     from mien.training.config import load_config
-    from mien.training.fit import fit
+    from mien.training.processes import started
 
     specs = [data] if isinstance(data, str) else list(data)
     if not specs:
         raise UsageError("expected --data TABLE or NAME=ROOT, got none")
+    _check_several(folds, seeds, group, started().world)
     named = [f"net='{net}'"] if net else []
     named += [f"device='{device}'"] if device != "auto" else []
     settings = load_config(preset=preset, file=Path(config) if config else None, changes=[*named, *changes])
     table = Table.concatenate([open_data(spec) for spec in specs])
     applied = apply_lists(table, drop=as_paths(drop), relabel=as_paths(relabel))
-    table = applied.table
-    run = fit(settings, table, out=Path(out), lists=applied.lists, resume=resume, max_minutes=max_minutes, tell=tell)
-    if not run.finished:
-        return TrainResult(run.folder, run.epochs, False, notes=applied.notes)
     parts = ["--data DATA", *([f"--preset {preset}"] if preset else []), *([f"--net {net}"] if net else [])]
     parts += [f"--set {change}" for change in changes]
     parts += applied.lists  # by option and name
-    figures = finish(run.folder, table, command=" ".join(["mien train", *parts, "--out RUN"]))
-    return TrainResult(run.folder, run.epochs, True, figures, applied.notes)
+    parts += [f"--folds {folds}"] if folds is not None else [f"--seeds {seeds}"] if seeds is not None else []
+    parts += [f"--group {group}"] if group else []
+    one = _One(applied.lists, " ".join(["mien train", *parts, "--out RUN"]), tell)
+    if folds is None and seeds is None:
+        result = one(Part("", applied.table, settings), Path(out), resume=resume, max_minutes=max_minutes)
+    elif folds is not None:
+        parted = _folds(applied.table, settings, folds, group)
+        result = _several(parted, one, Path(out), resume=resume, max_minutes=max_minutes)
+    else:
+        parted = _seeds(applied.table, settings, seeds or 0)
+        result = _several(parted, one, Path(out), resume=resume, max_minutes=max_minutes)
+    return replace(result, notes=(*applied.notes, *result.notes))
 
 
-def finish(run: Path, table: Table, *, command: str) -> tuple[dict[str, Any], ...]:
-    """Export a run, measure both weight files on the `valid` split, calibrate, and write all of it into the card.
+def _check_several(folds: int | str | None, seeds: int | None, group: str | None, processes: int) -> None:
+    if folds is not None and seeds is not None:
+        raise UsageError("expected --folds or --seeds, got both: repeat the folds with --set seed=1 in another --out")
+    if seeds is not None and seeds < 1:
+        raise UsageError(f"expected --seeds of 1 or more, got {seeds}")
+    if group is not None and folds is None:
+        raise UsageError("expected --folds with --group, got none: say how many")
+    if processes > 1 and (folds is not None or seeds is not None):
+        raise UsageError(
+            f"expected one process for --folds and --seeds, got {processes}: start them without torchrun, or train "
+            "seed by seed with --set seed=N"
+        )
 
-    Returns:
-        The figures of the card, plain values.
-    """
-    from mien.training.export import export_run
 
-    card = export_run(run, table.of_split("train").images, run, stem="model")
-    measured = {variant: {head: _measure(run, table, head, variant) for head in card.heads} for variant in card.files}
-    default = _default_file(measured)
-    heads = {
-        name: replace(head, temperature=_temperature(measured[default][name])) for name, head in card.heads.items()
-    }
-    figures = tuple(
-        _figure(evaluation, metric, head=head, file=variant)
-        for variant, by_head in measured.items()
-        for head, evaluation in by_head.items()
-        for metric in CARD_METRICS
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One of several trainings: its name, what it trains on, and with what settings."""
+
+    name: str
+    table: Table
+    config: "TrainConfig"
+
+
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """All trainings of a kind, made when their turn comes; they are compared on `split`."""
+
+    names: tuple[str, ...]
+    split: str
+    each: Iterator[Part]
+    data_sha256: str
+    notes: tuple[str, ...] = ()
+
+
+def _folds(table: Table, config: "TrainConfig", folds: int | str, group: str | None) -> _Parts:
+    from mien.training import folds as room
+    from mien.training.data import choose_heads
+
+    how = room.Deal(
+        room.read_folds(folds),
+        room.group_of(table, group),
+        choose_heads(table, config.heads)[0],
+        config.seed,
+        config.valid_share,
     )
-    versions = json.loads((run / "versions.json").read_text("utf-8"))
-    made = {"command": command, "data_sha256": versions["data"], "commit": versions["commit"] or ""}
-    card = replace(card, heads=heads, default_file=default, figures=figures, train=made)
-    with replacing(run / "model.toml") as partial:
-        partial.write_text(card.dump(), "utf-8", newline="\n")
-    for head in card.heads:  # once more, calibrated, to be kept
-        evaluate(run, data=table, head=head, out=run / head, overwrite=True)
-    return tuple(asdict(figure) for figure in figures)
+    dealt = room.deal(table, how)
+    numbers = room.fold_numbers(dealt)
+    names = tuple(room.names("fold", numbers))
+    parts = (Part(name, room.of_fold(dealt, k, how), config) for name, k in zip(names, numbers, strict=True))
+    kept = len(table) - len(dealt)
+    notes = (f"{kept:,} images take no part in the folds (a test split, or fold -1)",) if kept else ()
+    return _Parts(names, "test", parts, dealt.digest(), notes)
 
 
-def _default_file(measured: Mapping[str, Mapping[str, Evaluation]]) -> str:
-    """The int8 file, which is faster, unless it costs a head too much accuracy."""
-    losses = [
-        full.metrics["accuracy"].value - measured["int8"][head].metrics["accuracy"].value
-        for head, full in measured["float16"].items()
-    ]
-    return "int8" if max(losses) <= LARGEST_LOSS else "float16"
+def _seeds(table: Table, config: "TrainConfig", count: int) -> _Parts:
+    from mien.training import folds as room
+
+    configs = [room.of_seed(config, k) for k in range(count)]
+    names = tuple(room.names("seed", [each.seed for each in configs]))
+    parts = (Part(name, table, each) for name, each in zip(names, configs, strict=True))
+    return _Parts(names, "valid", parts, table.digest())
 
 
-def _figure(evaluation: Evaluation, metric: str, *, head: str, file: str) -> Figure:
-    found, about = evaluation.metrics[metric], evaluation.predictions.meta
-    value, low, high = (round(each, 5) for each in (found.value, found.low, found.high))
-    return Figure(about["data"], "valid", head, evaluation.n, metric, value, low, high, about["rule"], file)
+@dataclass(frozen=True, eq=False)
+class _One:
+    """Trains, exports and measures one run."""
+
+    lists: Mapping[str, str]
+    command: str
+    tell: Tell
+
+    def __call__(self, part: Part, out: Path, *, resume: bool, max_minutes: float | None) -> TrainResult:
+        from mien.training.fit import fit
+        from mien.training.processes import started
+
+        def tell(row: dict[str, Any]) -> None:
+            self.tell({"run": part.name, **row} if part.name else row)
+
+        run = fit(part.config, part.table, out=out, lists=self.lists, resume=resume, max_minutes=max_minutes, tell=tell)
+        if not (run.finished and started().first):
+            return TrainResult(run.folder, run.epochs, run.finished, diagnosis=run.diagnosis)
+        figures = finish(run.folder, part.table, command=self.command)
+        note = draw(run.folder)
+        return TrainResult(run.folder, run.epochs, True, figures, (note,) if note else (), run.diagnosis)
 
 
-def _measure(run: Path, table: Table, head: str, variant: str) -> Evaluation:
-    return evaluate(run, data=table, head=head, variant=variant).evaluations[0]
+def _several(parts: _Parts, one: _One, out: Path, *, resume: bool, max_minutes: float | None) -> TrainResult:
+    """Train one after the other; those that are through already are not trained again."""
+    _check_out(out, parts.names, resume=resume)
+    ends = None if max_minutes is None else time.monotonic() + 60 * max_minutes
+    results: list[TrainResult] = []
+    trained = False
+    for part in parts.each:
+        folder = out / part.name
+        left = None if ends is None else (ends - time.monotonic()) / 60
+        if heads_measured(folder, parts.split):
+            results.append(_kept(part, folder, one))
+            continue
+        if left is not None and left <= 0 and trained:
+            break
+        begun = (folder / "versions.json").exists()
+        result = one(part, folder, resume=begun, max_minutes=None if left is None else max(left, 1e-6))
+        trained = True
+        results.append(result)
+        if not result.finished:
+            break
+        if parts.split == "test":
+            for head in sorted({figure["head"] for figure in result.figures}):
+                evaluate(folder, data=part.table, split="test", head=head, out=folder / head, overwrite=True)
+    finished = len(results) == len(parts.names) and all(each.finished for each in results)
+    through = [each.run for each in results if each.finished]
+    summary = summarise(out, through, asked=len(parts.names), split=parts.split, data_sha256=parts.data_sha256)
+    notes = tuple(dict.fromkeys([*parts.notes, *(note for each in results for note in each.notes)]))
+    epochs = sum(each.epochs for each in results)
+    return TrainResult(out, epochs, finished, notes=notes, runs=tuple(results), summary=summary)
 
 
-def _temperature(evaluation: Evaluation) -> float:
-    labelled = evaluation.predictions.labelled()
-    return round(fit_temperature(labelled.probabilities, labelled.label_ids), 4)
+def _kept(part: Part, folder: Path, one: _One) -> TrainResult:
+    """A run that is through and measured: checked to be the one asked for, not trained again."""
+    from mien.training.fit import fit
+
+    run = fit(part.config, part.table, out=folder, lists=one.lists, resume=True)
+    return TrainResult(folder, run.epochs, True, diagnosis=run.diagnosis)
+
+
+def _check_out(out: Path, names: Sequence[str], *, resume: bool) -> None:
+    if (out / "versions.json").exists():
+        raise OutputError(f"expected a folder for several runs, got {out} that holds one: choose another --out")
+    begun = [name for name in names if (out / name / "versions.json").exists()]
+    if begun and not resume:
+        raise OutputError(f"expected a new folder, got {out} that holds {begun[0]}: use --resume or another --out")
+    if resume and not begun:
+        raise TrainingError(f"expected runs to resume in {out}, got none: check --out, or leave out --resume")

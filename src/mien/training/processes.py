@@ -1,0 +1,53 @@
+"""Several processes that train one model together: how many torchrun has started, and which of them this is."""
+
+import os
+from dataclasses import dataclass
+
+from mien.core.errors import UsageError
+from mien.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes of a training, over all machines.
+
+    Attributes:
+        rank: number of this one, from 0. world: how many there are. local: how many of them on this machine.
+    """
+
+    rank: int = 0
+    world: int = 1
+    local: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes files and speaks."""
+        return self.rank == 0
+
+
+def started() -> Processes:
+    """What torchrun says in the environment; a single process where it was not used."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1 or "RANK" not in os.environ:
+        return Processes()
+    return Processes(int(os.environ["RANK"]), world, int(os.environ.get("LOCAL_WORLD_SIZE", world)))
+
+
+def expect(config: TrainConfig, found: Processes) -> None:
+    """Check that as many processes run as the settings ask for, and that a batch can be shared among them.
+
+    Raises:
+        UsageError: see the messages.
+    """
+    machines = found.world // found.local
+    devices, nodes = config.devices or found.local, config.nodes or machines
+    if (devices, nodes) != (found.local, machines):
+        raise UsageError(
+            f"expected {devices} processes on each of {nodes} machines, got {found.local} on each of {machines}: start "
+            f"them with `torchrun --nnodes {nodes} --nproc-per-node {devices} -m mien.cli train ...`"
+        )
+    if config.batch % found.world:
+        raise UsageError(
+            f"expected a batch that {found.world} processes can share evenly, got {config.batch}: set batch to a "
+            f"multiple of {found.world}"
+        )
