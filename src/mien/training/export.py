@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from mien.core.files import replacing
-from mien.datasets.clips import Clips
+from mien.datasets.clips import clips_of
+from mien.datasets.table import Table
 from mien.nets.heads import MultiHead, example_inputs, mac_count, parameter_count
 from mien.runtime.card import CLIP, IMAGE, Card, Head, WeightFile
 from mien.runtime.preprocess import clips_to_tensor, fit_crops, to_tensor
@@ -64,13 +65,12 @@ def output_name(head: str) -> str:
     return head if head == VALENCE_AROUSAL else f"probabilities_{head}"
 
 
-def export_run(run: Path, faces: npt.NDArray[np.uint8] | Clips, out: Path, *, stem: str) -> Card:
+def export_run(run: Path, faces: Table, out: Path, *, stem: str) -> Card:
     """Export a run's best epoch: float16-stored and int8 weights, and the card, not yet calibrated or measured.
 
     Args:
         run: a run folder.
-        faces: training faces (N, H, W[, 3]) uint8, or clips of them for a net that takes those, that fix the ranges
-            of the int8 net; the first 512 faces are used.
+        faces: for training; the first 512 fix the ranges of the int8 net.
         out: folder to write in.
         stem: file names begin with it.
 
@@ -111,18 +111,16 @@ def weight_file(path: Path) -> WeightFile:
     return WeightFile(path.name, hashlib.sha256(data).hexdigest(), len(data))
 
 
-def _batches(
-    faces: npt.NDArray[np.uint8] | Clips, inputs: Sequence[str], config: TrainConfig
-) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
-    """Batches of the first faces or clips, as feeds of the net."""
-    spec, most = config.input, CALIBRATION_FACES // max(1, config.input.frames)
-    for start in range(0, min(len(faces), most), 64):
+def _batches(faces: Table, inputs: Sequence[str], config: TrainConfig) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
+    """Batches of the first faces, or of clips of as many, as feeds of the net."""
+    spec = config.input
+    clips = clips_of(faces, spec.frames) if spec.frames else None
+    units = len(faces) if clips is None else len(clips)
+    most = min(units, CALIBRATION_FACES // max(1, spec.frames))
+    for start in range(0, most, 64):
         some = slice(start, min(start + 64, most))
-        if isinstance(faces, Clips):
-            feeds = {
-                CLIP: clips_to_tensor(faces.pictures[faces.frames[some]], spec),
-                IMAGE: to_tensor(fit_crops(faces.pictures[faces.peak[some]], spec), spec),
-            }
-        else:
-            feeds = {IMAGE: to_tensor(fit_crops(faces[some], spec), spec)}
+        peaks = faces.images[some if clips is None else clips.peak[some]]
+        feeds = {IMAGE: to_tensor(fit_crops(peaks, spec), spec)}
+        if clips is not None:
+            feeds[CLIP] = clips_to_tensor(faces.images[clips.frames[some]], spec)
         yield {name: feeds[name] for name in inputs}

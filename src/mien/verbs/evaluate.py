@@ -3,8 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,14 @@ from mien import __version__
 from mien.core.errors import DataError, OutputError, UsageError
 from mien.core.files import make_folder, replacing
 from mien.datasets import Table, open_data
+from mien.datasets.clips import Clips, clips_of
 from mien.datasets.lists import Applied, apply_lists, as_paths, ids_to_drop, new_labels
 from mien.datasets.table import SPLITS, expect_splits
 from mien.evaluation import Evaluation, PredictionTable, average, in_common, judge, read_predictions
+from mien.evaluation.robustness import Robustness
 from mien.runtime.classifier import Classifier
 from mien.runtime.session import check_options
+from mien.verbs.robustness import cell_count, measure_robustness
 from mien.zoo.store import load_classifier
 
 _FACES_AT_ONCE = 512
@@ -40,6 +43,7 @@ class EvaluateConfig:
         drop: csv lists with a column `id` of faces to leave out; one or several.
         relabel: csv lists with the columns `id` and `suggestion` of faces to judge by another label.
         tta: evaluate the mean over each face and its mirror image too, as a row of its own.
+        robustness: measure each model on changed faces, too: see `mien.core.corruptions`.
         device, threads, variant: as in `load_classifier`.
         seed: of the bootstrap and the folds.
         out: a folder for the results. overwrite: replace those of an earlier evaluation.
@@ -51,6 +55,7 @@ class EvaluateConfig:
     drop: Spec | Sequence[Spec] | None = None
     relabel: Spec | Sequence[Spec] | None = None
     tta: bool = False
+    robustness: bool = False
     device: str = "auto"
     threads: int | None = None
     variant: str | None = None
@@ -65,25 +70,32 @@ class EvaluateConfig:
 
 @dataclass(frozen=True)
 class EvaluateResult:
-    """All evaluations, in the order of the models, and the files written."""
+    """All evaluations, in the order of the models, the files written, and the robustness of each model if wanted."""
 
     evaluations: tuple[Evaluation, ...]
     files: tuple[Path, ...] = ()
+    robustness: Mapping[str, Robustness] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {"evaluations": [each.to_dict() for each in self.evaluations], "files": [str(f) for f in self.files]}
+        tables = {name: each.to_dict() for name, each in self.robustness.items()}
+        return {
+            "evaluations": [each.to_dict() for each in self.evaluations],
+            "files": [str(each) for each in self.files],
+            **({"robustness": tables} if tables else {}),
+        }
 
 
 @dataclass(frozen=True, eq=False)
 class _Faces:
-    """The labelled faces, opened once for all models."""
+    """The labelled faces, opened once for all models; for a model that sees clips, a row a clip."""
 
     table: Table
     digest: str
     in_train: npt.NDArray[np.bool_] | None
     dropped: int
     applied: Applied
+    clips: Clips | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +116,8 @@ def evaluate(
 ) -> EvaluateResult:
     """Measure models on labelled faces; of several models each, and the mean of their probabilities.
 
-    With `out`, a folder then holds predictions-<split>.parquet, metrics-<split>.json and confusion-<split>.csv; of
-    several evaluations each file carries the model's name too.
+    With `out`, a folder then holds predictions-<split>.parquet, metrics-<split>.json and confusion-<split>.csv, and
+    robustness-<split>.json if that was measured; of several evaluations each file carries the model's name too.
 
     Args:
         models: names out of `mien models list`, ONNX files, run folders, or prediction tables (.parquet, .csv).
@@ -128,27 +140,30 @@ def evaluate(
     networks = [spec for spec in specs if not _is_predictions(spec)]
     if networks and config.data is None:
         raise UsageError(f"expected --data TABLE or NAME=ROOT to evaluate {networks[0]} on, got none")
+    if config.robustness and not networks:
+        raise UsageError("expected a model to measure its robustness, got prediction tables only")
     if config.out is not None:
         _check_out(Path(config.out), config.split, overwrite=config.overwrite)
     # Models before data: a name that is not known is said at once, not after the data were read.
     classifiers = [None if _is_predictions(spec) else _load(spec, config) for spec in specs]
     faces = _open(config) if networks else None
-    step = _Steps(tell, 0 if faces is None else len(faces.table) * len(networks) * (1 + config.tta))
+    seen = [None if each is None or faces is None else _seen_by(each, faces) for each in classifiers]
+    step = _Steps(tell, sum(len(each.table) for each in seen if each is not None) * (1 + config.tta))
     rows: list[_Row] = []
     plain: list[PredictionTable] = []
-    for spec, name, classifier in zip(specs, _names(specs), classifiers, strict=True):
-        if classifier is None or faces is None:
+    for spec, name, classifier, data in zip(specs, _names(specs), classifiers, seen, strict=True):
+        if classifier is None or data is None:
             made = [_Row(_read(spec, name, config))]
         else:
-            made = _predict(classifier, name, faces, config, step)
+            made = _predict(classifier, name, data, config, step)
         rows += made
         plain.append(made[0].predictions)
     if len(plain) > 1:
         shared = tuple(line for line in rows[0].notes if all(line in row.notes for row in rows))
         rows.append(_Row(average(plain), shared, passes=len(plain)))
     evaluations = tuple(judge(row.predictions, notes=row.notes, passes=row.passes, seed=config.seed) for row in rows)
-    files = _write(evaluations, Path(config.out), config.split) if config.out is not None else ()
-    return EvaluateResult(evaluations, files)
+    files = _write(evaluations, Path(config.out), config.split, tables) if config.out is not None else ()
+    return EvaluateResult(evaluations, files, tables)
 
 
 class _Steps:
@@ -160,6 +175,11 @@ class _Steps:
     def __call__(self, faces: int) -> None:
         self._done += faces
         self._tell(self._done, self._total)
+
+
+def _passes(table: Table, config: EvaluateConfig) -> int:
+    """How many faces go through one model in all."""
+    return len(table) * (1 + config.tta + (cell_count(table.images) if config.robustness else 0))
 
 
 def _open(config: EvaluateConfig) -> _Faces:
@@ -179,18 +199,36 @@ def _load(spec: Spec, config: EvaluateConfig) -> Classifier:
     return load_classifier(spec, threads=config.threads, device=config.device, variant=config.variant)
 
 
+def _seen_by(classifier: Classifier, faces: _Faces) -> _Faces:
+    """The faces as they are, or put together to the clips that the model sees."""
+    if not classifier.takes_clips:
+        return faces
+    clips = clips_of(faces.table, classifier.card.input.frames)
+    in_train = None if faces.in_train is None else np.asarray(faces.in_train[clips.frames].all(1), np.bool_)
+    return replace(faces, table=clips.table, in_train=in_train, clips=clips)
+
+
 def _predict(classifier: Classifier, name: str, faces: _Faces, config: EvaluateConfig, step: _Steps) -> list[_Row]:
     """The predictions of one model, and with `tta` those of the mean with mirror images beside."""
     head, source = _head_and_source(classifier, faces.table, config.head)
-    images = faces.table.images
-    probabilities = _probabilities(classifier, images, head, step)
+    probabilities = _probabilities(classifier, faces, head, step)
     rows = [_join(classifier, faces, head, source, probabilities, name)]
     if config.tta:
-        mirrored = _probabilities(classifier, images[:, :, ::-1], head, step)
+        mirrored = _probabilities(classifier, faces, head, step, mirrored=True)
         mean = (probabilities + mirrored) / np.float32(2)
         row = _join(classifier, faces, head, source, mean, f"{name}+flip")
         rows.append(replace(row, passes=2))
     return rows
+
+
+def _robustness(classifier: Classifier, table: Table, head: str | None, step: _Steps) -> Robustness:
+    """Measured on the faces whose label the head knows, over all of its labels."""
+    head, source = _head_and_source(classifier, table, head)
+    column = table.source(source)
+    known = np.append(column.label_set.columns_in(classifier.label_set(head)), -1)  # id -1 is the last
+    measured = measure_robustness(classifier, table.images, known[column.ids], head=head, tell=step)
+    step((len(table) - measured.n) * cell_count(table.images))
+    return measured
 
 
 def _head_and_source(classifier: Classifier, table: Table, head: str | None) -> tuple[str, str]:
@@ -209,12 +247,19 @@ def _head_and_source(classifier: Classifier, table: Table, head: str | None) -> 
 
 
 def _probabilities(
-    classifier: Classifier, images: npt.NDArray[np.uint8], head: str, step: _Steps
+    classifier: Classifier, faces: _Faces, head: str, step: _Steps, *, mirrored: bool = False
 ) -> npt.NDArray[np.float32]:
     parts = [np.empty((0, len(classifier.label_set(head))), np.float32)]
-    for start in range(0, len(images), _FACES_AT_ONCE):
-        crops = np.ascontiguousarray(images[start : start + _FACES_AT_ONCE])
-        parts.append(classifier.predict(crops, head=head))
+    columns = slice(None, None, -1 if mirrored else 1)
+    at_once = max(1, _FACES_AT_ONCE // max(1, classifier.card.input.frames))
+    for start in range(0, len(faces.table), at_once):
+        some = slice(start, start + at_once)
+        crops = np.ascontiguousarray(faces.table.images[some, :, columns])
+        if faces.clips is None:
+            parts.append(classifier.predict(crops, head=head))
+        else:
+            clips = faces.clips.pictures[faces.clips.frames[some]][:, :, :, columns]
+            parts.append(classifier.predict_clips(clips, peaks=crops, head=head))
         step(len(crops))
     return np.concatenate(parts)
 
@@ -330,7 +375,9 @@ def _check_out(out: Path, split: str, *, overwrite: bool) -> None:
         )
 
 
-def _write(evaluations: Sequence[Evaluation], out: Path, split: str) -> tuple[Path, ...]:
+def _write(
+    evaluations: Sequence[Evaluation], out: Path, split: str, robustness: Mapping[str, Robustness]
+) -> tuple[Path, ...]:
     make_folder(out)
     files: list[Path] = []
     for each in evaluations:
@@ -339,9 +386,15 @@ def _write(evaluations: Sequence[Evaluation], out: Path, split: str) -> tuple[Pa
             out / name for name in (f"predictions-{stem}.parquet", f"metrics-{stem}.json", f"confusion-{stem}.csv")
         )
         each.predictions.write(table)
-        figures = json.dumps(each.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        for path, text in ((metrics, figures), (confusion, each.confusion_csv())):
+        texts = {metrics: _json(each.to_dict()), confusion: each.confusion_csv()}
+        if each.name in robustness:
+            texts[out / f"robustness-{stem}.json"] = _json(robustness[each.name].to_dict())
+        for path, text in texts.items():
             with replacing(path) as partial:
                 partial.write_text(text, "utf-8", newline="\n")
-        files += [table, metrics, confusion]
+        files += [table, *texts]
     return tuple(files)
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
