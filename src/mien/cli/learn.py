@@ -131,6 +131,9 @@ def evaluate(
     split: Annotated[str, typer.Option("--split", metavar="train|valid|test", help="Which part of them.")] = "valid",
     head: Annotated[str | None, typer.Option("--head", metavar="H", help="Which label set of the model.")] = None,
     tta: Annotated[bool, typer.Option("--tta", help="Also the mean with mirror images, a row of its own.")] = False,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Also on faces that were changed, in kinds and strengths.")
+    ] = False,
     drop: Drop = None,
     relabel: Relabel = None,
     out: Annotated[
@@ -152,6 +155,7 @@ def evaluate(
             head=head,
             out=out,
             tta=tta,
+            robustness=robustness,
             drop=drop,
             relabel=relabel,
             device=device,
@@ -168,8 +172,22 @@ def evaluate(
             shared = all(line in other.notes for other in result.evaluations)
             if not shared or each is result.evaluations[0]:
                 note(line if shared else f"{each.name}: {line}")
+    for name, changed in result.robustness.items():
+        _print_robustness(name, changed)
     if result.files:
         note("wrote " + ", ".join(map(str, result.files)))
+
+
+def _print_robustness(name: str, changed: Any) -> None:
+    print(f"{name}, head {changed.head}: accuracy on {changed.n:,} faces that were changed, and its share of the")
+    print(f"{changed.clean:.1%} on the faces as they are; * strengths beyond the moderate")
+    rows = []
+    for each in changed.to_dict()["cells"]:
+        strength = f"{each['strength']:g}{'' if each['moderate'] else '*'}"
+        rows.append((f"  {each['corruption']}", strength, f"{each['accuracy']:.1%}", f"{each['relative']:.1%}"))
+    print(table(("  changed by", "strength", "accuracy", "of clean"), rows, right=(1, 2, 3)))
+    lowest = f"{changed.worst.corruption} {changed.worst.strength:g}, {changed.worst.relative:.1%}"
+    print(f"  mean {changed.mean:.1%}; lowest of moderate strength: {lowest}\n")
 
 
 def _print_evaluation(each: Any) -> None:

@@ -148,7 +148,8 @@ def evaluate(
     classifiers = [None if _is_predictions(spec) else _load(spec, config) for spec in specs]
     faces = _open(config) if networks else None
     seen = [None if each is None or faces is None else _seen_by(each, faces) for each in classifiers]
-    step = _Steps(tell, sum(len(each.table) for each in seen if each is not None) * (1 + config.tta))
+    step = _Steps(tell, sum(_passes(each.table, config) for each in seen if each is not None))
+    tables: dict[str, Robustness] = {}
     rows: list[_Row] = []
     plain: list[PredictionTable] = []
     for spec, name, classifier, data in zip(specs, _names(specs), classifiers, seen, strict=True):
@@ -156,6 +157,8 @@ def evaluate(
             made = [_Row(_read(spec, name, config))]
         else:
             made = _predict(classifier, name, data, config, step)
+            if config.robustness:
+                tables[name] = _robustness(classifier, data.table, config.head, step)
         rows += made
         plain.append(made[0].predictions)
     if len(plain) > 1:
@@ -223,6 +226,10 @@ def _predict(classifier: Classifier, name: str, faces: _Faces, config: EvaluateC
 
 def _robustness(classifier: Classifier, table: Table, head: str | None, step: _Steps) -> Robustness:
     """Measured on the faces whose label the head knows, over all of its labels."""
+    if classifier.takes_clips:
+        raise UsageError(
+            f"expected a model of single faces to measure robustness, got {classifier.card.name} for clips"
+        )
     head, source = _head_and_source(classifier, table, head)
     column = table.source(source)
     known = np.append(column.label_set.columns_in(classifier.label_set(head)), -1)  # id -1 is the last
