@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mien.core.errors import ModelError
 from mien.core.labels import LABEL_SETS, LabelSet
-from mien.runtime.card import Card, CropGeometry, Figure, Head, InputSpec, WeightFile
+from mien.runtime.card import Card, CropGeometry, Figure, Head, InputSpec, RobustnessCell, WeightFile
 
 SHA256 = "0123456789abcdef" * 4
 
@@ -77,6 +77,7 @@ figures = st.builds(
     rule=text,
     file=text,
 )
+cells = st.builds(RobustnessCell, text, numbers, st.floats(0, 1), st.floats(0, 2), text)
 
 
 @st.composite
@@ -95,6 +96,7 @@ def cards(draw: st.DrawFn) -> Card:
         default_file=draw(st.sampled_from(sorted(some_files))),
         parameters=draw(st.integers(0, 2**40)),
         figures=tuple(draw(st.lists(figures, max_size=2))),
+        robustness=tuple(draw(st.lists(cells, max_size=2))),
         train=draw(
             st.dictionaries(text, text | st.integers() | st.floats(allow_nan=False) | st.booleans(), max_size=3)
         ),
