@@ -310,7 +310,7 @@ def test_json_on_stdout_is_only_json(run: Run, photograph: Path, tiny_model: Pat
         (["predcit", "a.jpg"], "No such command 'predcit'"),
         (["models"], "Missing command. Try `mien models --help`."),
         (["models", "show", "mien-huge"], "expected a model out of"),
-        (["bench", "warm"], "expected a bench out of inference, cold, got 'warm'"),
+        (["bench", "warm"], "expected a bench out of inference, cold, training, got 'warm'"),
         (["train", "--out", "run"], "Missing option '--data'"),
         (["data", "prepare", "fer2013=gone", "--out", "t.parquet"], "expected"),
         (

@@ -10,12 +10,20 @@ from mien.cli.options import Json, Model
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
-    app.command("bench", epilog=examples("mien bench inference", "mien bench cold --json"))(bench)
+    app.command(
+        "bench",
+        epilog=examples("mien bench inference", "mien bench cold --json", "mien bench training --preset mien-s"),
+    )(bench)
 
 
 def bench(
-    kind: Annotated[str, typer.Argument(metavar="inference|cold", help="What to measure.")],
+    kind: Annotated[str, typer.Argument(metavar="inference|cold|training", help="What to measure.")],
     model: Model = "mien-s",
+    preset: Annotated[str | None, typer.Option("--preset", metavar="NAME", help="Training: which recipe.")] = None,
+    net: Annotated[str | None, typer.Option("--net", metavar="NAME", help="Training: which architecture.")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Training: one setting; may repeat.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Measure the speed of mien on this machine."""
@@ -23,7 +31,7 @@ def bench(
 
     from mien.verbs.bench import bench as run
 
-    result = run(kind, model=model)
+    result = run(kind, model=model, preset=preset, net=net, changes=changes or ())
     if json:
         print_json(dataclasses.asdict(result))
         return

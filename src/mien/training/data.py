@@ -11,8 +11,9 @@ from torch.nn import functional
 from mien.core.errors import DataError
 from mien.core.labels import LabelSet
 from mien.datasets.clips import clips_of
+from mien.datasets.explore import moments
 from mien.datasets.table import LabelColumn, Table
-from mien.runtime.preprocess import Crops, fit_crops
+from mien.runtime.preprocess import fit_crops
 from mien.training.augment import Augmentation, augment
 from mien.training.clips import ClipRows, change_alike
 from mien.training.config import AFFECT, VALENCE_AROUSAL, TrainConfig, size_in_epoch
@@ -97,7 +98,7 @@ def resolve_input(config: TrainConfig, table: Table) -> TrainConfig:
         return config
     channels = config.input.channels
     if config.normalise == "dataset":
-        mean, std = _moments(fit_crops(table.of_split("train").images, config.input))
+        mean, std = _moments(table, config)
     elif config.normalise == "imagenet":
         mean, std = _IMAGENET if channels == 3 else ((_luma(each),) for each in _IMAGENET)
     else:
@@ -106,18 +107,15 @@ def resolve_input(config: TrainConfig, table: Table) -> TrainConfig:
     return replace(config, input=replace(config.input, mean=mean, std=std))
 
 
-def _moments(images: Crops) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel in 0..1, to 6 digits, from exact counts of the 256 values."""
-    values = images.reshape(-1, 1 if images.ndim == 3 else 3)
-    counts = np.stack([np.bincount(channel, minlength=256) for channel in values.T])  # (C, 256)
-    grey = np.arange(256) / 255
-    mean = counts @ grey / len(values)
-    std = np.sqrt(np.maximum(counts @ grey**2 / len(values) - mean**2, 0))
-    if std.min() < 1e-3:
+def _moments(table: Table, config: TrainConfig) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of the training faces as the net sees them, to 6 digits."""
+    train = table.of_split("train")
+    found = moments(replace(train, images=fit_crops(train.images, config.input)))
+    if found.std.min() < 1e-3:
         raise DataError(
             "expected training faces of more than one grey value for normalise 'dataset', got one: use 'symmetric'"
         )
-    return tuple(mean.round(6).tolist()), tuple(std.round(6).tolist())
+    return tuple(found.mean.round(6).tolist()), tuple(found.std.round(6).tolist())
 
 
 def _luma(rgb: tuple[float, ...]) -> float:
@@ -209,12 +207,16 @@ class TrainingBatches:
 
     Faces travel to the device as they are stored, a batch at a time, and are changed there.
     Order and augmentation depend on seed and epoch alone, so that a resumed run draws what an unbroken one draws.
+    Of `world` processes each draws the whole batch, and takes every `world`-th face of it: together they see what one
+    process would.
     """
 
     faces: Faces
     config: TrainConfig
     epoch: int
     device: torch.device = _CPU
+    rank: int = 0
+    world: int = 1
 
     def __len__(self) -> int:
         return max(1, len(self.faces) // self.config.batch)
@@ -227,10 +229,14 @@ class TrainingBatches:
         order = draw_order(labels, sampling=config.sampling, generator=generator)
         for step in range(len(self)):
             index = order[step * config.batch : (step + 1) * config.batch]
+            index = index[: len(index) // self.world * self.world]  # equal shares, of less than a batch, too
             images = self._changed(faces.pictures(index).to(self.device), size, generator)
             targets = {head: each[index].to(self.device) for head, each in faces.targets.items()}
             if mixing(config.augment):
                 images, targets = _mix(images, targets, config.augment, generator)
+            if self.world > 1:
+                mine = torch.arange(self.rank, len(index), self.world, device=self.device)
+                images, targets = images[mine], {head: each[mine] for head, each in targets.items()}
             yield Batch(faces.inputs(images, config), targets)
 
     def _changed(self, pictures: Tensor, size: int, generator: torch.Generator) -> Tensor:
@@ -264,12 +270,14 @@ def _mix(
 
 @dataclass(frozen=True, eq=False)
 class ValidationBatches:
-    """All faces in order, as they are."""
+    """All faces in order, as they are; of `world` processes each takes every `world`-th of a batch."""
 
     faces: Faces
     config: TrainConfig
     device: torch.device = _CPU
     batch: int = 512
+    rank: int = 0
+    world: int = 1
 
     def __len__(self) -> int:
         return -(-len(self.faces) // self._at_once)
@@ -279,7 +287,11 @@ class ValidationBatches:
         return max(1, self.batch // max(1, self.config.input.frames))
 
     def __iter__(self) -> Iterator[Batch]:
-        for index in torch.arange(len(self.faces)).split(self._at_once):
+        every = torch.arange(len(self.faces))
+        # Several processes need batches alike, so that none is left without a face in the last one.
+        batches = every.split(self._at_once) if self.world == 1 else every.tensor_split(len(self))
+        for whole in batches:
+            index = whole[self.rank :: self.world]
             pictures = self.faces.pictures(index).to(self.device).flatten(1, 2).float() / 255
             inputs = self.faces.inputs(pictures, self.config)
             yield Batch(inputs, {head: each[index].to(self.device) for head, each in self.faces.targets.items()})

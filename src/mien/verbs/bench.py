@@ -13,6 +13,7 @@ import numpy as np
 
 from mien.core.errors import MienError, MissingExtraError, UsageError
 from mien.core.images import read_image
+from mien.core.optional import require
 from mien.core.registry import unknown
 from mien.core.types import Image
 from mien.faces import DETECTORS
@@ -22,7 +23,7 @@ from mien.runtime.preprocess import fit_crops
 from mien.verbs.demo import sample
 from mien.zoo.store import load_card, load_classifier
 
-KINDS = ("inference", "cold")
+KINDS = ("inference", "cold", "training")
 BATCH = 64
 WIDTH, HEIGHT = 640, 480
 
@@ -50,17 +51,30 @@ class BenchResult:
     processors: int
 
 
-def bench(kind: str = "inference", *, model: str | os.PathLike[str] = "mien-s", repeats: int = 15) -> BenchResult:
+def bench(
+    kind: str = "inference",
+    *,
+    model: str | os.PathLike[str] = "mien-s",
+    repeats: int = 15,
+    preset: str | None = None,
+    net: str | None = None,
+    changes: Sequence[str] = (),
+) -> BenchResult:
     """Measure mien on this machine, with medians of several runs.
 
     Args:
-        kind: ``"inference"`` (faces/s of the classifier, time of a photograph in a warm process) or ``"cold"`` (from
-            the start of a process).
-        model: which model.
+        kind: ``"inference"`` (faces/s of the classifier, time of a photograph in a warm process), ``"cold"`` (from the
+            start of a process) or ``"training"`` (a full step of training, on faces that are made up, beside a step on
+            a batch that is there already).
+        model: which model; not for training.
         repeats: runs of each measurement; fewer where one run takes long.
+        preset: recipe of the training; ``"mien-s"`` where neither preset nor net is given.
+        net: architecture of the training.
+        changes: settings of the training, as of `mien.train`.
 
     Raises:
-        UsageError: the kind is not known.
+        UsageError: the kind is not known, or settings of a training are given for another one.
+        MissingExtraError: training needs the extra `train`.
 
     Example:
         >>> bench("cold").measurements[0].unit  # doctest: +SKIP
@@ -68,7 +82,12 @@ def bench(kind: str = "inference", *, model: str | os.PathLike[str] = "mien-s", 
     """
     if kind not in KINDS:
         raise UsageError(unknown("bench", kind, KINDS))
-    measured = _inference(model, repeats) if kind == "inference" else _cold(model, repeats)
+    if kind == "training":
+        measured = _training(preset, net, changes, repeats)
+    elif preset or net or changes:
+        raise UsageError(f"expected settings of a training for `bench training` alone, got them for {kind!r}")
+    else:
+        measured = _inference(model, repeats) if kind == "inference" else _cold(model, repeats)
     return BenchResult(kind, tuple(measured), os.cpu_count() or 1)
 
 
@@ -132,6 +151,27 @@ def _cold(model: str | os.PathLike[str], repeats: int) -> list[Measurement]:
         Measurement("import mien", importing - bare, "s", "over a bare interpreter"),
         Measurement("mien predict photo.jpg", predicting, "s", "from a cold start, mtcnn"),
         Measurement("a bare interpreter", bare, "s"),
+    ]
+
+
+def _training(preset: str | None, net: str | None, changes: Sequence[str], repeats: int) -> list[Measurement]:
+    require("lightning", extra="train")
+    from mien.training.config import load_config
+    from mien.training.speed import measure_steps
+
+    named = [f"net='{net}'"] if net else []
+    preset = preset or (None if net else "mien-s")
+    config = load_config(preset=preset, changes=[*named, *changes])
+    times = measure_steps(config, steps=repeats)
+    how = f"{times.device}, {times.precision}" + (f", {times.threads} thread(s)" if times.device == "cpu" else "")
+    size = f"batch {times.batch}, {config.input.size} pixels"
+    return [
+        Measurement(f"step of {preset or net}", 1000 * times.full, "ms", f"{size}, {how}"),
+        Measurement("step on a resident batch", 1000 * times.resident, "ms", "in turns with the others"),
+        Measurement("making a batch", 1000 * times.data, "ms", "augmented and normalised"),
+        Measurement("making a batch / step on a resident batch", 100 * times.data / times.resident, "%"),
+        Measurement("full step over step on a resident batch", 100 * times.overhead, "%", "more"),
+        Measurement("training", times.batch / times.full, "faces/s"),
     ]
 
 

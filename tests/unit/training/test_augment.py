@@ -177,7 +177,7 @@ def test_jpeg_is_what_a_jpeg_file_keeps(quality, channels):
     theirs = torch.from_numpy(np.stack(read)).permute(0, 3, 1, 2)
     lost = (theirs - given.float()).abs().mean()
     # Grey values differ where a coefficient falls on the edge between two steps, colours also by how they are spread.
-    assert (ours - theirs).abs().mean() < (0.5 if channels == 1 else 1.5)
+    assert (ours - theirs).abs().mean() < (0.5 if channels == 1 else 2)
     assert (ours - given).abs().mean() == pytest.approx(lost.item(), rel=0.02)
 
 
