@@ -4,12 +4,12 @@ A new net is a factory under `NETS.register("name")` that takes `in_channels`, `
 defaults, and whose product is a `Trunk`; the contract battery then trains, exports and runs it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from mien.core.errors import UsageError
-from mien.core.registry import Registry
+from mien.core.registry import Registry, unknown
 from mien.nets.cbam import cbam5
 from mien.nets.fusion import Fusion
 from mien.nets.heads import Trunk
@@ -34,7 +34,7 @@ def build_trunk(name: str, *, in_channels: int, size: int, options: Mapping[str,
     """Make a net by its name.
 
     Args:
-        name: one of `NETS`.
+        name: one of `NETS`, or of timm's, whose nets are taken as they are (see `Backbone`).
         in_channels: 1 for grey, 3 for colour.
         size: side of the pictures in pixels.
         options: further arguments of the net.
@@ -43,12 +43,24 @@ def build_trunk(name: str, *, in_channels: int, size: int, options: Mapping[str,
         UsageError: an unknown name or option, or pictures smaller than the net takes.
     """
     try:
-        trunk = NETS.create(name, in_channels=in_channels, size=size, **options)
+        trunk = _factory(name)(in_channels=in_channels, size=size, **options)
     except TypeError as error:
         raise UsageError(f"expected options that the net {name!r} takes, got: {error}") from error
     if size < trunk.smallest:
         raise UsageError(f"expected pictures of {trunk.smallest} pixels or more for the net {name!r}, got {size}")
     return trunk
+
+
+def _factory(name: str) -> Callable[..., Trunk]:
+    if name in NETS:
+        return NETS[name]
+    from mien.nets import backbones  # timm takes its time
+
+    if backbones.knows(name):
+        return partial(backbones.Backbone, name)
+    near = backbones.names_like(name)
+    such = f", such as {', '.join(near)}" if near else ""
+    raise UsageError(f"{unknown('net', name, NETS)}; nets of timm are taken, too{such}")
 
 
 # Nets made of other nets, whatever those are called.

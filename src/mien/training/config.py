@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import tomllib
+import types
 import typing
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from mien.training.losses import CLASS_WEIGHTS, LOSSES
 from mien.training.optimizers import LEARNING_RATES, OPTIMIZERS
 from mien.training.sampling import SAMPLINGS
 from mien.training.schedules import SCHEDULES
+from mien.training.transfer import FREEZE
 
 PRECISIONS = ("auto", "bf16", "float32")
 LOGS = ("tensorboard", "mlflow")
@@ -73,6 +75,11 @@ class TrainConfig:
         schedule: one-cycle, cosine, step, plateau or constant. warmup: share of all steps in which the rate rises.
         decay_by: factor of a cut; decay_every: epochs from cut to cut (step); plateau_patience: epochs without a
             better figure before a cut (plateau).
+
+        weights: pretrained weights that the net begins with: imagenet (timm's own), a file, a folder, or a run.
+        freeze: what of the net, heads apart, stays as it is at first: none of it, the whole trunk, or all but its last
+            stages (their number). unfreeze_every: epochs after which one more stage learns, from the last on; 0: never.
+        layer_decay: factor of the learning rate from each stage of the net to the one before it.
 
         ema: decay a step of the averaged weights, which are what is validated and exported; 0: the weights themselves.
         select: what makes an epoch the best one on the valid split: accuracy or macro_f1 (mean over the heads), loss.
@@ -128,6 +135,11 @@ class TrainConfig:
     decay_every: int = 10
     plateau_patience: int = 5
 
+    weights: str = ""
+    freeze: int | str = "none"
+    unfreeze_every: int = 0
+    layer_decay: float = 1.0
+
     ema: float = 0.999
     select: str = "accuracy"
     patience: int = 0
@@ -149,7 +161,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for key, known in self._choices().items():
             if getattr(self, key) not in known:
-                raise UsageError(unknown(key, str(getattr(self, key)), list(known)))
+                raise UsageError(unknown(key, str(getattr(self, key)), list(filter(None, known))))
         if self.learning_rate == 0:
             object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
         self._check_numbers()
@@ -160,6 +172,8 @@ class TrainConfig:
         self._expect(good, "betas of two numbers in 0..1 (1 excluded)", self.betas)
         for head, weight in self.head_weights.items():
             self._expect(_is_number(weight) and weight >= 0, f"head_weights.{head} of 0 or more", weight)
+        named = self.freeze in FREEZE if isinstance(self.freeze, str) else self.freeze >= 0
+        self._expect(named, f"freeze out of {', '.join(FREEZE)}, or a number of stages", self.freeze)
         self._expect_used()
 
     @staticmethod
@@ -183,12 +197,13 @@ class TrainConfig:
             self._expect(0 <= getattr(self, key) < 1, f"{key} in 0..1 (1 excluded)", getattr(self, key))
         for key in ("weight_decay", "sam", "clip", "focal_gamma"):
             self._expect(0 <= getattr(self, key) < math.inf, f"{key} of 0 or more", getattr(self, key))
-        for key in ("patience", "threads", "devices", "nodes"):
+        for key in ("patience", "threads", "devices", "nodes", "unfreeze_every"):
             self._expect(getattr(self, key) >= 0, f"{key} of 0 or more", getattr(self, key))
         for key in ("decay_by", "effective_beta", "valid_share"):
             self._expect(0 < getattr(self, key) < 1, f"{key} in 0..1 (both excluded)", getattr(self, key))
         self._expect(0 < self.learning_rate < math.inf, "learning_rate above 0", self.learning_rate)
         self._expect(0 < self.grow <= 1, "grow in 0..1", self.grow)
+        self._expect(0 < self.layer_decay <= 1, "layer_decay in 0..1 (0 excluded)", self.layer_decay)
         self._expect(0 <= self.distill_weight <= 1, "distill_weight in 0..1", self.distill_weight)
         good = 0.01 <= self.distill_temperature <= 100
         self._expect(good, "distill_temperature in 0.01..100", self.distill_temperature)
@@ -196,6 +211,8 @@ class TrainConfig:
     def _expect_used(self) -> None:
         """A setting that nothing looks at is a mistake, unless it is the default."""
         defaults = {each.name: each.default for each in dataclasses.fields(self)}
+        if self.freeze == "none" and self.unfreeze_every:
+            raise UsageError(f"expected freeze with unfreeze_every={self.unfreeze_every}, got none: leave it out")
         for key, (choice, users) in ONLY_WITH.items():
             chosen = getattr(self, choice)
             if chosen not in users and getattr(self, key) != defaults[key]:
@@ -285,6 +302,11 @@ def build(kind: type[Any], settings: Mapping[str, Any], prefix: str = "") -> Any
 
 
 def _typed(hint: Any, value: Any, key: str) -> Any:
+    if isinstance(hint, types.UnionType):
+        kinds = typing.get_args(hint)
+        if type(value) not in kinds:
+            raise UsageError(f"expected {' or '.join(each.__name__ for each in kinds)} as {key}, got {value!r}")
+        return value
     kind = typing.get_origin(hint) or hint
     if kind in (tuple, Sequence):
         return tuple(value) if isinstance(value, list | tuple) else (value,)

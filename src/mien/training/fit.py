@@ -35,6 +35,7 @@ from mien.training.module import ExpressionModule, ended_early
 from mien.training.processes import Processes, started
 from mien.training.processes import expect as expect_processes
 from mien.training.provenance import check_run, close_run, open_run, read_finished, read_versions
+from mien.training.transfer import freezes, prepare
 
 LAST = Path("checkpoints") / "last.ckpt"
 BEST = Path("checkpoints") / "best.ckpt"
@@ -47,12 +48,14 @@ class Run:
     Attributes:
         folder: where it is. epochs: trained so far. finished: whether it needs no more.
         diagnosis: what its curves say, in words; empty while unfinished.
+        notes: what of the pretrained weights was left out.
     """
 
     folder: Path
     epochs: int
     finished: bool
     diagnosis: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def fit(
@@ -109,8 +112,10 @@ def fit(
     if config.threads and device == "cpu":
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    module = ExpressionModule(build_net(config, train.label_sets), config, train, valid)
     checkpoint = out / LAST if resume and (out / LAST).exists() else None
+    net = build_net(config, train.label_sets)
+    notes = prepare(net, config, anew=checkpoint is None)
+    module = ExpressionModule(net, config, train, valid)
     done = 0 if checkpoint is None else _check_checkpoint(checkpoint, module)
     if processes.first and not begun:  # last, so that wrong settings leave no folder behind
         open_run(out, identity, _machine(config, device, processes))
@@ -124,11 +129,11 @@ def fit(
         _train(_trainer(config, device, processes, _callbacks(out, on_epoch, max_minutes)), module, checkpoint)
     rows = read_log(out / "metrics.csv")
     if len(module.history) < config.epochs and not ended_early(module.history, config):
-        return Run(out, len(rows), False)
+        return Run(out, len(rows), False, notes=notes)
     diagnosis = diagnose(rows)
     if processes.first:
         close_run(out, epochs=len(rows), diagnosis=diagnosis)
-    return Run(out, len(rows), True, diagnosis)
+    return Run(out, len(rows), True, diagnosis, notes)
 
 
 def _finished(out: Path) -> Run | None:
@@ -235,7 +240,7 @@ def _trainer(config: TrainConfig, device: str, processes: Processes, callbacks: 
         accelerator=device,
         devices=processes.local,
         num_nodes=processes.world // processes.local,
-        strategy=DDPStrategy(process_group_backend="nccl" if device == "cuda" else "gloo") if several else "auto",
+        strategy=_several(config, device) if several else "auto",
         # Said, not guessed: Lightning would take any cluster's variables for an order to start processes.
         plugins=[WholeCheckpoints(), TorchElasticEnvironment() if several else LightningEnvironment()],
         max_epochs=config.epochs,
@@ -248,6 +253,12 @@ def _trainer(config: TrainConfig, device: str, processes: Processes, callbacks: 
         num_sanity_val_steps=0,
         reload_dataloaders_every_n_epochs=1,
     )
+
+
+def _several(config: TrainConfig, device: str) -> DDPStrategy:
+    backend = "nccl" if device == "cuda" else "gloo"
+    # What is frozen at first gets its gradients later: each step must see which parameters have any.
+    return DDPStrategy(process_group_backend=backend, find_unused_parameters=freezes(config))
 
 
 @contextlib.contextmanager

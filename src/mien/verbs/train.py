@@ -28,7 +28,8 @@ class TrainResult:
     Attributes:
         run: its folder. epochs: trained so far. finished: whether it went through.
         figures: of the exported model on the `valid` split, a row a head, variant and metric; empty while unfinished.
-        notes: what lists left out or labelled anew. diagnosis: what the curves say, in words.
+        notes: what lists left out or labelled anew, and what of pretrained weights was. diagnosis: what the curves
+            say, in words.
         runs: of folds or seeds, each; `run` is the folder around them then, and `epochs` their sum.
         summary: of folds or seeds, what `summary.json` holds.
     """
@@ -200,10 +201,11 @@ class _One:
 
         run = fit(part.config, part.table, out=out, lists=self.lists, resume=resume, max_minutes=max_minutes, tell=tell)
         if not (run.finished and started().first):
-            return TrainResult(run.folder, run.epochs, run.finished, diagnosis=run.diagnosis)
+            return TrainResult(run.folder, run.epochs, run.finished, notes=run.notes, diagnosis=run.diagnosis)
         figures = finish(run.folder, part.table, command=self.command)
         note = draw(run.folder)
-        return TrainResult(run.folder, run.epochs, True, figures, (note,) if note else (), run.diagnosis)
+        notes = (*run.notes, note) if note else run.notes
+        return TrainResult(run.folder, run.epochs, True, figures, notes, run.diagnosis)
 
 
 def _several(parts: _Parts, one: _One, out: Path, *, resume: bool, max_minutes: float | None) -> TrainResult:
