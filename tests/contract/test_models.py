@@ -54,8 +54,11 @@ def test_all_weights_together_stay_small() -> None:
 
 
 def test_every_file_belongs_to_a_card() -> None:
-    named = {f"{name}.toml" for name in NAMES} | {each.file for name in NAMES for each in card_of(name).files.values()}
-    assert {each.name for each in store.WEIGHTS.iterdir()} == named
+    cards = [store.find_card(name) for name in NAMES]
+    for folder in {each.parent for each in cards}:
+        here = [each for each in cards if each.parent == folder]
+        named = {each.name for each in here} | {f.file for each in here for f in card_of(each.stem).files.values()}
+        assert {each.name for each in folder.iterdir()} == named
 
 
 @every_model
@@ -64,7 +67,7 @@ def test_the_files_are_what_the_card_says(name: str) -> None:
     assert card.name == name
     store.verify(name)
     for each in card.files.values():
-        assert (store.WEIGHTS / each.file).stat().st_size == each.bytes, each.file
+        assert (store.find_card(name).parent / each.file).stat().st_size == each.bytes, each.file
 
 
 @every_model
@@ -101,7 +104,7 @@ def test_mien_s_is_compact() -> None:
 def test_the_card_counts_the_parameters(name: str) -> None:
     onnx = pytest.importorskip("onnx")
     largest = max(card_of(name).files.values(), key=lambda each: each.bytes)
-    graph = onnx.load(str(store.WEIGHTS / largest.file)).graph
+    graph = onnx.load(str(store.find_card(name).parent / largest.file)).graph
     stored = sum(math.prod(each.dims) for each in graph.initializer)
     assert stored == pytest.approx(card_of(name).parameters, rel=0.03)  # norms are folded into weights
 

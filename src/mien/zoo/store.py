@@ -11,33 +11,44 @@ from mien.runtime.classifier import Classifier
 from mien.runtime.session import Session, read_weights
 
 WEIGHTS = Path(__file__).parent / "weights"
+CLONE = Path(__file__).parents[3]  # of the repository, where this is one: its `models` are too large for the package
 RUN_CARD = "model.toml"  # in a run folder
+ENVIRONMENT = "MIEN_MODELS"  # names a folder of further models
 
 
 def names() -> list[str]:
-    """Names of the models that are shipped."""
-    return sorted(each.stem for each in WEIGHTS.glob("*.toml"))
+    """Names of the models at hand."""
+    return sorted(_at_hand())
+
+
+def _at_hand() -> dict[str, Path]:
+    """Name -> card: those of the package, of a clone's `models`, and of the folder `$MIEN_MODELS`; the first counts."""
+    folders = [WEIGHTS]
+    if (CLONE / "pyproject.toml").exists():
+        folders.append(CLONE / "models")
+    if os.environ.get(ENVIRONMENT):
+        folders.append(Path(os.environ[ENVIRONMENT]).expanduser())
+    return {card.stem: card for folder in reversed(folders) for card in folder.glob("*.toml")}
 
 
 def find_card(model: str | os.PathLike[str]) -> Path:
     """Path of the card that a name or path means.
 
     Args:
-        model: a shipped model's name, an ``.onnx`` file with a card of the same name beside it, a card, or a run
-            folder.
+        model: the name of a model at hand, an ``.onnx`` file with a card of the same name beside it, a card, a run
+            folder, or a folder with one card.
 
     Raises:
-        UsageError: no shipped model has this name (the known ones are listed).
+        UsageError: no model at hand has this name (the known ones are listed).
         ModelError: the path or the card beside it is not there.
     """
     text = os.fspath(model)
-    if text in names():
-        return WEIGHTS / f"{text}.toml"
+    shipped = _at_hand()
+    if text in shipped:
+        return shipped[text]
     path = Path(text)
     if path.is_dir():
-        if not (path / RUN_CARD).exists():
-            raise ModelError(f"expected {RUN_CARD} in the run {path}, got none: `mien train --resume` finishes a run")
-        return path / RUN_CARD
+        return _card_in(path)
     if path.suffix in (".onnx", ".toml"):
         card = _card_beside(path)
         if not path.exists():
@@ -46,8 +57,21 @@ def find_card(model: str | os.PathLike[str]) -> Path:
             raise ModelError(f"expected the card {card.name} beside {path}, got none: see docs/bring-your-own-model.md")
         return card
     if path.name == text and not path.suffix:
-        raise UsageError(unknown("model", text, names()) + "; a file of yours ends in .onnx")
+        raise UsageError(unknown("model", text, sorted(shipped)) + "; a file of yours ends in .onnx")
     raise ModelError(f"expected a model's name, an .onnx file or a run folder, got {text!r}, which is none")
+
+
+def _card_in(folder: Path) -> Path:
+    """The card of a run, or the only one of a folder."""
+    if (folder / RUN_CARD).exists():
+        return folder / RUN_CARD
+    cards = sorted(folder.glob("*.toml"))
+    if not cards or (folder / "config.toml") in cards:
+        raise ModelError(f"expected {RUN_CARD} in the run {folder}, got none: `mien train --resume` finishes a run")
+    if len(cards) > 1:
+        found = ", ".join(each.name for each in cards)
+        raise ModelError(f"expected one model's card in {folder}, got {found}: give the path of one")
+    return cards[0]
 
 
 def load_card(model: str | os.PathLike[str]) -> Card:
@@ -65,7 +89,7 @@ def load_classifier(
     """Load a model.
 
     Args:
-        model: a shipped model's name, a path of an ONNX file or card, or a run folder.
+        model: the name of a model at hand, a path of an ONNX file or card, or a folder; see `find_card`.
         variant: which of the card's weight files (``float16``, ``int8``); None: the one named, or the card's default.
         threads: of one call; None: as many as this process may use.
         device: auto, cpu or cuda.

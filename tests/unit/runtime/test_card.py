@@ -186,6 +186,13 @@ WHOLE = make_card(figures=(Figure("FER+", "valid", "ferplus", 9, "accuracy", 0.5
         ("n = 9", "n = 0", "expected figures.n of 1 or more, got 0"),
         ("low = 0.4", "low = 0.55", "expected figures.value between figures.low and figures.high"),
         ("[[figures]]", "[figures]", "expected figures as \\[\\[figures\\]\\]"),
+        ("robustness = []", "robustness = [{corruption = 'blur'}]", "expected the key robustness.strength, got 'none'"),
+        (
+            "robustness = []",
+            "robustness = [{corruption = 'blur', strength = 0.1, accuracy = 1.5, relative = 1}]",
+            "expected robustness.accuracy in 0..1, got 1.5",
+        ),
+        ("robustness = []", "robustness = 3", "expected robustness as \\[\\[robustness\\]\\], got 3"),
         ("[input]", "[inputs]", "expected a table \\[input\\], got None"),
         ("[crop]", "[crop", "expected TOML in the model card"),
     ],

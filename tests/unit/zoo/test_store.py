@@ -28,6 +28,8 @@ def shipped(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     card = dataclasses.replace(card, files={**card.files, "other": other})
     (folder / "tiny.toml").write_text(card.dump(), "utf-8")
     monkeypatch.setattr(store, "WEIGHTS", folder)
+    monkeypatch.setattr(store, "CLONE", tmp_path / "no clone")
+    monkeypatch.delenv("MIEN_MODELS", raising=False)
     return folder
 
 
@@ -53,6 +55,32 @@ def test_by_name(shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert store.find_card("tiny") == shipped / "tiny.toml"
     assert store.load_card("tiny").name == "tiny"
     assert store.load_classifier("tiny", threads=1).predict(CROPS).shape == (3, 8)
+
+
+def test_models_of_a_clone_and_of_a_folder_of_ones_own(
+    shipped: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def put(folder: Path, name: str) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tiny_model, folder / "tiny.onnx")
+        shutil.copy(tiny_model.with_suffix(".toml"), folder / f"{name}.toml")
+        return folder / f"{name}.toml"
+
+    clone = tmp_path / "clone"
+    larger, _ = put(clone / "models", "larger"), put(clone / "models", "tiny")
+    monkeypatch.setattr(store, "CLONE", clone)
+    assert store.names() == ["tiny"]  # a folder beside an installed package is none of ours
+    (clone / "pyproject.toml").touch()
+    assert store.names() == ["larger", "tiny"]
+    assert store.find_card("larger") == larger
+    assert store.find_card("tiny").parent == shipped  # those of the package come first
+    mine = put(tmp_path / "mine", "own")
+    monkeypatch.setenv("MIEN_MODELS", str(tmp_path / "mine"))
+    assert store.names() == ["larger", "own", "tiny"] and store.find_card("own") == mine
+    assert store.find_card(tmp_path / "mine") == mine  # a folder with one card
+    assert store.load_classifier(tmp_path / "mine", threads=1).predict(CROPS).shape == (3, 8)
+    with pytest.raises(ModelError, match="expected one model's card in .*, got larger.toml, tiny.toml: give the path"):
+        store.find_card(clone / "models")
 
 
 def test_by_file_by_card_and_by_run_folder(tiny_model: Path, tmp_path: Path) -> None:
