@@ -1,7 +1,9 @@
 """Every net at its full size, and the shipped one: a step of training, and its ONNX files compute what torch does."""
 
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,58 +12,98 @@ from mutate import peak_mb
 torch = pytest.importorskip("torch", reason="needs the extra train")
 
 from mien.nets import NETS  # noqa: E402
-from mien.nets.heads import MultiHead, mac_count, parameter_count  # noqa: E402
-from mien.runtime.quantize import store_float16  # noqa: E402
+from mien.nets.heads import MultiHead, example_inputs, inputs_of, mac_count, parameter_count  # noqa: E402
+from mien.runtime.quantize import quantize_int8, store_float16  # noqa: E402
 from mien.runtime.session import Session  # noqa: E402
 from mien.training.config import load_config, preset_names  # noqa: E402
 from mien.training.export import FEATURES, output_name, write_onnx  # noqa: E402
 
 HEADS = {"ferplus": 8, "fer2013": 7}
-FACES = 128
-CASES = [*((name, {}, 48) for name in sorted(NETS)), *((name, None, 0) for name in preset_names())]
+FRAMES = 4
+
+
+@dataclass(frozen=True)
+class Case:
+    """A net, and how many pictures of which size it learns and reads."""
+
+    net: str
+    options: dict[str, Any] = field(default_factory=dict)
+    size: int = 48
+    channels: int = 1
+    batch: int = 64
+
+    def __str__(self) -> str:
+        return f"{self.net} at {self.size}"
+
+
+def preset_case(name: str) -> Case:
+    config = load_config(preset=name)
+    size = config.input.size
+    return Case(config.net, dict(config.net_options), size, config.input.channels, 64 if size < 100 else 14)
+
+
+CASES = [
+    *(pytest.param(lambda name=name: Case(name), id=name) for name in sorted(NETS)),
+    pytest.param(lambda: Case("cbam5", size=224, channels=3, batch=14), id="cbam5-224"),
+    *(pytest.param(lambda name=name: preset_case(name), id=f"preset {name}") for name in preset_names()),
+]
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
 
-@pytest.mark.parametrize(("name", "options", "size"), CASES, ids=lambda each: each if isinstance(each, str) else "")
-def test_a_full_net_learns_and_is_exported(name: str, options: dict | None, size: int, tmp_path: Path) -> None:
-    if options is None:
-        config = load_config(preset=name)
-        net, options, size = config.net, config.net_options, config.input.size
-    else:
-        net = name
-    torch.manual_seed(0)
-    model = MultiHead(NETS.create(net, **options), HEADS)
+def pictures(case: Case, net: MultiHead, ids: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Noise, brighter by class: pictures, or clips."""
+    shapes = example_inputs(inputs_of(net), batch=len(ids), channels=case.channels, size=case.size, frames=FRAMES)
+    return tuple(torch.randn_like(each) * 0.5 + ids.view(-1, *[1] * (each.ndim - 1)) / 3 for each in shapes)
 
-    began = time.perf_counter()
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
-    ids, losses = torch.arange(64) % 7, []
-    images = torch.randn(64, 1, size, size) * 0.5 + ids[:, None, None, None] / 3
-    for _ in range(12):
-        logits, _ = model.train()(images)
+
+def learn(net: MultiHead, given: tuple[torch.Tensor, ...], ids: torch.Tensor, *, steps: int = 16) -> list[float]:
+    optimizer = torch.optim.AdamW(net.parameters(), 1e-3)
+    losses = []
+    for _ in range(steps):
+        logits, _ = net.train()(*given)
         loss = sum(torch.nn.functional.cross_entropy(each, ids) for each in logits.values())
         optimizer.zero_grad()
         loss.backward()
-        assert all(each.grad is not None and torch.isfinite(each.grad).all() for each in model.parameters())
+        assert all(each.grad is not None and torch.isfinite(each.grad).all() for each in net.parameters())
         optimizer.step()
         losses.append(loss.item())
+    return losses
+
+
+@pytest.mark.parametrize("make", CASES)
+def test_a_full_net_learns_and_is_exported(make: Any, tmp_path: Path) -> None:
+    case: Case = make()
+    began = time.perf_counter()
+    torch.manual_seed(0)
+    net = MultiHead(NETS.create(case.net, in_channels=case.channels, size=case.size, **case.options), HEADS)
+    ids = torch.arange(case.batch) % 7
+    given = pictures(case, net, ids)
+    losses = learn(net, given, ids)
     assert losses[-1] < losses[0] / 2
 
-    write_onnx(model.eval(), tmp_path / "full.onnx", channels=1, size=size)
+    named = {name: each.numpy() for name, each in zip(inputs_of(net), given, strict=True)}
+    write_onnx(net.eval(), tmp_path / "full.onnx", channels=case.channels, size=case.size)
     store_float16(tmp_path / "full.onnx", tmp_path / "half.onnx")
-    faces = torch.randn(FACES, 1, size, size)
+    quantize = inputs_of(net) == ("image",)  # calibration takes pictures
+    if quantize:
+        quantize_int8(
+            tmp_path / "full.onnx", tmp_path / "int8.onnx", iter(given[0].numpy().reshape(2, -1, *given[0].shape[1:]))
+        )
     with torch.no_grad():
-        logits, features = model(faces)
+        logits, features = net(*given)
     expected = {output_name(head): each.softmax(1).numpy() for head, each in logits.items()}
     worst = {}
-    for file, allowed in (("full", 1e-4), ("half", 1e-2)):  # the latter: random weights, one step of float16 each
-        found = Session(tmp_path / f"{file}.onnx", threads=1).run(None, image=faces.numpy())
+    # float16: one step of each weight; int8: 256 steps of each weight and map, of a net that has learnt for seconds.
+    for file, allowed in (("full", 1e-4), ("half", 1e-2), *([("int8", 0.1)] if quantize else [])):
+        found = Session(tmp_path / f"{file}.onnx", threads=1).run(None, **named)
         worst[file] = max(float(np.abs(found[each] - expected[each]).max()) for each in expected)
         assert worst[file] <= allowed
         if file == "full":
             np.testing.assert_allclose(found[FEATURES], features.numpy(), atol=1e-4, rtol=1e-4)
+    costs = mac_count(net, channels=case.channels, size=case.size, frames=FRAMES)
+    differences = ", ".join(f"{file} {difference:.1e}" for file, difference in worst.items())
     print(
-        f"{name}: {parameter_count(model):,} parameters, {mac_count(model, channels=1, size=size):,} MACs, parity "
-        f"{worst['full']:.1e}, stored as float16 {worst['half']:.1e}; {time.perf_counter() - began:.0f} s, peak "
-        f"{peak_mb():.0f} MB"
+        f"{case}: {parameter_count(net):,} parameters, {costs:,} MACs, loss {losses[0]:.2f} to {losses[-1]:.2f}; "
+        f"off by {differences}; {time.perf_counter() - began:.0f} s, peak {peak_mb():.0f} MB"
     )

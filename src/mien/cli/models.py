@@ -1,4 +1,4 @@
-"""`mien models list` and `mien models show`."""
+"""`mien models list`, `mien models show` and `mien models nets`."""
 
 import dataclasses
 from typing import Annotated
@@ -14,6 +14,9 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="The models at hand, and what their cards say.")
     group.command("list", epilog=examples("mien models list"))(list_models)
     group.command("show", epilog=examples("mien models show mien-s"))(show)
+    group.command("nets", epilog=examples("mien models nets", "mien models nets resnet50 --size 224 --channels 3"))(
+        nets
+    )
     app.add_typer(group, name="models")
 
 
@@ -41,3 +44,39 @@ def show(
         print_json(dataclasses.asdict(card))
         return
     print(table(None, card.describe()))
+
+
+def nets(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NET...", help="Which: mien's own if none is named; timm's, too.")
+    ] = None,
+    size: Annotated[int, typer.Option("--size", metavar="PX", help="Side of the pictures.")] = 48,
+    channels: Annotated[int, typer.Option("--channels", metavar="1|3", help="Grey or colour.")] = 1,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the nets; may repeat.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List the nets that `mien train --net` takes, with parameters and multiply-accumulate operations (MACs).
+
+    Counted without heads. Of nets of clips the operations are for a whole clip.
+    """
+    from mien.core.toml import parse_setting
+    from mien.verbs.models import nets as run
+
+    found = run(names or (), size=size, channels=channels, options=dict(map(parse_setting, settings or ())))
+    if json:
+        print_json([dataclasses.asdict(each) for each in found])
+        return
+    rows = [
+        (
+            each.net,
+            f"{each.parameters / 1e6:.2f} M",
+            f"{each.macs / 1e6:,.0f} M",
+            f"{each.frames} frames" if each.frames else "picture",
+            f"{each.smallest} px or more",
+            each.about,
+        )
+        for each in found
+    ]
+    print(table(("net", "parameters", "MACs", "of a", "made for", "about"), rows, right=(1, 2)))

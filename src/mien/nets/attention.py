@@ -82,8 +82,9 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        split = self.query_key_value(x).flatten(2).unflatten(1, (3, self.heads, -1))
-        query, key, value = split.transpose(-2, -1).unbind(1)  # (B, heads, H * W, d) each
+        shape = (len(x), 3, self.heads, x.shape[1] // self.heads, -1)
+        split = self.query_key_value(x).reshape(shape).transpose(-2, -1)
+        query, key, value = split.unbind(1)  # (B, heads, H * W, d) each
         weights = self.weights(query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5)  # each row: one place asking
         seen = (weights @ value).transpose(-2, -1)  # (B, heads, d, H * W)
         attended: Tensor = self.out(seen.reshape(x.shape))

@@ -1,10 +1,16 @@
-"""`mien models`: the models that come with mien, and what their cards say."""
+"""`mien models`: the models that come with mien and what their cards say, and the nets that can be trained."""
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from mien.core.optional import require
 from mien.runtime.card import Card
 from mien.zoo import store
+
+if TYPE_CHECKING:
+    from mien.nets.summary import NetSummary
 
 
 @dataclass(frozen=True)
@@ -30,3 +36,29 @@ def models(name: str | os.PathLike[str] | None = None) -> ModelsResult:
     """
     names = store.names() if name is None else [os.fspath(name)]
     return ModelsResult({each: store.load_card(each) for each in names})
+
+
+def nets(
+    names: Sequence[str] = (), *, size: int = 48, channels: int = 1, options: Mapping[str, Any] | None = None
+) -> "tuple[NetSummary, ...]":
+    """What nets cost and take: parameters and multiply-accumulate operations.
+
+    Args:
+        names: which; all that mien has of its own if none is named. Names of timm's nets are taken, too.
+        size: side of the pictures in pixels.
+        channels: 1 for grey, 3 for colour.
+        options: further arguments of all of them.
+
+    Raises:
+        UsageError: an unknown name or option, or pictures smaller than a net takes.
+        MissingExtraError: the extra `train` is not installed.
+
+    Example:
+        >>> nets(["resnet"], size=48)[0].parameters  # doctest: +SKIP
+        2794464
+    """
+    require("torch", extra="train")
+    from mien.nets import NETS
+    from mien.nets.summary import summarise
+
+    return tuple(summarise(name, size=size, channels=channels, options=options) for name in names or NETS)
