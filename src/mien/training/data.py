@@ -123,14 +123,14 @@ def _luma(rgb: tuple[float, ...]) -> float:
     return round(0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2], 6)
 
 
-def size_note(table: Table, config: TrainConfig) -> str | None:
-    """What to say of faces that are far smaller than what the net sees; None where they are not."""
+def size_notes(table: Table, config: TrainConfig) -> tuple[str, ...]:
+    """What to say of faces that are far smaller than what the net sees; nothing where they are not."""
     height, width = table.images.shape[1:3]
     if config.input.size <= _ENLARGED * min(height, width):
-        return None
+        return ()
     return (
         f"faces of {width}x{height} pixels are enlarged to the {config.input.size} that the net sees, which adds no "
-        "detail: prepare them larger, or set input.size lower"
+        "detail: prepare them larger, or set input.size lower",
     )
 
 

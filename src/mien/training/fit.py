@@ -26,7 +26,7 @@ from mien.nets import build_trunk
 from mien.nets.heads import MultiHead
 from mien.training.callbacks import EpochLog, StopAfter, WholeCheckpoints, read_log
 from mien.training.config import AFFECT, VALENCE_AROUSAL, TrainConfig, as_settings, load_config
-from mien.training.data import choose_heads, resident, resolve_input
+from mien.training.data import choose_heads, resident, resolve_input, size_notes
 from mien.training.diagnosis import diagnose
 from mien.training.distill import distilled, read_teachers
 from mien.training.logs import open_logs, require_logs
@@ -35,6 +35,7 @@ from mien.training.module import ExpressionModule, ended_early
 from mien.training.processes import Processes, started
 from mien.training.processes import expect as expect_processes
 from mien.training.provenance import check_run, close_run, open_run, read_finished, read_versions
+from mien.training.sampling import notes_on_data
 from mien.training.transfer import freezes, prepare
 
 LAST = Path("checkpoints") / "last.ckpt"
@@ -48,7 +49,7 @@ class Run:
     Attributes:
         folder: where it is. epochs: trained so far. finished: whether it needs no more.
         diagnosis: what its curves say, in words; empty while unfinished.
-        notes: what of the pretrained weights was left out.
+        notes: what of the pretrained weights was left out, and whether the faces are too small.
     """
 
     folder: Path
@@ -114,7 +115,11 @@ def fit(
     torch.manual_seed(config.seed)
     checkpoint = out / LAST if resume and (out / LAST).exists() else None
     net = build_net(config, train.label_sets)
-    notes = prepare(net, config, anew=checkpoint is None)
+    notes = (
+        *size_notes(table, config),
+        *notes_on_data(train, batch=config.batch),
+        *prepare(net, config, anew=checkpoint is None),
+    )
     module = ExpressionModule(net, config, train, valid)
     done = 0 if checkpoint is None else _check_checkpoint(checkpoint, module)
     if processes.first and not begun:  # last, so that wrong settings leave no folder behind

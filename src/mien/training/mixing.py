@@ -26,15 +26,12 @@ def mix_weights(
         The weight of each face's own pixels (B, 1, S, S) or (B, 1, 1, 1), its own share (B,) of the targets, and the
         index (B,) of its partner.
     """
-    alpha = config.mixup or config.cutmix
-    share, partner = mixup_pairs(batch, alpha, generator)
-    cuts = torch.zeros(batch, dtype=torch.bool)
-    if config.cutmix > 0:
-        if config.mixup > 0:
-            cuts = torch.rand(batch, generator=generator) < 0.5
-            share = torch.where(cuts, beta(batch, config.cutmix, generator), share)
-        else:
-            cuts = ~cuts
+    partner = torch.randperm(batch, generator=generator)
+    share = beta(batch, config.mixup or config.cutmix, generator)
+    cuts = torch.full((batch,), config.mixup == 0)
+    if config.mixup > 0 and config.cutmix > 0:
+        cuts = torch.rand(batch, generator=generator) < 0.5
+        share = torch.where(cuts, beta(batch, config.cutmix, generator), share)
     if config.mix < 1:
         share = torch.where(torch.rand(batch, generator=generator) < config.mix, share, 1.0)
     weights = share.view(-1, 1, 1, 1)
@@ -43,12 +40,6 @@ def mix_weights(
         weights = torch.where(cuts.view(-1, 1, 1, 1), own, weights)
         share = torch.where(cuts, own.mean((1, 2, 3)), share)
     return weights, share, partner
-
-
-def mixup_pairs(batch: int, alpha: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Share of each face itself in its mixture (B,), and the index of its partner (B,)."""
-    partner = torch.randperm(batch, generator=generator)
-    return torch.ones(batch) if alpha == 0 else beta(batch, alpha, generator), partner
 
 
 def beta(batch: int, alpha: float, generator: torch.Generator) -> Tensor:

@@ -10,7 +10,7 @@ from torchvision.transforms.v2 import functional as vision
 from mien.core.errors import UsageError
 from mien.training.augment import Augmentation, augment
 from mien.training.degrade import blur_matrix, jpeg, luma, resample, resolution_matrix
-from mien.training.mixing import mix_weights, mixup_pairs
+from mien.training.mixing import mix_weights
 
 NOTHING = Augmentation(flip=0, rotation=0, zoom=0, shift=0, brightness=0, contrast=0, erase=0, degrade=1)
 DEGRADED = {"downscale": 0.7, "blur": 0.05, "noise": 0.1, "jpeg": 90.0}
@@ -182,7 +182,8 @@ def test_jpeg_is_what_a_jpeg_file_keeps(quality, channels):
 
 
 def test_mixup_shares_follow_the_beta_distribution():
-    own, partner = mixup_pairs(20_000, 0.4, generator())
+    pixels, own, partner = mix_weights(20_000, Augmentation(mixup=0.4), size=4, generator=generator())
+    assert torch.equal(pixels.flatten(), own)
     assert sorted(partner.tolist()) == list(range(20_000))
     assert own.mean().item() == pytest.approx(0.5, abs=0.01)
     assert own.var().item() == pytest.approx(1 / (4 * (2 * 0.4 + 1)), rel=0.03)  # of Beta(a, a)

@@ -12,7 +12,7 @@ from mien.core.labels import LABEL_SETS
 from mien.datasets.table import LabelColumn, Table
 from mien.runtime.preprocess import to_tensor
 from mien.training.config import TrainConfig, as_settings, build, load_config
-from mien.training.data import TrainingBatches, ValidationBatches, resident, resolve_input, size_note
+from mien.training.data import TrainingBatches, ValidationBatches, resident, resolve_input, size_notes
 
 RGB = ["input.color='rgb'", "input.mean=[0.1,0.2,0.3]", "input.std=[1,1,1]"]
 
@@ -92,10 +92,10 @@ def test_what_cannot_be_normalised_is_named():
 
 
 def test_faces_that_grow_much_get_a_note_and_others_none():
-    assert size_note(table(size=48), config()) is None
-    assert size_note(table(size=100), config()) is None
-    assert size_note(table(size=32), config()) is None
-    assert "faces of 24x24 pixels are enlarged to the 48" in (size_note(table(size=24), config()) or "")
+    for side in (48, 100, 32):
+        assert size_notes(table(size=side), config()) == ()
+    (note,) = size_notes(table(size=24), config())
+    assert "faces of 24x24 pixels are enlarged to the 48" in note
 
 
 def test_colour_becomes_grey_and_grey_colour_as_the_net_wants():
