@@ -10,26 +10,24 @@ from lightning import pytorch as lightning
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torchmetrics import MeanMetric, Metric
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
-from torchmetrics.regression import ConcordanceCorrCoef
 
 from mien.core.errors import DataError, TrainingError, UsageError
-from mien.core.labels import LabelSet
 from mien.nets.heads import inputs_of
 from mien.training.clips import fit_to_net
-from mien.training.config import AFFECT, VALENCE_AROUSAL, TrainConfig
+from mien.training.config import VALENCE_AROUSAL, TrainConfig
 from mien.training.data import Batch, Faces, Targets, TrainingBatches, ValidationBatches
 from mien.training.losses import choose_loss, class_weights, concordance_loss, smooth, weighted_mean
+from mien.training.measures import Measures, selection
 from mien.training.optimizers import (
     SharpnessAware,
     make_optimizer,
     norms_unmoved,
-    parameter_groups,
     set_learning_rate,
     total_norm,
 )
+from mien.training.processes import started
 from mien.training.schedules import Progress, learning_rate, stale_epochs
+from mien.training.transfer import freeze, parameter_groups
 
 _RANKS_APART = 7_919_000_003  # seeds of different processes never meet
 
@@ -58,7 +56,7 @@ class ExpressionModule(lightning.LightningModule):
         self.average.requires_grad_(False)  # several processes would wait for gradients of theirs
         if config.compile:
             self.net.compile()
-        self.metrics = nn.ModuleDict(_metrics(train))
+        self.metrics = Measures(train.label_sets, affect=VALENCE_AROUSAL in train.targets)
         self._face_loss = choose_loss(config.loss, focal_gamma=config.focal_gamma)
         self._sharpness = SharpnessAware(self.net, config.sam)
         _expect_heads(config, train)
@@ -70,13 +68,15 @@ class ExpressionModule(lightning.LightningModule):
     # Lightning asks for the loaders anew each epoch (reload_dataloaders_every_n_epochs), so each knows its epoch.
     def train_dataloader(self) -> TrainingBatches:
         """The epoch's augmented batches."""
-        rank, world = self.global_rank, self.trainer.world_size
-        return TrainingBatches(self.faces["train"], self.config, self.current_epoch, self.device, rank, world)
+        share = started()
+        return TrainingBatches(
+            self.faces["train"], self.config, self.current_epoch, self.device, share.rank, share.world
+        )
 
     def val_dataloader(self) -> ValidationBatches:
         """The validation faces as they are."""
-        rank, world = self.global_rank, self.trainer.world_size
-        return ValidationBatches(self.faces["valid"], self.config, self.device, rank=rank, world=world)
+        share = started()
+        return ValidationBatches(self.faces["valid"], self.config, self.device, rank=share.rank, world=share.world)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Batches are made on the device already."""
@@ -91,8 +91,9 @@ class ExpressionModule(lightning.LightningModule):
         self._stop_early()
 
     def on_train_epoch_start(self) -> None:
-        """Dropout draws depend on the epoch alone, so that a resumed run equals an unbroken one."""
+        """Dropout draws, and what is kept as it is, depend on the epoch alone, as in an unbroken run."""
         torch.manual_seed(self.config.seed * 100_003 + self.current_epoch + _RANKS_APART * self.global_rank)
+        freeze(self.net, self.config, self.current_epoch)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the learning rate of this step."""
@@ -113,7 +114,7 @@ class ExpressionModule(lightning.LightningModule):
     def _measured_loss(self, batch: Batch) -> Tensor:
         logits, _ = self.net(*batch.inputs)
         loss = self._finite(self._loss(logits, batch, smoothing=self.config.label_smoothing))
-        self._measure("train", logits, batch, loss)
+        self.metrics.count("train", logits, batch, loss)
         return loss
 
     def on_after_backward(self) -> None:
@@ -137,7 +138,7 @@ class ExpressionModule(lightning.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measure the averaged weights."""
         logits, _ = self.average(*batch.inputs)
-        self._measure("valid", logits, batch, self._loss(logits, batch, smoothing=0.0))
+        self.metrics.count("valid", logits, batch, self._loss(logits, batch, smoothing=0.0))
 
     def _finite(self, value: Tensor, what: str = "loss") -> Tensor:
         if not torch.isfinite(value):
@@ -163,44 +164,18 @@ class ExpressionModule(lightning.LightningModule):
             weights = weights * (targets.soft @ getattr(self, f"_class_weights_{head}"))
         return weighted_mean(self._face_loss(logits, smooth(targets.soft, smoothing)), weights)
 
-    def _measure(self, split: str, logits: Mapping[str, Tensor], batch: Batch, loss: Tensor) -> None:
-        self._update(f"{split}_loss", loss.detach(), len(batch))
-        for head, each in batch.targets.items():
-            if head == VALENCE_AROUSAL:
-                known = each.weights > 0
-                if not known.any():
-                    continue
-                predicted, values = logits[head].detach().float().tanh()[known], each.soft[known]
-                for column, name in enumerate(AFFECT):
-                    self._update(f"{split}_ccc_{name}", predicted[:, column], values[:, column])
-                continue
-            self._update(f"{split}_accuracy_{head}", logits[head].detach(), each.ids)
-            if split == "valid":
-                self._update(f"{split}_macro_f1_{head}", logits[head].detach(), each.ids)
-
-    def _update(self, name: str, *values: Any) -> None:
-        self.metrics[name].update(*values)  # type: ignore[operator]
-
     def end_epoch(self) -> dict[str, float]:
         """What was measured in the epoch, by name, with its `selection` figure, which joins the history.
 
         Raises:
             TrainingError: the validation loss is not finite: the weights are not, though the last gradient was.
         """
-        measured = self.collect_metrics()
+        measured = self.metrics.collect()
         self._finite(torch.tensor(measured["valid_loss"]), "validation loss")
         measured["selection"] = selection(measured, self.config.select)
         self.history.append(measured["selection"])
         self._stop_early()
         return measured
-
-    def collect_metrics(self) -> dict[str, float]:
-        """What was measured since the last call, by name; starts anew."""
-        collected = {}
-        for name, metric in self.metrics.items():
-            collected[name] = float(metric.compute())  # type: ignore[operator]
-            metric.reset()  # type: ignore[operator]
-        return collected
 
     def _stop_early(self) -> None:
         if ended_early(self.history, self.config):
@@ -211,16 +186,8 @@ class ExpressionModule(lightning.LightningModule):
         checkpoint["history"] = list(self.history)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on where the checkpoint was written; one of an earlier version has no history, and needs none."""
-        self.history = list(checkpoint.get("history", ()))
-
-
-def selection(measured: Mapping[str, float], select: str) -> float:
-    """The figure that makes an epoch the best one, larger is better: the mean over the heads, or minus the loss."""
-    if select == "loss":
-        return -measured["valid_loss"]
-    heads = [value for name, value in measured.items() if name.startswith(f"valid_{select}")]
-    return sum(heads) / len(heads)
+        """Go on where the checkpoint was written; one of an earlier version has no history, and is asked for none."""
+        self.history = list(checkpoint.get("history", [math.nan] * (checkpoint["epoch"] + 1)))
 
 
 def ended_early(history: list[float], config: TrainConfig) -> bool:
@@ -236,19 +203,3 @@ def _expect_heads(config: TrainConfig, train: Faces) -> None:
         raise UsageError(
             f"expected head_weights of heads that are learnt, {', '.join(train.targets)}, got {', '.join(strange)}"
         )
-
-
-def _metrics(faces: Faces) -> dict[str, Metric]:
-    """What is measured, by the name that it has in `metrics.csv`."""
-    found: dict[str, Metric] = {"train_loss": MeanMetric(), "valid_loss": MeanMetric()}
-    for head, labels in faces.label_sets.items():
-        for split in ("train", "valid"):
-            found[f"{split}_accuracy_{head}"] = _by_class(MulticlassAccuracy, labels, average="micro")
-        found[f"valid_macro_f1_{head}"] = _by_class(MulticlassF1Score, labels, average="macro")
-    if VALENCE_AROUSAL in faces.targets:
-        found |= {f"{split}_ccc_{name}": ConcordanceCorrCoef() for split in ("train", "valid") for name in AFFECT}
-    return found
-
-
-def _by_class(kind: type[Metric], labels: LabelSet, *, average: str) -> Metric:
-    return kind(len(labels), average=average, ignore_index=-1, validate_args=False)

@@ -55,13 +55,6 @@ def _pair(betas: Sequence[float]) -> tuple[float, float]:
     return betas[0], betas[1]
 
 
-def parameter_groups(net: nn.Module, config: "TrainConfig") -> list[dict[str, Any]]:
-    """Two groups of parameters: weights, which decay, and biases and norms, which do not."""
-    decayed = [each for each in net.parameters() if each.ndim > 1]
-    free = [each for each in net.parameters() if each.ndim <= 1]
-    return [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
-
-
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
     """Give each group its rate: that of the schedule times its own `lr_scale`, if it has one."""
     for group in optimizer.param_groups:

@@ -1,9 +1,12 @@
 """Which faces an epoch draws, in which order."""
 
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from mien.training.data import Faces
 
 SAMPLINGS = ("as-is", "balanced", "sqrt")
 
@@ -38,23 +41,15 @@ def draw_weights(ids: Tensor, *, sampling: str) -> Tensor:
     return weights
 
 
-def notes_on_data(heads: Mapping[str, tuple[Sequence[str], Tensor]], *, batch: int) -> tuple[str, ...]:
-    """What to say of training faces before they are learnt.
-
-    Args:
-        heads: name of a head -> its K labels and the distributions (N, K) of its faces.
-        batch: faces that a step should take.
-
-    Returns:
-        A sentence for the classes of each head that no face shows, and one for a batch that the data do not fill.
-    """
+def notes_on_data(faces: "Faces", *, batch: int) -> tuple[str, ...]:
+    """What to say of training faces before they are learnt: classes that none shows, a batch that they do not fill."""
     notes = []
-    for head, (labels, soft) in heads.items():
-        unseen = [label for label, count in zip(labels, soft.sum(0).tolist(), strict=True) if not count]
+    for head, labels in faces.label_sets.items():
+        counts = faces.targets[head].soft.sum(0).tolist()
+        unseen = [label for label, count in zip(labels, counts, strict=True) if not count]
         if unseen:
             those = "it" if len(unseen) == 1 else "they"
             notes.append(f"no training face shows {', '.join(unseen)} (head {head}): {those} will hardly be predicted")
-    size = min((len(soft) for _, soft in heads.values()), default=batch)
-    if batch > size:
-        notes.append(f"a batch of {batch} is larger than the {size} training faces: each step takes all of them")
+    if batch > len(faces):
+        notes.append(f"a batch of {batch} is larger than the {len(faces)} training faces: each step takes all of them")
     return tuple(notes)

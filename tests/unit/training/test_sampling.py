@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from mien.core.labels import LabelSet
+from mien.training.data import Faces, Targets
 from mien.training.sampling import draw_order, draw_weights, notes_on_data
 
 IDS = torch.tensor([0] * 800 + [1] * 150 + [2] * 50 + [-1] * 200)
@@ -43,12 +45,14 @@ def test_without_any_label_every_face_weighs_the_same():
 
 
 def test_what_training_will_not_learn_is_said():
-    votes = torch.zeros(6, 3)
-    votes[:, 0] = 1
-    votes[0] = torch.tensor([0.5, 0.5, 0.0])
-    assert notes_on_data({"ferplus": (("anger", "fear", "contempt"), votes)}, batch=2) == (
+    soft = torch.zeros(6, 3)
+    soft[:, 0] = 1
+    soft[0] = torch.tensor([0.5, 0.5, 0.0])
+    labels = {"ferplus": LabelSet("ferplus", ("anger", "fear", "contempt"))}
+    faces = Faces(torch.zeros(6, 1, 8, 8), {"ferplus": Targets(soft.argmax(1), soft, torch.ones(6))}, labels)
+    assert notes_on_data(faces, batch=6) == (
         "no training face shows contempt (head ferplus): it will hardly be predicted",
     )
-    assert notes_on_data({"ferplus": (("anger", "fear"), votes[:, :2])}, batch=8) == (
+    assert notes_on_data(faces, batch=8)[1:] == (
         "a batch of 8 is larger than the 6 training faces: each step takes all of them",
     )

@@ -1,0 +1,71 @@
+"""What is measured in each epoch, on the training faces as they were drawn and on the validation faces."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, Metric
+from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+from torchmetrics.regression import ConcordanceCorrCoef
+
+from mien.core.labels import LabelSet
+from mien.training.config import AFFECT, VALENCE_AROUSAL
+from mien.training.data import Batch, Targets
+
+
+class Measures(nn.ModuleDict):
+    """Metrics by the name that they have in `metrics.csv`."""
+
+    def __init__(self, label_sets: Mapping[str, LabelSet], *, affect: bool) -> None:
+        found: dict[str, Metric] = {"train_loss": MeanMetric(), "valid_loss": MeanMetric()}
+        for head, labels in label_sets.items():
+            for split in ("train", "valid"):
+                found[f"{split}_accuracy_{head}"] = _by_class(MulticlassAccuracy, labels, average="micro")
+            found[f"valid_macro_f1_{head}"] = _by_class(MulticlassF1Score, labels, average="macro")
+        if affect:
+            found |= {f"{split}_ccc_{name}": ConcordanceCorrCoef() for split in ("train", "valid") for name in AFFECT}
+        super().__init__(found)
+
+    def count(self, split: str, logits: Mapping[str, Tensor], batch: Batch, loss: Tensor) -> None:
+        """Take in a batch: its loss, and what each head answered."""
+        self._add(f"{split}_loss", loss.detach(), len(batch))
+        for head, targets in batch.targets.items():
+            answers = logits[head].detach()
+            if head == VALENCE_AROUSAL:
+                self._count_affect(split, answers, targets)
+                continue
+            self._add(f"{split}_accuracy_{head}", answers, targets.ids)
+            if split == "valid":
+                self._add(f"{split}_macro_f1_{head}", answers, targets.ids)
+
+    def _count_affect(self, split: str, answers: Tensor, targets: Targets) -> None:
+        known = targets.weights > 0
+        if known.any():
+            for column, name in enumerate(AFFECT):
+                self._add(f"{split}_ccc_{name}", answers[known, column].float().tanh(), targets.soft[known, column])
+
+    def _add(self, name: str, *values: Any) -> None:
+        self[name].update(*values)  # type: ignore[operator]
+
+    def collect(self) -> dict[str, float]:
+        """What was measured since the last call, by name; starts anew."""
+        collected = {name: float(metric.compute()) for name, metric in self.items()}  # type: ignore[operator]
+        self.reset()
+        return collected
+
+    def reset(self) -> None:
+        """Measure from zero."""
+        for metric in self.values():
+            metric.reset()  # type: ignore[operator]
+
+
+def selection(measured: Mapping[str, float], select: str) -> float:
+    """The figure that makes an epoch the best one, larger is better: the mean over the heads, or minus the loss."""
+    if select == "loss":
+        return -measured["valid_loss"]
+    heads = [value for name, value in measured.items() if name.startswith(f"valid_{select}")]
+    return sum(heads) / len(heads)
+
+
+def _by_class(kind: Callable[..., Metric], labels: LabelSet, *, average: str) -> Metric:
+    return kind(len(labels), average=average, ignore_index=-1, validate_args=False)
