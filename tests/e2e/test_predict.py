@@ -165,6 +165,7 @@ def test_models(here: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
         ["models"],
         ["models", "list"],
         ["models", "show"],
+        ["models", "nets"],
         ["data"],
         ["data", "prepare"],
         ["train"],

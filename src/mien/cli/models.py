@@ -57,10 +57,7 @@ def nets(
     ] = None,
     json: Json = False,
 ) -> None:
-    """List the nets that `mien train --net` takes, with parameters and multiply-accumulate operations (MACs).
-
-    Counted without heads. Of nets of clips the operations are for a whole clip.
-    """
+    """List the nets that `mien train --net` takes: parameters and multiply-accumulates (MACs), without heads."""
     from mien.core.toml import parse_setting
     from mien.verbs.models import nets as run
 
@@ -74,9 +71,9 @@ def nets(
             f"{each.parameters / 1e6:.2f} M",
             f"{each.macs / 1e6:,.0f} M",
             f"{each.frames} frames" if each.frames else "picture",
-            f"{each.smallest} px or more",
+            f"{each.smallest} px or more" if each.any_size else f"{each.size} px",
             each.about,
         )
         for each in found
     ]
-    print(table(("net", "parameters", "MACs", "of a", "made for", "about"), rows, right=(1, 2)))
+    print(table(("net", "parameters", "MACs", "of a", "takes", "about"), rows, right=(1, 2)))

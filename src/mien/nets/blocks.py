@@ -41,6 +41,7 @@ class Style:
     reduction: int = 16
 
     def __post_init__(self) -> None:
+        switch(self.batch_norm, "batch_norm")
         if self.kernel < 1 or self.kernel % 2 == 0:
             raise UsageError(f"expected an odd kernel of 1 or more, got {self.kernel}")
         if self.reduction < 1:
@@ -119,6 +120,13 @@ def one_each(value: Any, count: int, what: str) -> list[Any]:
     if len(value) != count:
         raise UsageError(f"expected one {what} for all or {count} of them, got {len(value)}: {list(value)}")
     return list(value)
+
+
+def switch(value: object, name: str) -> bool:
+    """An option that is on or off; UsageError for words, which would all be on."""
+    if not isinstance(value, bool):
+        raise UsageError(f"expected {name} true or false, got {value!r}")
+    return value
 
 
 def rates(dropout: float | Sequence[float], count: int) -> list[float]:

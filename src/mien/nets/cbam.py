@@ -6,7 +6,7 @@ from mien.nets.simple import PlainNet
 
 
 def cbam5(**options: Any) -> PlainNet:
-    """Five blocks of one to three convolutions with CBAM (Woo et al. 2018), whose maps issue from each block's end."""
+    """Five blocks of one, two or three convolutions that end in CBAM (Woo et al. 2018)."""
     own: dict[str, Any] = {
         "widths": (64, 128, 256, 512, 512),
         "convolutions": (1, 2, 3, 3, 3),

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from mien.core.errors import UsageError
-from mien.nets.blocks import Style, attentions, conv_block, dense_layers, halved, one_each, rates
+from mien.nets.blocks import Style, attentions, conv_block, dense_layers, halved, one_each, rates, switch
 
 
 class PlainNet(nn.Module):
@@ -50,8 +50,13 @@ class PlainNet(nn.Module):
         depths = one_each(convolutions, count, "number of convolutions")
         if not widths or not dense or min(*widths, *depths, *dense) < 1:
             raise UsageError(f"expected positive widths, convolutions and dense, got {widths}, {convolutions}, {dense}")
+        normed = switch(batch_norm, "batch_norm")
         style = Style(
-            kernel=kernel, batch_norm=batch_norm and conv_norm, activation=activation, pool=pool, reduction=reduction
+            kernel=kernel,
+            batch_norm=normed and switch(conv_norm, "conv_norm"),
+            activation=activation,
+            pool=pool,
+            reduction=reduction,
         )
         *block_rates, dense_rate = rates(dropout, count + 1)
         kinds = attentions(attention, count)
@@ -72,7 +77,7 @@ class PlainNet(nn.Module):
                 widths[-1] * places,
                 dense,
                 activation=activation,
-                batch_norm=batch_norm and dense_norm,
+                batch_norm=normed and switch(dense_norm, "dense_norm"),
                 dropout=dense_rate,
             ),
         )
@@ -84,7 +89,7 @@ class PlainNet(nn.Module):
 
 
 def cnn3(**options: Any) -> PlainNet:
-    """Three convolutions, the first net that most of the field trains: 5.8 M parameters at 48 x 48."""
+    """Three blocks of a convolution, without norm but for that of the dense layer."""
     own: dict[str, Any] = {
         "widths": (72, 144, 288),
         "conv_norm": False,
@@ -96,6 +101,6 @@ def cnn3(**options: Any) -> PlainNet:
 
 
 def cnn5(**options: Any) -> PlainNet:
-    """Five convolutions with batch normalisation."""
+    """Five blocks of a convolution with batch normalisation."""
     own: dict[str, Any] = {"widths": (32, 64, 128, 256, 256), "dense": (256,)}
     return PlainNet(**own | options)

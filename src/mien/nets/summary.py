@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mien.nets import NETS, build_trunk
-from mien.nets.heads import CLIP, MultiHead, mac_count, parameter_count
+from mien.nets.heads import MultiHead, mac_count, parameter_count
+from mien.runtime.card import CLIP
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from mien.nets.simple import PlainNet
 
 
 def vgg4(**options: Any) -> PlainNet:
-    """Four blocks of two convolutions; with the head of each label source, three dense layers."""
+    """Four blocks of two convolutions, then two dense layers, of which each head is the third."""
     own: dict[str, Any] = {
         "widths": (64, 128, 256, 512),
         "convolutions": 2,

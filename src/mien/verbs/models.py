@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mien.core.errors import UsageError
 from mien.core.optional import require
 from mien.runtime.card import Card
 from mien.zoo import store
@@ -58,6 +59,8 @@ def nets(
         2794464
     """
     require("torch", extra="train")
+    if channels not in (1, 3):
+        raise UsageError(f"expected 1 channel (grey) or 3 (colour), got {channels}")
     from mien.nets import NETS
     from mien.nets.summary import summarise
 

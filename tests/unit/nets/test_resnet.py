@@ -76,6 +76,7 @@ def test_an_activation_replaces_all():
     [
         ({"depth": 50}, "expected a depth out of 10, 18, 34, got 50"),
         ({"widths": (8, 8)}, "expected as many widths as blocks, all positive"),
+        ({"batch_norm": "off"}, "expected batch_norm true or false, got 'off'"),
         ({"dropout": (0.1,)}, "expected one dropout rate for all or 4 of them, got 1"),
     ],
 )

@@ -117,6 +117,8 @@ def test_options_by_block():
         ({"pool": "median"}, "expected a pool out of max, avg, stride, got 'median'"),
         ({"kernel": 4}, "expected an odd kernel of 1 or more, got 4"),
         ({"reduction": 0}, "expected a reduction of 1 or more, got 0"),
+        ({"batch_norm": "off"}, "expected batch_norm true or false, got 'off'"),
+        ({"dense_norm": 1}, "expected dense_norm true or false, got 1"),
         ({"dropout": 1.5}, "expected dropout rates in 0..1 \\(1 excluded\\), got 1.5"),
         ({"dropout": [0.1, 0.2]}, "expected one dropout rate for all or 4 of them, got 2: \\[0.1, 0.2\\]"),
         ({"convolutions": [1]}, "expected one number of convolutions for all or 3 of them, got 1: \\[1\\]"),
