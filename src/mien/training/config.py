@@ -55,6 +55,7 @@ class TrainConfig:
             of ImageNet): decides `input.mean` and `input.std` when a training begins; "" leaves them as they are.
         heads: label sources to learn; all that the data have if empty.
         soft: learn vote distributions where the data have them.
+
         epochs, batch, seed: of the run.
         accumulate: batches whose gradients make one step.
         sampling: which faces an epoch draws: each once (as-is), or, by the labels of the first head, each class as
@@ -85,15 +86,19 @@ class TrainConfig:
         select: what makes an epoch the best one on the valid split: accuracy or macro_f1 (mean over the heads), loss.
         patience: epochs without a better one after which the training ends; 0: none.
         compile: let torch.compile make the net faster.
+
         start_size: side in pixels at which the first epochs train; it grows to the input's over `grow` of the run.
         augment: see `Augmentation`.
+
         precision: auto is bf16 where the processor computes in it.
         device: auto, cpu or cuda. threads: of torch on the CPU; 0: as many as torch takes.
         devices: processes a machine, nodes: machines, that torchrun has to start; 0: as many as it starts.
+
         valid_share: of the faces a fold trains on, how many select its epoch.
         log: where epochs are written beside `metrics.csv`: tensorboard, mlflow.
     """
 
+    # The model
     name: str = "model"
     about: Mapping[str, str] = field(default_factory=dict)
     net: str = "resnet"
@@ -104,12 +109,14 @@ class TrainConfig:
     heads: Sequence[str] = ()
     soft: bool = True
 
+    # Length, and the faces of each step
     epochs: int = 30
     batch: int = 128
     seed: int = 0
     accumulate: int = 1
     sampling: str = "as-is"
 
+    # What is minimised
     loss: str = "cross-entropy"
     focal_gamma: float = 2.0
     label_smoothing: float = 0.1
@@ -122,6 +129,7 @@ class TrainConfig:
     distill_weight: float = 0.7
     distill_temperature: float = 1.0
 
+    # How
     optimizer: str = "sgd"
     momentum: float = 0.9
     betas: Sequence[float] = (0.9, 0.999)
@@ -135,26 +143,31 @@ class TrainConfig:
     decay_every: int = 10
     plateau_patience: int = 5
 
+    # What was learnt before
     weights: str = ""
     freeze: int | str = "none"
     unfreeze_every: int = 0
     layer_decay: float = 1.0
 
+    # What is kept of it
     ema: float = 0.999
     select: str = "accuracy"
     patience: int = 0
     compile: bool = False
 
+    # How faces are changed
     start_size: int = 48
     grow: float = 0.65
     augment: Augmentation = field(default_factory=Augmentation)
 
+    # What it runs on
     precision: str = "auto"
     device: str = "auto"
     threads: int = 0
     devices: int = 0
     nodes: int = 0
 
+    # Folds and logs
     valid_share: float = 0.1
     log: Sequence[str] = ()
 

@@ -28,7 +28,7 @@ def test_later_settings_win(tmp_path):
     )
     assert (config.epochs, config.batch, config.augment.flip, config.augment.erase) == (3, 32, 0.25, 0.0)
     assert config.net_options["widths"] == [8, 16, 16]
-    assert config.net_options["blocks"] == [1, 2, 2]  # of the preset
+    assert config.net_options["blocks"] == load_config(preset="mien-s").net_options["blocks"]
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,50 @@ def test_later_settings_win(tmp_path):
         (["start_size=4"], "start_size in 8..48"),
         (["precision='fp8'"], "precision out of auto, bf16, float32"),
         (["augment=3"], "expected a table of settings as augment"),
+        (["loss='fokal'"], "expected a loss out of cross-entropy, kl, focal, got 'fokal'; did you mean 'focal'"),
+        (["optimizer='adan'"], "optimizer out of sgd, adam, adamw, rmsprop, got 'adan'; did you mean"),
+        (["schedule='linear'"], "schedule out of one-cycle, cosine, step, plateau, constant"),
+        (["sampling='even'"], "sampling out of as-is, balanced, sqrt"),
+        (["select='f1'"], "select out of accuracy, macro_f1, loss"),
+        (["class_weights='inverse'"], "class_weights out of none, balanced, effective"),
+        (["learning_rate=-1"], "learning_rate above 0"),
+        (["learning_rate=nan"], "learning_rate above 0"),
+        (["sam=-0.1"], "sam of 0 or more"),
+        (["clip=inf"], "clip of 0 or more"),
+        (["patience=-1"], "patience of 0 or more"),
+        (["accumulate=0"], "accumulate of 1 or more"),
+        (["decay_by=1.0", "schedule='step'"], "decay_by in 0..1"),
+        (["betas=[0.9]", "optimizer='adam'"], "betas of two numbers"),
+        (["regress=['valence']"], "regress empty or"),
+        (["head_weights.ferplus='much'"], "head_weights.ferplus of 0 or more"),
+        (["log=['wandb']"], "log out of tensorboard, mlflow"),
     ],
 )
 def test_a_wrong_setting_is_named(changes, text):
     with pytest.raises(UsageError, match=text):
         load_config(changes=changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (["optimizer='adam'", "momentum=0.5"], "momentum with optimizer sgd or rmsprop only, got adam: leave it out"),
+        (["betas=[0.8, 0.99]"], "betas with optimizer adam or adamw only, got sgd"),
+        (["focal_gamma=1"], "focal_gamma with loss focal only, got cross-entropy"),
+        (["effective_beta=0.9", "class_weights='balanced'"], "effective_beta with class_weights effective only"),
+        (["plateau_patience=3", "schedule='step'"], "plateau_patience with schedule plateau only, got step"),
+        (["decay_by=0.5"], "decay_by with schedule step or plateau only, got one-cycle"),
+    ],
+)
+def test_a_setting_that_nothing_looks_at_is_refused_unless_it_is_the_default(changes, text):
+    with pytest.raises(UsageError, match=text):
+        load_config(changes=changes)
+
+
+def test_defaults_of_settings_without_use_are_no_mistake():
+    config = load_config(changes=["optimizer='adam'", "momentum=0.9", "betas=[0.9, 0.999]"])
+    assert load_config(changes=["optimizer='adamw'", "betas=[0.8, 0.99]"]).betas == (0.8, 0.99)
+    assert config.optimizer == "adam"
 
 
 def test_an_unknown_preset_lists_the_known():
