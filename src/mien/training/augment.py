@@ -99,13 +99,13 @@ def augment(images: Tensor, config: Augmentation, *, size: int, generator: torch
 
 
 def _uniform(batch: int, limit: float, generator: torch.Generator, device: torch.device) -> Tensor:
-    """(B,) uniform in -limit..limit."""
-    return ((torch.rand(batch, generator=generator) * 2 - 1) * limit).to(device)
+    """(B,) uniform in -limit..limit. What is drawn travels to a GPU without waiting for its work."""
+    return ((torch.rand(batch, generator=generator) * 2 - 1) * limit).to(device, non_blocking=True)
 
 
 def _chance(batch: int, probability: float, generator: torch.Generator, device: torch.device) -> Tensor:
     """(B,) true with the given probability."""
-    return (torch.rand(batch, generator=generator) < probability).to(device)
+    return (torch.rand(batch, generator=generator) < probability).to(device, non_blocking=True)
 
 
 def _move(x: Tensor, config: Augmentation, size: int, generator: torch.Generator) -> Tensor:
@@ -159,27 +159,25 @@ def _light(x: Tensor, config: Augmentation, generator: torch.Generator) -> Tenso
 def _degrade(x: Tensor, config: Augmentation, generator: torch.Generator) -> Tensor:
     """Lose resolution and sharpness, gain noise, pass through JPEG: each for its share of the faces."""
     size = x.shape[-1]
+
+    def amounts(most: float) -> Tensor:
+        """(B,) uniform in 0..most with the probability `degrade`, else 0."""
+        drawn = torch.rand(2, len(x), generator=generator)
+        return torch.where(drawn[1] < config.degrade, most * drawn[0], 0.0).to(x.device, non_blocking=True)
+
     if config.downscale > 0:
-        loss = _amounts(len(x), config.downscale, config, generator)
-        x = resample(x, resolution_matrix(size * (1 - loss), size).to(x.device))
+        x = resample(x, resolution_matrix(size * (1 - amounts(config.downscale)), size))
     if config.blur > 0:
-        sigma = _amounts(len(x), config.blur, config, generator)
-        x = resample(x, blur_matrix(size * sigma, size).to(x.device))
+        x = resample(x, blur_matrix(size * amounts(config.blur), size))
     if config.noise > 0:
-        deviation = _amounts(len(x), config.noise, config, generator).view(-1, 1, 1, 1).to(x.device)
+        deviation = amounts(config.noise).view(-1, 1, 1, 1)
         # As many numbers as pixels are drawn where the pixels are.
         grain = torch.Generator(x.device).manual_seed(int(torch.randint(2**62, (), generator=generator)))
         x = (x + deviation * torch.randn(x.shape, generator=grain, device=x.device)).clamp(0, 1)
     if config.jpeg > 0:
-        loss = _amounts(len(x), config.jpeg, config, generator)
-        x = torch.where((loss > 0).view(-1, 1, 1, 1).to(x.device), jpeg(x, 100 - loss), x)
+        loss = amounts(config.jpeg)
+        x = torch.where((loss > 0).view(-1, 1, 1, 1), jpeg(x, 100 - loss), x)
     return x
-
-
-def _amounts(batch: int, most: float, config: Augmentation, generator: torch.Generator) -> Tensor:
-    """(B,) uniform in 0..most with the probability `degrade`, else 0; on the CPU."""
-    amounts = most * torch.rand(batch, generator=generator)
-    return torch.where(torch.rand(batch, generator=generator) < config.degrade, amounts, 0.0)
 
 
 def _erase(x: Tensor, config: Augmentation, generator: torch.Generator) -> Tensor:
@@ -187,8 +185,8 @@ def _erase(x: Tensor, config: Augmentation, generator: torch.Generator) -> Tenso
     n, size, device = len(x), x.shape[-1], x.device
     hit = _chance(n, config.erase, generator, device)
     centre, half = torch.rand(2, n, 1, generator=generator), 0.08 + 0.14 * torch.rand(2, n, 1, generator=generator)
-    gray = torch.rand(n, 1, 1, 1, generator=generator).to(device)
+    gray = torch.rand(n, 1, 1, 1, generator=generator).to(device, non_blocking=True)
     position = (torch.arange(size) + 0.5) / size
-    rows, columns = ((position - centre).abs() < half).to(device)  # (B, S) each
+    rows, columns = ((position - centre).abs() < half).to(device, non_blocking=True)  # (B, S) each
     inside = (rows[:, :, None] & columns[:, None, :] & hit[:, None, None]).unsqueeze(1)
     return torch.where(inside, gray, x)

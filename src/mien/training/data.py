@@ -44,7 +44,7 @@ class Targets:
 
     def to(self, device: torch.device) -> "Targets":
         """The same on a device."""
-        return Targets(self.ids.to(device), self.soft.to(device), self.weights.to(device))
+        return Targets(*(each.to(device, non_blocking=True) for each in (self.ids, self.soft, self.weights)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,7 +230,7 @@ class TrainingBatches:
         for step in range(len(self)):
             index = order[step * config.batch : (step + 1) * config.batch]
             index = index[: len(index) // self.world * self.world]  # equal shares, of less than a batch, too
-            images = self._changed(faces.pictures(index).to(self.device), size, generator)
+            images = self._changed(faces.pictures(index).to(self.device, non_blocking=True), size, generator)
             targets = {head: each[index].to(self.device) for head, each in faces.targets.items()}
             if mixing(config.augment):
                 images, targets = _mix(images, targets, config.augment, generator)
@@ -255,7 +255,7 @@ def _mix(
 ) -> tuple[Tensor, dict[str, Targets]]:
     """Mix each face and its targets with a partner's; a head without a target on either side sits out."""
     drawn = mix_weights(len(images), config, size=images.shape[-1], generator=generator)
-    pixels, own, partner = (each.to(images.device) for each in drawn)
+    pixels, own, partner = (each.to(images.device, non_blocking=True) for each in drawn)
     share, alone = own.view(-1, 1), own == 1
     mixed = {
         head: Targets(

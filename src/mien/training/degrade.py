@@ -24,7 +24,7 @@ _LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601), as in JP
 
 def luma(x: Tensor) -> Tensor:
     """(B, 3, H, W) RGB -> (B, 1, H, W), the grey picture."""
-    return (x * torch.tensor(_LUMA, device=x.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return _LUMA[0] * x[:, :1] + _LUMA[1] * x[:, 1:2] + _LUMA[2] * x[:, 2:]
 
 
 def resample(x: Tensor, matrix: Tensor) -> Tensor:
@@ -73,9 +73,9 @@ def jpeg(x: Tensor, quality: Tensor) -> Tensor:
 
     Args:
         x: (B, C, S, S) in 0..1, grey or RGB.
-        quality: (B,) in 1..100.
+        quality: (B,) in 1..100, on the pictures' device.
     """
-    quality, x = quality.to(x.device), (x * 255).round()
+    x = (x * 255).round()
     if x.shape[1] == 1:
         return _quantised(x, _table(_LUMINANCE, quality)).round().clamp(0, 255) / 255
     size, light = x.shape[-1], luma(x)
