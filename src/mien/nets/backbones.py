@@ -171,7 +171,7 @@ def _create_at(name: str, size: int, given: dict[str, Any]) -> Any:
             f"expected pictures of a side that the net {name!r} takes, got {size}: {_first_line(error)}"
         ) from error
     patch = getattr(getattr(model, "patch_embed", None), "patch_size", None)
-    if isinstance(patch, tuple) and size % patch[0]:
+    if isinstance(patch, tuple) and size > patch[0] and size % patch[0]:
         raise UsageError(f"expected a side in multiples of {patch[0]} pixels for the net {name!r}, got {size}")
     return model
 
