@@ -12,7 +12,7 @@ DEV := .venv-dev/$(BIN)
 SYSTEM_PACKAGES :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench soak system clean
+.PHONY: help run test check format bench soak ship system clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/'
@@ -39,6 +39,9 @@ bench: .venv-dev/installed ## measure speed and memory on this machine
 
 soak: .venv-dev/installed ## long tests: broken trainings, ten thousand photographs, mutated files
 	$(DEV)/python -m pytest -m soak tests/soak
+
+ship: .venv-dev/installed ## train the shipped models: make ship DATA=ferplus=DIR WILD=FOLDER [MINUTES=60], again until done
+	$(DEV)/python scripts/ship.py --data "$(DATA)" --wild "$(WILD)" $(if $(MINUTES),--max-minutes $(MINUTES))
 
 system: ## system packages for the tests (Debian and Ubuntu, as root)
 ifeq ($(strip $(SYSTEM_PACKAGES)),)
