@@ -34,10 +34,8 @@ def settings(*changes: str) -> TrainConfig:
 def made(n: int = 24, *, valid: int = 8, colour: bool = False) -> Table:
     """Clips of 2 to 5 pictures of noise, and a brighter peak beside each."""
     chance = np.random.default_rng(0)
-    rows = [
-        (f"clip-{clip:02}", frame, clip % 2, clip < n - valid) for clip in range(n) for frame in range(2 + clip % 4)
-    ]
-    rows += [(f"clip-{clip:02}", 9, clip % 2, clip < n - valid) for clip in range(n)]
+    numbers = [(clip, frame) for clip in range(n) for frame in range(2 + clip % 4)] + [(clip, 9) for clip in range(n)]
+    rows = [(f"clip-{clip:02}", frame, clip % 2, clip < n - valid) for clip, frame in numbers]
     clip_ids, frames, labels, train = (np.array(each) for each in zip(*rows, strict=True))
     key = frames == 9
     images = chance.integers(0, 200, (len(rows), 16, 16) + ((3,) if colour else ()), np.uint8)
@@ -126,10 +124,9 @@ def test_a_resumed_run_equals_an_unbroken_one(net, tmp_path):
     assert fit(config, table, out=tmp_path / "broken", resume=True).finished
     whole, parts = (load_run(tmp_path / name, which=LAST)[1].state_dict() for name in ("whole", "broken"))
     assert max((whole[key].double() - parts[key].double()).abs().max() for key in whole) < 1e-6
-    losses = [
-        [float(row["train_loss"]) for row in read_log(tmp_path / name / "metrics.csv")] for name in ("whole", "broken")
-    ]
-    assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+    logs = [read_log(tmp_path / name / "metrics.csv") for name in ("whole", "broken")]
+    losses, again = ([float(row["train_loss"]) for row in log] for log in logs)
+    assert losses == pytest.approx(again, abs=1e-6)
 
 
 def test_settings_and_data_that_do_not_fit_are_named_and_leave_no_folder(tmp_path):
