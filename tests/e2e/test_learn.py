@@ -7,6 +7,10 @@ import numpy as np
 import pytest
 
 from mien.cli.app import main
+from mien.core.labels import LabelSet
+from mien.datasets import LabelColumn, Table, open_data, write_table
+from mien.datasets.subsets import carve_valid
+from mien.evaluation import read_predictions
 
 EMOTIONS = 7
 VOTES = "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
@@ -97,3 +101,112 @@ def test_train_names_what_it_does_not_know(fer: Path, capsys: pytest.CaptureFixt
     assert main([*words, "--set", "epochs"]) == 2
     assert "expected --set key=value, got 'epochs'" in capsys.readouterr().err
     assert not Path("run").exists()
+
+
+OWN = LabelSet("labels", ("calm", "cheerful", "cross"))
+SMALL = ["batch=8", "net_options.widths=[8]", "net_options.blocks=[1]", "threads=1", "input.size=24", "start_size=24"]
+
+
+@pytest.fixture
+def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """`mien train` on 48 faces of six people, all in train: the words but for --out."""
+    pytest.importorskip("lightning")
+    monkeypatch.chdir(tmp_path)
+    rng, n = np.random.default_rng(0), 48
+    ids = (np.arange(n) // 6 % 3).astype(np.int16)
+    images = rng.integers(0, 90, (n, 24, 24), dtype=np.uint8)
+    for image, kind in zip(images, ids.tolist(), strict=True):
+        image[8 * kind : 8 * kind + 8] += 120
+    table = Table(
+        np.array([f"own-{k:02d}" for k in range(n)]),
+        images,
+        np.full(n, "train"),
+        {"labels": LabelColumn(OWN, ids)},
+        {"subject": np.array([f"s{k % 6}" for k in range(n)])},
+    )
+    write_table(table, tmp_path / "people.parquet")
+    return ["train", "--data", "people.parquet", *(word for change in SMALL for word in ("--set", change))]
+
+
+@pytest.mark.slow
+def test_folds_go_on_where_they_stopped_and_are_summed_up(
+    people: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*people, "--set", "epochs=2", "--folds", "2", "--out", "runs"]
+    assert main([*words, "--max-minutes", "0.0001"]) == 0
+    said = capsys.readouterr()
+    assert "not finished: go on with --resume" in said.err
+    assert said.out.count("run fold-0  epoch") == 1
+    assert main(words) == 2
+    assert "expected a new folder, got runs that holds fold-0: use --resume" in capsys.readouterr().err
+    assert main([*words, "--resume"]) == 0
+    said = capsys.readouterr()
+    assert [said.out.count(f"run fold-{k}  epoch") for k in (0, 1)] == [1, 2]
+    assert "labels: test, 2 of 2 runs" in said.out
+    assert "trained 4 epochs of 2 runs in runs" in said.err
+
+    summary = json.loads(Path("runs/summary.json").read_text("utf-8"))
+    assert (summary["runs"], summary["finished"], summary["split"]) == (["fold-0", "fold-1"], True, "test")
+    accuracy = summary["heads"]["labels"]["accuracy"]
+    parts = [json.loads(Path(f"runs/fold-{k}/labels/metrics-test.json").read_text("utf-8")) for k in (0, 1)]
+    values = [each["accuracy"]["value"] for each in parts]
+    assert accuracy["mean"] == pytest.approx(sum(values) / 2)
+    assert (accuracy["min"], accuracy["max"], accuracy["n"]) == (min(values), max(values), 2)
+    assert Path("runs/summary.csv").read_text("utf-8").splitlines()[0].startswith("head,run,n,accuracy,macro_f1")
+
+    pooled = read_predictions("runs/labels/predictions-test.parquet")
+    assert sorted(pooled.ids.tolist()) == [f"own-{k:02d}" for k in range(48)]
+    hits = (pooled.probabilities.argmax(1) == pooled.label_ids).mean()
+    assert summary["pooled"]["labels"]["accuracy"]["value"] == pytest.approx(hits)
+    for k in (0, 1):
+        valid = read_predictions(f"runs/fold-{k}/labels/predictions-valid.parquet")
+        test = read_predictions(f"runs/fold-{k}/labels/predictions-test.parquet")
+        assert not set(valid.subject.tolist()) & set(test.subject.tolist())
+        assert {"curves.png", "curves.svg"} <= {each.name for each in Path(f"runs/fold-{k}/figures").iterdir()}
+
+    assert main([*words, "--resume"]) == 0  # nothing is left to do
+    said = capsys.readouterr()
+    assert "epoch 0" not in said.out and "labels: test, 2 of 2 runs" in said.out
+    assert json.loads(Path("runs/summary.json").read_text("utf-8")) == summary
+
+
+@pytest.mark.slow
+def test_seeds_differ_and_only_in_the_seed(people: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    write_table(carve_valid(open_data("people.parquet"), "labels", 0.3, group="subject"), Path("s.parquet"))
+    words = ["s.parquet" if word == "people.parquet" else word for word in people]
+    assert main([*words, "--set", "epochs=1", "--set", "seed=4", "--seeds", "2", "--out", "runs", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["summary"]["runs"] == ["seed-4", "seed-5"]
+    assert result["summary"]["split"] == "valid" and "pooled" not in result["summary"]
+    versions = [json.loads(Path(f"runs/seed-{k}/versions.json").read_text("utf-8")) for k in (4, 5)]
+    assert [each["seed"] for each in versions] == [4, 5]
+    assert versions[0]["data"] == versions[1]["data"]
+    losses = [Path(f"runs/seed-{k}/metrics.csv").read_text("utf-8").splitlines()[1].split(",")[3] for k in (4, 5)]
+    assert losses[0] != losses[1]
+
+
+def test_what_folds_and_seeds_cannot_be_is_said(people: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    for options, said in {
+        ("--folds", "2", "--seeds", "2"): "expected --folds or --seeds, got both",
+        ("--folds", "many"): "expected --folds of 2 or more, or loso, got 'many'",
+        ("--folds", "7"): "fewer",
+        ("--seeds", "0"): "expected --seeds of 1 or more, got 0",
+        ("--group", "subject"): "expected --folds with --group, got none",
+        ("--folds", "2", "--group", "actor"): "expected the column 'actor' to group by, got subject",
+        ("--seeds", "2", "--resume"): "expected runs to resume in runs, got none",
+    }.items():
+        assert main([*people, *options, "--out", "runs"]) == 2
+        error = capsys.readouterr().err
+        assert said in error and error.count("\n") == 1
+    assert not Path("runs").exists()
+
+
+def test_ctrl_c_says_how_to_go_on(people: list[str], capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    import mien.training.fit
+
+    def stop(trainer, module, checkpoint):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mien.training.fit, "_train", stop)
+    assert main([*people, "--folds", "2", "--out", "runs"]) == 2
+    assert capsys.readouterr().err == "mien: interrupted: go on with --resume from the last finished epoch in runs\n"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -106,7 +107,7 @@ def train(
     note(f"trained {result.epochs} epochs{runs} in {result.run}{more}")
 
 
-def _print_spread(summary: dict[str, Any], head: str) -> None:
+def _print_spread(summary: Mapping[str, Any], head: str) -> None:
     runs, pooled = summary["runs"], summary.get("pooled", {}).get(head, {})
     print(f"{head}: {summary['split']}, {len(runs)} of {summary['asked']} runs")
     header = ["  figure", "mean", "std", "min", "max", *(["all folds (95 % interval)"] if pooled else [])]

@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 from lightning import pytorch as lightning
-from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
@@ -131,7 +132,9 @@ def fit(
             write(row)
             tell(row)
 
-        _train(_trainer(config, device, processes, _callbacks(out, on_epoch, max_minutes)), module, checkpoint)
+        with quiet():
+            trainer = _trainer(config, device, processes, _callbacks(out, on_epoch, max_minutes))
+        _train(trainer, module, checkpoint)
     rows = read_log(out / "metrics.csv")
     if len(module.history) < config.epochs and not ended_early(module.history, config):
         return Run(out, len(rows), False, notes=notes)

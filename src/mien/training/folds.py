@@ -98,18 +98,23 @@ def fold_numbers(dealt: Table) -> list[int]:
 def of_fold(dealt: Table, number: int, how: Deal) -> Table:
     """The table as one fold sees it: the fold is `test`; `valid` is carved out of the rest, which is `train`.
 
-    So no epoch is ever selected on the faces that are reported.
+    So no epoch is ever selected on the faces that are reported. Where a subject is more than the share asked for, the
+    share grows, up to a half, until one is taken.
+
+    Raises:
+        DataError: no validation faces can be taken out, because all others are of one group.
     """
-    split = np.where(dealt.extra[COLUMN] == number, "test", "train")
-    table = carve_valid(
-        replace(dealt, split=split), how.source, how.valid_share, seed=how.seed, group=how.group or None
+    parted = replace(dealt, split=np.where(dealt.extra[COLUMN] == number, "test", "train"))
+    share = how.valid_share
+    while share < 1:
+        table = carve_valid(parted, how.source, share, seed=how.seed, group=how.group or None)
+        if {"train", "valid"} <= set(table.splits):
+            return table
+        share = 1 if share >= 0.5 else min(0.5, 1.5 * share)
+    raise DataError(
+        f"expected validation faces of another {how.group or 'kind'} among those that fold {number} trains on, got "
+        "none: take more folds"
     )
-    if "valid" not in table.splits or "train" not in table.splits:
-        raise DataError(
-            f"expected validation faces among those that fold {number} trains on, got none: raise valid_share "
-            f"above {how.valid_share}"
-        )
-    return table
 
 
 def of_seed(config: TrainConfig, number: int) -> TrainConfig:

@@ -41,6 +41,7 @@ def finish(run: Path, table: Table, *, command: str) -> tuple[dict[str, Any], ..
         for variant, by_head in measured.items()
         for head, evaluation in by_head.items()
         for metric in CARD_METRICS
+        if metric in evaluation.metrics  # of a few faces not all can be told
     )
     versions = json.loads((run / "versions.json").read_text("utf-8"))
     made = {"command": command, "data_sha256": versions["data"], "commit": versions["commit"] or ""}

@@ -236,7 +236,18 @@ def _several(parts: _Parts, one: _One, out: Path, *, resume: bool, max_minutes: 
     summary = summarise(out, through, asked=len(parts.names), split=parts.split, data_sha256=parts.data_sha256)
     notes = tuple(dict.fromkeys([*parts.notes, *(note for each in results for note in each.notes)]))
     epochs = sum(each.epochs for each in results)
-    return TrainResult(out, epochs, finished, notes=notes, runs=tuple(results), summary=summary)
+    return TrainResult(
+        out, epochs, finished, notes=notes, diagnosis=_counted(results), runs=tuple(results), summary=summary
+    )
+
+
+def _counted(results: Sequence[TrainResult]) -> tuple[str, ...]:
+    """In how many runs each thing was diagnosed; what exactly stands in the runs' own files."""
+    said = [dict.fromkeys(each.split(":")[0] for each in result.diagnosis) for result in results]
+    return tuple(
+        f"{what}: in {sum(what in each for each in said)} of {len(results)} runs"
+        for what in dict.fromkeys(what for each in said for what in each)
+    )
 
 
 def _kept(part: Part, folder: Path, one: _One) -> TrainResult:

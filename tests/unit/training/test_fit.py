@@ -1,6 +1,7 @@
 """A training on a few generated faces: it learns, logs, stops at epochs, resumes exactly, and names what is wrong."""
 
 import dataclasses
+import json
 import signal
 
 import numpy as np
@@ -89,7 +90,7 @@ def test_training_sees_what_inference_sees():
 def test_batches_depend_on_seed_and_epoch_alone():
     def first(seed: int, epoch: int) -> torch.Tensor:
         config = small(f"seed={seed}")
-        return next(iter(TrainingBatches(resident(faces(), config, ["fer2013"]), config, epoch))).images
+        return next(iter(TrainingBatches(resident(faces(), config, ["fer2013"]), config, epoch))).inputs[0]
 
     assert torch.equal(first(0, 1), first(0, 1))
     assert not torch.equal(first(0, 1), first(0, 2))
@@ -147,3 +148,97 @@ def test_what_is_missing_is_named_and_leaves_no_folder(tmp_path):
     assert not list(tmp_path.iterdir())
     with pytest.raises(TrainingError, match="train first"):
         load_run(tmp_path)
+
+
+def test_sigterm_stops_as_ctrl_c_does_and_the_run_goes_on(tmp_path):
+    table, config = faces(), small()
+
+    def stop(row):
+        if row["epoch"] == 1:
+            signal.raise_signal(signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        fit(config, table, out=tmp_path / "run", tell=stop)
+    assert signal.getsignal(signal.SIGTERM) is before
+    run = fit(config, table, out=tmp_path / "run", resume=True)
+    assert run.finished and run.epochs == 3
+    fit(config, table, out=tmp_path / "whole")
+    broken, whole = last_weights(tmp_path / "run"), last_weights(tmp_path / "whole")
+    assert max((whole[key].double() - broken[key].double()).abs().max() for key in whole) < 1e-6
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path):
+    resource = pytest.importorskip("resource")
+    table, config, out = faces(), small(), tmp_path / "run"
+    limits, size = resource.getrlimit(resource.RLIMIT_FSIZE), []
+
+    def fill(row):
+        if row["epoch"] == 1:  # the log is written, the checkpoints are not yet
+            size.append((out / LAST).read_bytes())
+            resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))
+
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        with pytest.raises(
+            OutputError, match=r"expected to write .*\.ckpt, got: .*before is whole: make room"
+        ) as error:
+            fit(config, table, out=out, tell=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert "\n" not in str(error.value)
+    assert (out / LAST).read_bytes() == size[0]
+    assert sorted(each.name for each in (out / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+    assert fit(config, table, out=out, resume=True).epochs == 3
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    table, config, out = faces(), small("epochs=1"), tmp_path / "run"
+    first = fit(config, table, out=out)
+    assert first.diagnosis == ("too few epochs to judge the curves: 1, expected 5 or more",)
+    written = (out / LAST).stat().st_mtime_ns
+    told = []
+    again = fit(config, table, out=out, resume=True, tell=told.append)
+    assert (again.epochs, again.finished, again.diagnosis) == (1, True, first.diagnosis)
+    assert not told and (out / LAST).stat().st_mtime_ns == written
+    versions = json.loads((out / "versions.json").read_text("utf-8"))
+    assert (versions["threads"], versions["processes"], versions["seed"], versions["device"]) == (1, 1, 0, "cpu")
+    assert versions["precision"] in ("bf16", "float32")
+
+
+def test_a_checkpoint_that_does_not_fit_is_told_in_one_line(tmp_path):
+    table, config, out = faces(), small("epochs=2"), tmp_path / "run"
+    fit(config, table, out=out, max_minutes=1e-6)
+    saved = torch.load(out / LAST, weights_only=True)
+    name = next(key for key, each in saved["state_dict"].items() if each.ndim == 4)
+    saved["state_dict"][name] = saved["state_dict"][name][:1]
+    torch.save(saved, out / LAST)
+    with pytest.raises(
+        TrainingError, match=r"expected the weights of this net in .*, got those of another: 1 differ"
+    ) as e:
+        fit(config, table, out=out, resume=True)
+    assert "\n" not in str(e.value) and name in str(e.value)
+    for damaged in ((out / LAST).read_bytes()[:5000], b"", b"no checkpoint at all"):
+        (out / LAST).write_bytes(damaged)
+        with pytest.raises(TrainingError, match=r"expected a checkpoint at .*, got a damaged file") as e:
+            fit(config, table, out=out, resume=True)
+        assert "\n" not in str(e.value)
+        with pytest.raises(TrainingError, match="got a damaged file"):
+            load_run(out, which=LAST)
+
+
+def test_a_run_of_another_version_is_told_in_one_line(tmp_path):
+    table, config, out = faces(), small("epochs=2"), tmp_path / "run"
+    fit(config, table, out=out, max_minutes=1e-6)
+    path = out / "versions.json"
+    said = json.loads(path.read_text("utf-8"))
+    newer = said | {"config": "future = 1\n" + said["config"], "packages": {"mien": "9.0"}}
+    path.write_text(json.dumps(newer), "utf-8")
+    with pytest.raises(TrainingError, match=r"got those of mien 9\.0: expected a training setting out of") as error:
+        fit(config, table, out=out, resume=True)
+    assert "\n" not in str(error.value)
+    for damaged in ("{", "[]", "{}"):
+        path.write_text(damaged, "utf-8")
+        with pytest.raises(TrainingError, match=r"expected versions\.json of a run in .*, got a damaged one"):
+            fit(config, table, out=out, resume=True)

@@ -99,13 +99,12 @@ def test_what_folds_may_be():
             read_folds(wrong)
 
 
-def test_no_validation_faces_is_an_error():
-    how = Deal(2, "subject", "labels", valid_share=0.1)  # one subject is half of what is left
-    dealt = deal(faces(subjects=4), how)
-    with pytest.raises(DataError, match="expected validation faces among those that fold 0 trains on, got none"):
-        of_fold(dealt, 0, how)
-    wide = replace(how, valid_share=0.5)
-    assert people(of_fold(dealt, 0, wide), "valid")
+def test_of_few_subjects_one_selects_or_none_can():
+    how = Deal(2, "subject", "labels", valid_share=0.1)  # a subject is half of what is left
+    table = of_fold(deal(faces(subjects=4), how), 0, how)
+    assert len(people(table, "valid")) == len(people(table, "train")) == 1
+    with pytest.raises(DataError, match="of another subject among those that fold 0 trains on, got none: take more"):
+        of_fold(deal(faces(subjects=2), how), 0, how)
 
 
 def test_mean_deviation_and_range():
