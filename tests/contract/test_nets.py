@@ -100,7 +100,7 @@ def test_a_few_steps_fit_a_small_batch(small):
 
 def test_the_exported_net_computes_what_torch_computes(small, tmp_path):
     net = MultiHead(small, HEADS).eval()
-    write_onnx(net, tmp_path / "net.onnx", channels=1, size=small.smallest)
+    write_onnx(net, tmp_path / "net.onnx", channels=1, size=small.smallest, frames=FRAMES)
     given = inputs(small, 3, small.smallest)
     named = {name: each.numpy() for name, each in zip(inputs_of(small), given, strict=True)}
     found = Session(tmp_path / "net.onnx", threads=1).run(None, **named)

@@ -84,7 +84,7 @@ def test_a_full_net_learns_and_is_exported(make: Any, tmp_path: Path) -> None:
     assert losses[-1] < losses[0] / 2
 
     named = {name: each.numpy() for name, each in zip(inputs_of(net), given, strict=True)}
-    write_onnx(net.eval(), tmp_path / "full.onnx", channels=case.channels, size=case.size)
+    write_onnx(net.eval(), tmp_path / "full.onnx", channels=case.channels, size=case.size, frames=FRAMES)
     store_float16(tmp_path / "full.onnx", tmp_path / "half.onnx")
     quantize = inputs_of(net) == ("image",)  # calibration takes pictures
     if quantize:

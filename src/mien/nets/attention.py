@@ -82,7 +82,7 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        shape = (len(x), 3, self.heads, x.shape[1] // self.heads, -1)
+        shape = (x.shape[0], 3, self.heads, x.shape[1] // self.heads, -1)  # not len(x), which is fixed in an export
         split = self.query_key_value(x).reshape(shape).transpose(-2, -1)
         query, key, value = split.unbind(1)  # (B, heads, H * W, d) each
         weights = self.weights(query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5)  # each row: one place asking
