@@ -1,5 +1,8 @@
 """Training settings: presets, files, changes, and every wrong one named."""
 
+import dataclasses
+import re
+
 import pytest
 
 from mien.core.errors import UsageError
@@ -107,3 +110,8 @@ def test_faces_grow_to_full_size():
     assert sizes == sorted(sizes)
     assert sizes[0] == 36
     assert set(sizes[10:]) == {48}
+
+
+def test_every_setting_is_documented():
+    words = set(re.findall(r"\w+", TrainConfig.__doc__.split("Attributes:")[1]))
+    assert [each.name for each in dataclasses.fields(TrainConfig) if each.name not in words] == []
