@@ -91,8 +91,7 @@ class Backbone(nn.Module):
             return features.permute(0, 3, 1, 2) if _is_channels_last(self.model) else features
         places = features[:, self.prefix :].transpose(1, 2)  # (B, F, h * w)
         side = math.isqrt(places.shape[2])
-        grid: Tensor = places.unflatten(2, (side, side))
-        return grid
+        return places.reshape(places.shape[0], places.shape[1], side, side)
 
     def _look(self, in_channels: int, size: int) -> tuple[Tensor, Tensor]:
         """The vector and the map of a black picture; UsageError where the net gives none."""
