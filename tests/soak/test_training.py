@@ -109,7 +109,15 @@ def test_killed_and_resumed_is_as_unbroken(data: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(weights[name], expected[name], err_msg=name)
 
 
-TWO = ["epochs=3", "batch=128", "threads=1", "net_options.widths=[16,32,64]", "net_options.blocks=[1,1,1]"]
+TWO = [
+    "epochs=3",
+    "batch=64",
+    "learning_rate=0.05",
+    "augment.erase=0.0",
+    "threads=1",
+    "net_options.widths=[16,32,64]",
+    "net_options.blocks=[1,1,1]",
+]
 TWO += ["start_size=24", "input.size=24", "warmup=0.3", "ema=0.9", "precision='float32'"]
 
 

@@ -92,7 +92,7 @@ def fit(
         KeyboardInterrupt: Ctrl-C or SIGTERM; what was trained up to the last epoch is kept.
     """
     processes = started()
-    expect_processes(config, processes)
+    expect_processes(config, processes, valid=int((table.split == "valid").sum()))
     require_logs(config)
     config = resolve_input(config, table)
     if config.input.frames:

@@ -27,14 +27,14 @@ class Deal:
     Attributes:
         folds: how many; None: one for each group, which is left out in turn.
         group: column whose values stay together; "" where there is none.
-        source: label source whose classes are spread evenly.
+        source: label source whose classes are spread evenly; None: there is none.
         seed: of the deal, and of the choice of each fold's validation faces.
         valid_share: of the faces that a fold trains on, how many select its epoch.
     """
 
     folds: int | None
     group: str
-    source: str
+    source: str | None
     seed: int = 0
     valid_share: float = 0.1
 

@@ -33,8 +33,13 @@ def started() -> Processes:
     return Processes(int(os.environ["RANK"]), world, int(os.environ.get("LOCAL_WORLD_SIZE", world)))
 
 
-def expect(config: TrainConfig, found: Processes) -> None:
-    """Check that as many processes run as the settings ask for, and that a batch can be shared among them.
+def expect(config: TrainConfig, found: Processes, *, valid: int) -> None:
+    """Check that as many processes run as the settings ask for, and that all have faces to work on.
+
+    Args:
+        config: the settings.
+        found: what was started.
+        valid: how many validation faces there are.
 
     Raises:
         UsageError: see the messages.
@@ -51,3 +56,5 @@ def expect(config: TrainConfig, found: Processes) -> None:
             f"expected a batch that {found.world} processes can share evenly, got {config.batch}: set batch to a "
             f"multiple of {found.world}"
         )
+    if 0 < valid < found.world:
+        raise UsageError(f"expected a validation face for each of {found.world} processes, got {valid}: start fewer")

@@ -162,7 +162,7 @@ def _folds(table: Table, config: "TrainConfig", folds: int | str, group: str | N
     how = room.Deal(
         room.read_folds(folds),
         room.group_of(table, group),
-        choose_heads(table, config.heads)[0],
+        next(iter(choose_heads(table, config.heads)), None),
         config.seed,
         config.valid_share,
     )
