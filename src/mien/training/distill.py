@@ -77,7 +77,9 @@ def _read_teacher(path: str, label_sets: Mapping[str, LabelSet], *, threads: int
     if not heads:
         ours, theirs = ", ".join(label_sets), ", ".join(card.heads)
         raise TrainingError(f"expected a teacher with a head out of {ours} and its labels, got {path!r} with {theirs}")
-    decided = (classifier.card.files[variant or card.default_file].sha256, card.input, sorted(card.heads.items()))
+    named = [each.sha256 for each in card.files.values() if each.file == Path(path).name]
+    weights = named[0] if named else card.files[variant or card.default_file].sha256
+    decided = (weights, card.input, sorted(card.heads.items()))
     return Teacher(classifier, heads, hashlib.sha256(repr(decided).encode()).hexdigest())
 
 

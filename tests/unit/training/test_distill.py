@@ -1,6 +1,8 @@
 """Distillation: a student learns what its teachers say, from their mean, and asks them once."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from mien.training import distill
 from mien.training.config import TrainConfig, load_config
 from mien.training.data import Faces, choose_heads, resident
 from mien.training.distill import ANSWERS, Teacher, distilled, read_teachers
+from mien.training.fit import LAST, fit
 from mien.zoo.store import load_classifier
 
 HEADS = ("ferplus", "fer2013")
@@ -134,3 +137,26 @@ def test_what_is_no_teacher_is_named_in_one_line(tiny_model: Path, tmp_path: Pat
         load_config(changes=["distill_weight=1.5"])
     with pytest.raises(UsageError, match="distill_temperature in 0.01..100"):
         load_config(changes=["distill_temperature=0"])
+
+
+def test_a_run_learns_from_its_teachers_and_resumes_exactly(tiny_model: Path, tmp_path: Path) -> None:
+    small = ["epochs=2", "batch=16", "net_options.widths=[8]", "net_options.blocks=[1]", "start_size=24", "threads=1"]
+    faces = table(48)
+    both = Table.concatenate([faces, replace(faces, ids=np.char.add(faces.ids, "v"), split=np.full(48, "valid"))])
+
+    def run(name: str, weight: float, **options: Any) -> Path:
+        changes = [*small, "augment.mixup=0.2", f"teachers=['{tiny_model}']", f"distill_weight={weight}"]
+        done = fit(load_config(changes=changes), both, out=tmp_path / name, **options)
+        return done.folder
+
+    plain, whole = (torch.load(run(name, weight) / LAST) for name, weight in (("plain", 0.0), ("whole", 0.9)))
+    run("broken", 0.9, max_minutes=1e-6)
+    (tmp_path / "broken" / ANSWERS).unlink()  # lost answers are asked for again
+    broken = torch.load(run("broken", 0.9, resume=True) / LAST)
+    key = "net.heads.fer2013.weight"
+    assert (whole["state_dict"][key] - broken["state_dict"][key]).abs().max() < 1e-6
+    assert (whole["state_dict"][key] - plain["state_dict"][key]).abs().max() > 1e-3
+    assert (tmp_path / "whole" / ANSWERS).exists() and not (tmp_path / "plain" / ANSWERS).exists()
+    with pytest.raises(TrainingError, match="expected a model or a finished run as teacher"):
+        fit(load_config(changes=[*small, "teachers=['nowhere.onnx']"]), both, out=tmp_path / "wrong")
+    assert not (tmp_path / "wrong").exists()
