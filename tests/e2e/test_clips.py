@@ -80,7 +80,7 @@ def test_an_order_in_time_is_learnt_by_a_net_of_clips_alone(write, tmp_path: Pat
     single = mien.train(
         data, net="resnet", changes=[*settings, f"net_options={SMALL}", "epochs=3"], out=tmp_path / "single"
     )
-    assert abs(accuracy(single) - 0.5) < 0.1
+    assert accuracy(single) < 0.65  # 57 of the 100 clips have one label
 
     (evaluation,) = mien.evaluate(run.run, data=data, tta=False).evaluations
     assert evaluation.n == 100
