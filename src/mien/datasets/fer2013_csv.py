@@ -114,7 +114,7 @@ def _told_where_from(path: Path, handed_out: str) -> Iterator[None]:
     except OSError as error:
         raise DataError(f"expected a readable csv at {path}, got: {error.strerror}; {handed_out}") from error
     except DataError as error:
-        raise DataError(f"{error}; {handed_out}") from error
+        raise DataError(f"{error}{' ' if str(error).endswith('?') else '; '}{handed_out}") from error
 
 
 def _cells(file: BinaryIO, path: Path, split: str | None, classes: int) -> Iterator[tuple[int, tuple[int, bytes, str]]]:

@@ -124,4 +124,4 @@ def _vote(cell: str, where: str) -> int:
 
 
 def _bad(expected: str, got: str, hint: str = "mend the row") -> DataError:
-    return DataError(f"expected {expected}, got {got}: {hint}; {HANDED_OUT}")
+    return DataError(f"expected {expected}, got {got}: {hint}{' ' if hint.endswith('?') else '; '}{HANDED_OUT}")

@@ -188,7 +188,7 @@ def test_only_the_files_asked_for_are_read(tmp_path):
     (tmp_path / "train.csv").write_text("emotion,pixels\nbroken")
     assert len(read_fer2013(tmp_path, splits=["valid", "test"])) == 4
     with pytest.raises(
-        DataError, match=r"expected 2 columns in .*train\.csv, line 2, got 1: is the file cut off\?; FER"
+        DataError, match=r"expected 2 columns in .*train\.csv, line 2, got 1: is the file cut off\? FER"
     ):
         read_fer2013(tmp_path)
 

@@ -122,7 +122,7 @@ def test_missing_columns_and_cut_rows(root, write_csv, votes_header, vote_rows):
     with pytest.raises(DataError, match=r"expected the columns NF in .*fer2013new\.csv, got Usage, Image name"):
         read_ferplus(root)
     write_csv(path, votes_header, [*vote_rows[:3], vote_rows[3][:5]])
-    with pytest.raises(DataError, match=r"expected 12 columns in .*, line 5, got 5: is the file cut off\?"):
+    with pytest.raises(DataError, match=r"expected 12 columns in .*, line 5, got 5: is the file cut off\? FER"):
         read_ferplus(root)
     write_csv(path, votes_header.replace("Image name", '"a\nb"'), vote_rows)
     with pytest.raises(DataError, match=r"expected the columns Image name in .*, got Usage, a b, neutral, "):
