@@ -69,6 +69,7 @@ def open_dataset(
     name, equals, root = spec.partition("=")
     if not equals or not root:
         raise UsageError(f"expected NAME=FOLDER with a NAME out of {', '.join(READERS)}, got {spec!r}")
+    splits = [splits] if isinstance(splits, str) else splits
     reader, given = READERS[name], {}
     parameters = inspect.signature(reader).parameters
     known = [each for each in parameters if each not in ("root", "splits")]
@@ -101,6 +102,7 @@ def open_data(spec: str | os.PathLike[str], *, splits: Sequence[str] | None = No
         UsageError: neither of the two, or an unknown NAME (the known ones are listed).
         DataError: what is there is not as it should be.
     """
+    splits = [splits] if isinstance(splits, str) else splits
     text = os.fspath(spec)
     name, equals, root = text.partition("=")
     if Path(text).suffix == ".parquet" and (name not in READERS or not equals):

@@ -102,7 +102,8 @@ def read_lists(
     about = PARTS[part]
     folder = _find_images(root, about.folder)
     there = {about.files[name][0] for name in files}
-    expect_splits(list(splits or ()), there=[each for each in SPLITS if each in there], where=root)
+    there_in_order = [each for each in SPLITS if each in there]
+    expect_splits(list(splits or ()), there=there_in_order, where=root, handed_out=HANDED_OUT)
     rows, listed = FaceRows(), set[str]()
     for name, path in files.items():
         split, prefix = about.files[name]

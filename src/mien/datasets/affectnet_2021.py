@@ -30,7 +30,8 @@ def read_sets(root: Path, sets: Sequence[str], *, splits: Sequence[str] | None, 
         DataError: a split is not there, a file is damaged, or two pictures have one name.
     """
     there = {SETS[name][0] for name in sets}
-    expect_splits(list(splits or ()), there=[each for each in SPLITS if each in there], where=root)
+    there_in_order = [each for each in SPLITS if each in there]
+    expect_splits(list(splits or ()), there=there_in_order, where=root, handed_out=HANDED_OUT)
     rows, files = FaceRows(), NpyFiles(HANDED_OUT)
     notes: list[str] = []
     for name in sets:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mien.core.labels import LABEL_SETS
 from mien.datasets.dataset import DataSet, Picture, PictureRows, Published, not_there
-from mien.datasets.fer2013_csv import ORIGIN, CsvRows, columns_of, count_rows, read_csv
+from mien.datasets.fer2013_csv import HANDED_OUT, ORIGIN, CsvRows, columns_of, count_rows, read_csv
 from mien.datasets.fer2013_folders import find_folders, read_folders
 from mien.datasets.table import SPLITS, LabelColumn, Strings, expect_splits, splits_in
 
@@ -141,8 +141,9 @@ def _of_split_files(
 ) -> FerFaces:
     """A csv a split, without the column Usage; those that have no labels are left out."""
     folder = next(iter(files.values())).parent
-    expect_splits(list(splits or ()), there=[split for split in SPLITS if split in files], where=folder)
-    read = [split for split in SPLITS if split in files and (splits is None or split in splits)]
+    there = [split for split in SPLITS if split in files]
+    expect_splits(list(splits or ()), there=there, where=folder, handed_out=HANDED_OUT)
+    read = [split for split in there if splits is None or split in splits]
     parts = [read_csv(files[split], split=split) for split in read]
     competition = list(files) == ["train"]  # its train.csv holds the Training rows of fer2013.csv
     notes = [
@@ -181,7 +182,7 @@ def _pictures(*parts: CsvRows) -> PictureRows:
 
 def _of_folders(root: Path, base: Path, splits: Sequence[str] | None) -> FerFaces:
     found = read_folders(root, base)
-    expect_splits(list(splits or ()), there=splits_in(found.split), where=root)
+    expect_splits(list(splits or ()), there=splits_in(found.split), where=root, handed_out=HANDED_OUT)
     kept = np.flatnonzero(np.isin(found.split, SPLITS if splits is None else list(splits)))
     return FerFaces(
         path=base,

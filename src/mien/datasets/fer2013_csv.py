@@ -101,7 +101,7 @@ def read_csv(
         if not found:
             raise DataError(f"expected rows in {path}, got its header alone")
     of_rows = np.array(found, np.str_)
-    expect_splits(list(splits or ()), there=splits_in(of_rows), where=path)
+    expect_splits(list(splits or ()), there=splits_in(of_rows), where=path, handed_out=handed_out)
     images = np.frombuffer(pixels, np.uint8).reshape(-1, SIDE, SIDE)
     return CsvRows(path, of_rows, np.isin(of_rows, list(wanted)), np.array(emotions, np.int16), images)
 

@@ -151,7 +151,7 @@ def _find_folders(root: Path) -> dict[str, Path]:
 
 
 def _read_folders(root: Path, folders: dict[str, Path], splits: Sequence[str] | None, mode: str) -> DataSet:
-    expect_splits(list(splits or ()), there=tuple(folders), where=root)
+    expect_splits(list(splits or ()), there=tuple(folders), where=root, handed_out=HANDED_OUT)
     read = {split: _folder(folders[split]) for split in SPLITS if split in folders and split in (splits or SPLITS)}
     names = [name for each in read.values() for name in each.names]
     if len(set(names)) < len(names):
