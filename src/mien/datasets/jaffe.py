@@ -44,7 +44,7 @@ _SOFT_RULE = (
 # KA.AN1.39.tiff; in copies dots are doubled or missing, and a converted picture keeps both suffixes.
 _EXAMPLE = "KA.AN1.39.tiff"
 _PICTURE = re.compile(
-    r"([A-Z]{2})[.-]+([A-Z]{2})(\d?)[.-]+(\d+)[.-]*(?:\.(?:tiff?|bmp|png|jpe?g|gif|pgm))+", re.IGNORECASE
+    r"([A-Z]{2})[.-]+([A-Z]{2})[.-]*(\d?)[.-]+(\d+)[.-]*(?:\.(?:tiff?|bmp|png|jpe?g|gif|pgm))+", re.IGNORECASE
 )
 _README = re.compile(r".*(read.?me|labels|ratings).*", re.IGNORECASE)
 _HEADER = ("HAP", "SAD", "SUR", "ANG", "DIS", "FEA", "PIC")

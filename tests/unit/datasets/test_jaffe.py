@@ -39,6 +39,14 @@ def test_four_channels_without_a_word_on_the_fourth(root):
     np.testing.assert_array_equal(to_gray(read_jaffe(root)[0].image), gray)
 
 
+@pytest.mark.parametrize("name", ["KA.AN.1.39.tiff", "KA-AN-1-39.tiff", "KA..AN1.39.tiff", "ka.an1.39.TIF"])
+def test_odd_dots_are_the_same_picture(name, root):
+    path = root / "jaffedbase" / "KA.AN1.39.tiff"
+    path.rename(path.with_name(name))
+    sample = read_jaffe(root)[0]
+    assert (sample.id, sample.labels["jaffe"], sample.extra["ratings"][3]) == ("jaffe-KA.AN1.39", "anger", 4)
+
+
 def test_counts_are_published_but_not_certain(root):
     published = read_jaffe(root).published
     assert sum(published.counts["train"].values()) == 213 and not published.certain
