@@ -75,8 +75,8 @@ def stratified_folds(
         raise UsageError(f"expected 2 folds or more, got {folds}")
     if len(sizes) < folds:
         raise DataError(
-            f"expected at least {folds} groups for {folds} folds, got {len(sizes)}, for what a clip or equal images join "
-            "counts as one: take fewer folds"
+            f"expected at least {folds} groups for {folds} folds, got {len(sizes)}, for what a clip or equal images "
+            "join counts as one: take fewer folds"
         )
     group_of, order = _group_order(ids, groups, seed)
     order = order[np.argsort(-sizes[order].sum(1), kind="stable")]
