@@ -8,7 +8,7 @@ from mien.core.errors import DataError
 from mien.core.labels import LABEL_SETS
 from mien.datasets import LabelColumn, Table
 from mien.datasets.audit import audit
-from mien.datasets.ferplus_rules import VOTES
+from mien.datasets.readers.ferplus_rules import VOTES
 from mien.datasets.remedies import OVERSAMPLED
 
 FER2013 = LABEL_SETS["fer2013"]

@@ -12,7 +12,7 @@ from mien.core.errors import OutputError, UsageError
 from mien.core.images import decode, read_image, to_gray
 from mien.core.labels import LABEL_SETS
 from mien.datasets import LabelColumn, Table, write_table
-from mien.datasets.ferplus_rules import VOTES, majority, soften
+from mien.datasets.readers.ferplus_rules import VOTES, majority, soften
 from mien.verbs.audit import audit
 
 FER2013, FERPLUS = LABEL_SETS["fer2013"], LABEL_SETS["ferplus"]

@@ -13,7 +13,7 @@ from mien.core.errors import DataError, OutputError, UsageError
 from mien.core.images import read_image
 from mien.core.labels import LABEL_SETS
 from mien.datasets import LabelColumn, Table, write_table
-from mien.datasets.ferplus_rules import VOTES, majority, soften
+from mien.datasets.readers.ferplus_rules import VOTES, majority, soften
 from mien.evaluation.predictions import PredictionTable
 from mien.verbs.noise import noise
 
