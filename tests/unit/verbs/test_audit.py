@@ -52,6 +52,10 @@ def test_a_list_that_training_and_evaluation_take(leaking, tmp_path):
     assert cleaned.ids.tolist() == ["f-1", "f-3", "f-4"] and audit(cleaned).clean
 
 
+def test_the_folder_of_the_list_is_made(leaking, tmp_path):
+    assert audit(leaking, out=tmp_path / "new" / "list.csv").out.is_file()
+
+
 def test_it_does_not_replace_a_list_unasked(leaking, tmp_path):
     (tmp_path / "list.csv").write_text("mine", "utf-8")
     with pytest.raises(OutputError, match=r"expected no file at .*list\.csv"):
