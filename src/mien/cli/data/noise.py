@@ -43,15 +43,19 @@ def noise(
     json: Json = False,
 ) -> None:
     """Compare two label sources, measure how undecided raters are, and list labels that are probably wrong."""
+    import warnings
+
     from mien.verbs.noise import noise as run
 
     result = run(data, source=source, against=against, predictions=predictions, out=out, overwrite=overwrite)
-    figures = result.to_dict()
+    with warnings.catch_warnings(record=True) as undefined:
+        warnings.simplefilter("always")
+        figures = result.to_dict()
     if json:
         print_json(figures)
     else:
         _print(figures)
-    for line in result.notes:
+    for line in (*result.notes, *dict.fromkeys(str(each.message) for each in undefined)):
         note(line)
     if result.files:
         note("wrote " + ", ".join(map(str, result.files)))
