@@ -48,8 +48,8 @@ def test_which_pictures_are_read(tmp_path):
     (root / "basic" / "Image" / "aligned").rename(tmp_path / "elsewhere")
     assert read_rafdb(root).form == "basic, original"
     assert "expected the folder Image/aligned in" in message(root, images="aligned")
-    with pytest.raises(UsageError, match="expected a value of images out of aligned, original, got 'aligne'; did you"):
-        read_rafdb(root, images="aligne")
+    with pytest.raises(UsageError, match="expected a value of images out of aligned, original, got 'aligned-'; did you"):
+        read_rafdb(root, images="aligned-")
 
 
 def test_photographs_are_not_among_the_folders_of_others(tmp_path):
