@@ -48,7 +48,7 @@ def test_which_pictures_are_read(tmp_path):
     (root / "basic" / "Image" / "aligned").rename(tmp_path / "elsewhere")
     assert read_rafdb(root).form == "basic, original"
     assert "expected the folder Image/aligned in" in message(root, images="aligned")
-    with pytest.raises(UsageError, match="expected a value of images out of aligned, original, got 'aligned-'; did you"):
+    with pytest.raises(UsageError, match="expected a value of images out of aligned, original, got 'aligned-'; did"):
         read_rafdb(root, images="aligned-")
 
 
