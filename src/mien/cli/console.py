@@ -142,9 +142,9 @@ class Progress:
         self._bar.start()
 
 
-def share(value: float) -> str:
-    """A probability as per cent."""
-    return f"{value:.0%}"
+def share(value: float, *, digits: int = 0) -> str:
+    """A probability as per cent; "undefined" where it is missing."""
+    return "undefined" if value != value else f"{value:.{digits}%}"
 
 
 def interval(figure: Mapping[str, Any], *, scale: float = 1, digits: int = 3) -> str:

@@ -1,7 +1,4 @@
-"""Read data sets as they are distributed. Never a network, never a model.
-
-A new reader is a function ``(root, *, splits=None, **options) -> DataSet`` under ``@READERS.register("name")``.
-"""
+"""Read data sets as they are distributed, and see what is in them. Never a network, never a model."""
 
 import inspect
 import os
@@ -10,20 +7,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from mien.core.errors import UsageError
-from mien.core.registry import Registry, unknown
-from mien.datasets.affectnet import read_affectnet
-from mien.datasets.ck48 import read_ck48
-from mien.datasets.ckextended import read_ckextended
-from mien.datasets.ckplus import read_ckplus
-from mien.datasets.csv_file import read_csv
+from mien.core.registry import unknown
 from mien.datasets.dataset import DataSet, Sample
-from mien.datasets.fer2013 import read_fer2013
-from mien.datasets.ferplus import read_ferplus
-from mien.datasets.folder import read_folder
-from mien.datasets.jaffe import read_jaffe
-from mien.datasets.mmi import read_mmi
 from mien.datasets.parquet import read_table, write_table
-from mien.datasets.rafdb import read_rafdb
+from mien.datasets.readers import READERS
 from mien.datasets.table import LabelColumn, Table
 
 __all__ = [
@@ -37,19 +24,6 @@ __all__ = [
     "read_table",
     "write_table",
 ]
-
-READERS: Registry[DataSet] = Registry("data set")
-READERS.register("affectnet")(read_affectnet)
-READERS.register("ck48")(read_ck48)
-READERS.register("ckextended")(read_ckextended)
-READERS.register("ckplus")(read_ckplus)
-READERS.register("csv")(read_csv)
-READERS.register("fer2013")(read_fer2013)
-READERS.register("ferplus")(read_ferplus)
-READERS.register("folder")(read_folder)
-READERS.register("jaffe")(read_jaffe)
-READERS.register("mmi")(read_mmi)
-READERS.register("rafdb")(read_rafdb)
 
 
 def open_dataset(
@@ -69,6 +43,7 @@ def open_dataset(
     name, equals, root = spec.partition("=")
     if not equals or not root:
         raise UsageError(f"expected NAME=FOLDER with a NAME out of {', '.join(READERS)}, got {spec!r}")
+    splits = [splits] if isinstance(splits, str) else splits
     reader, given = READERS[name], {}
     parameters = inspect.signature(reader).parameters
     known = [each for each in parameters if each not in ("root", "splits")]
@@ -101,6 +76,7 @@ def open_data(spec: str | os.PathLike[str], *, splits: Sequence[str] | None = No
         UsageError: neither of the two, or an unknown NAME (the known ones are listed).
         DataError: what is there is not as it should be.
     """
+    splits = [splits] if isinstance(splits, str) else splits
     text = os.fspath(spec)
     name, equals, root = text.partition("=")
     if Path(text).suffix == ".parquet" and (name not in READERS or not equals):

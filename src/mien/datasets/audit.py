@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import chain, combinations, count
 from typing import Any
 
 import numpy as np
@@ -183,5 +183,6 @@ def data_names(tables: Sequence[Table]) -> list[str]:
     names: list[str] = []
     for table in tables:
         name = table.meta.get("name", "table")
-        names.append(name if name not in names else f"{name}-{len(names) + 1}")
+        others = (f"{name}-{number}" for number in count(len(names) + 1))
+        names.append(next(each for each in chain([name], others) if each not in names))
     return names

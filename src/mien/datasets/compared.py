@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mien.core.errors import DataError
 from mien.datasets.duplicates import Fingerprints, Ids, groups_of, groups_of_keys, near_pairs
-from mien.datasets.ferplus_rules import VOTES
+from mien.datasets.readers.ferplus_rules import VOTES
 from mien.datasets.table import SPLITS, LabelColumn, Strings, Table
 
 BLANK = 5.0  # standard deviation of the grey values below which an image shows nothing

@@ -226,7 +226,8 @@ class DataSet:
         """
         if splits is None:
             return self
-        expect_splits(splits, there=self.splits, where=self.root)
+        handed_out = f"the data set is handed out by {self.origin}"
+        expect_splits(splits, there=self.splits, where=self.root, handed_out=handed_out)
         return self.select(np.isin(self.split, list(splits)))
 
     def clips(self) -> Iterator[tuple[str, Self]]:

@@ -17,7 +17,7 @@ from mien.core.files import replacing
 if TYPE_CHECKING:
     from mien.datasets.table import Table
 
-DROP, RELABEL, REVIEW = "drop", "relabel", "review"
+ACTIONS = DROP, RELABEL, REVIEW = "drop", "relabel", "review"
 
 ListPath = str | os.PathLike[str]
 
@@ -158,13 +158,17 @@ def _rows(path: ListPath, needed: Sequence[str], *, action: str) -> Iterator[tup
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
-            header = rows.fieldnames or ()
+            header = rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
             missing = [name for name in needed if name not in header]
             if missing:
                 got = ", ".join(header)[:200] or "no header"
                 raise DataError(f"expected a column {' and '.join(missing)} in {path}, got {got}")
             for row in rows:
-                if row["id"] and row.get("action", action) == action:
+                asked = row["action"] if "action" in header else action
+                if row["id"] and asked not in ACTIONS:
+                    where = f"{path}, line {rows.line_num}"
+                    raise DataError(f"expected an action out of {', '.join(ACTIONS)} in {where}, got {asked!r}")
+                if row["id"] and asked == action:
                     yield rows.line_num, row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         got = (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mien.core.errors import DataError
 from mien.core.labels import LabelSet
-from mien.datasets.ferplus_rules import VOTES
+from mien.datasets.readers.ferplus_rules import VOTES
 from mien.datasets.table import LabelColumn, Table
 
 _ROUNDING = 1e-6  # of a mean of equal probabilities

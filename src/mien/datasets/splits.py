@@ -74,7 +74,10 @@ def stratified_folds(
     if folds < 2:
         raise UsageError(f"expected 2 folds or more, got {folds}")
     if len(sizes) < folds:
-        raise DataError(f"expected at least {folds} groups for {folds} folds, got {len(sizes)}: take fewer folds")
+        raise DataError(
+            f"expected at least {folds} groups for {folds} folds, got {len(sizes)}, for what a clip or equal images "
+            "join counts as one: take fewer folds"
+        )
     group_of, order = _group_order(ids, groups, seed)
     order = order[np.argsort(-sizes[order].sum(1), kind="stable")]
     weights = sizes / np.maximum(sizes.sum(0), 1) ** 2  # (groups, K)

@@ -254,13 +254,27 @@ def digest(rows: Table, blocks: Iterable[npt.NDArray[np.uint8]], *, shape: Seque
     return state.hexdigest()
 
 
-def expect_splits(wanted: Sequence[str], *, there: Sequence[str], where: str | os.PathLike[str] = "the data") -> None:
-    """Check that splits exist at all (else UsageError) and are there (else DataError, which says which are)."""
+def expect_splits(
+    wanted: Sequence[str],
+    *,
+    there: Sequence[str],
+    where: str | os.PathLike[str] = "the data",
+    handed_out: str = "",
+) -> None:
+    """Check that splits exist at all (else UsageError) and are there (else DataError, which says which are).
+
+    Args:
+        wanted: the splits to check.
+        there: those that are there.
+        where: the file or folder, for the message.
+        handed_out: how the message ends: who hands the data set out.
+    """
     for split in wanted:
         if split not in SPLITS:
             raise UsageError(unknown("split", split, SPLITS))
         if split not in there:
-            raise DataError(f"expected the split {split!r} in {where}, got {', '.join(there) or 'no rows'} only")
+            end = f"; {handed_out}" if handed_out else ""
+            raise DataError(f"expected the split {split!r} in {where}, got {', '.join(there) or 'no rows'} only{end}")
 
 
 def _join_labels(name: str, tables: Sequence[Table]) -> LabelColumn:

@@ -87,7 +87,7 @@ def sharpness(e: Exploration, width: float) -> Figure:
     """How sharp the images of each class are."""
     found = e.classes.known(np.maximum(e.measures.sharpness, 1))
     low, high = np.percentile(np.concatenate([*found.values()]), (0.3, 99.7))
-    limits = (max(1.0, float(low)), max(10.0, float(high)))
+    limits = (max(1.0, float(low) / 1.05), max(10.0, float(high) * 1.05))  # some room where all are equally sharp
     x = "variance of the Laplacian (squared grey levels, logarithmic)"
     return ridges(found, width, x=x, limits=limits, log=True, digits=0)
 

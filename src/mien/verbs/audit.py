@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.core.errors import UsageError
-from mien.core.files import expect_free
+from mien.core.files import expect_free, make_folder
 from mien.core.images import as_image
 from mien.datasets import Table, open_data
 from mien.datasets.audit import Audit
@@ -52,7 +52,7 @@ def audit(
 
     Args:
         data: a prepared table (its path, or one in memory) or ``"NAME=ROOT"`` of face crops, or several of them.
-        out: a csv for the list of what to drop, to label anew and to look at.
+        out: a csv for the list of what to drop, to label anew and to look at; its folder is made if need be.
         near: most bits, 0 to 11 of 64, in which the perceptual hashes of near copies differ.
         faces: look for a face in every image, too, with MTCNN; slow.
         overwrite: replace `out` if it is there.
@@ -70,6 +70,7 @@ def audit(
         raise UsageError(f"expected --near from 0 to {DISTANCE} bits, got {near}")
     if out is not None:
         expect_free(out, overwrite=overwrite)
+        make_folder(Path(out).parent)
     specs = [data] if isinstance(data, str | os.PathLike | Table) else list(data)
     if not specs:
         raise UsageError("expected a table or NAME=ROOT, got none")

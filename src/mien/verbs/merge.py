@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mien.core.errors import DataError, UsageError
 from mien.core.files import make_folder
 from mien.core.images import to_gray
+from mien.core.registry import unknown
 from mien.datasets import Table, open_data, write_table
 from mien.datasets.labelmap import LabelMap, read_map
 from mien.datasets.parquet import check_table_path
@@ -81,6 +82,8 @@ def merge(
         raise UsageError("expected tables to merge, got none")
     if size is not None and not 1 <= size <= 4096:
         raise UsageError(f"expected a size of 1 to 4096 pixels, got {size}")
+    if sources and label_map is None:
+        raise UsageError(f"expected a label map with the source {', '.join(sources)}, got none: give --label-map")
     renames = None if label_map is None else read_map(label_map)
     tables = []
     for done, spec in enumerate(data, 1):
@@ -91,6 +94,7 @@ def merge(
     _expect_one_shape(names, tables)
     notes: list[str] = []
     if renames is not None:
+        _expect_sources(sources, tables)
         tables, notes = _renamed(tables, names, renames, sources)
     tables = [_with_origin(table, name) for table, name in zip(tables, names, strict=True)]
     merged = Table.concatenate(tables)
@@ -169,6 +173,13 @@ def _renamed(
         if not kept.all():
             notes.append(f"images of {both[0]} left out, without a label of the map: {(~kept).sum():,}")
     return renamed, notes
+
+
+def _expect_sources(wanted: Sequence[str], tables: Sequence[Table]) -> None:
+    there = list(dict.fromkeys(source for table in tables for source in table.sources))
+    for source in wanted:
+        if source not in there:
+            raise UsageError(unknown("label source", source, there))
 
 
 def _source(table: Table, name: str, wanted: Sequence[str], renames: LabelMap) -> str:

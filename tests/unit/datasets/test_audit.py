@@ -8,7 +8,7 @@ from mien.core.errors import DataError
 from mien.core.labels import LABEL_SETS
 from mien.datasets import LabelColumn, Table
 from mien.datasets.audit import audit
-from mien.datasets.ferplus_rules import VOTES
+from mien.datasets.readers.ferplus_rules import VOTES
 from mien.datasets.remedies import OVERSAMPLED
 
 FER2013 = LABEL_SETS["fer2013"]
@@ -241,3 +241,14 @@ def test_an_image_has_one_row_that_changes_anything():
 def test_no_images_are_no_audit():
     with pytest.raises(DataError, match="expected images to look at, got none"):
         audit([table([(0, "train", "fear")]).select([])])
+
+
+def test_tables_are_told_apart_whatever_they_are_called():
+    images = np.random.default_rng(0).integers(0, 256, (3, 1, 48, 48), np.uint8)
+    names = ("x", "x-3", "x")
+    tables = [
+        Table([f"{k}"], image, ["train"], meta={"name": name})
+        for k, (image, name) in enumerate(zip(images, names, strict=True))
+    ]
+    found = audit(tables)
+    assert found.rows == 3 and len(found.data) == len(found.between_data) == 3

@@ -190,6 +190,13 @@ def test_the_home_folder_by_its_sign(tmp_path, monkeypatch):
     assert open_dataset("folder=~/own").root == tmp_path / "own"
 
 
+def test_one_split_by_its_name(tmp_path):
+    for split in ("train", "test"):
+        (tmp_path / split / "happy").mkdir(parents=True)
+        (tmp_path / split / "happy" / f"{split}.png").write_bytes(b"")
+    assert open_dataset(f"folder={tmp_path}", splits="test").split.tolist() == ["test"]
+
+
 def test_every_reader_is_in_the_table_of_the_documentation():
     page = (ROOT / "docs" / "data.md").read_text("utf-8")
     assert set(re.findall(r"^\| `([a-z0-9]+)` \|", page.partition("## `")[0], re.MULTILINE)) == set(READERS)

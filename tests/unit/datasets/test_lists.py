@@ -124,5 +124,17 @@ def test_a_list_that_is_not_there_or_no_text(tmp_path):
         make().drop(tmp_path / "binary.csv")
 
 
+def test_a_space_after_a_comma_of_the_header_hides_no_column(tmp_path):
+    path = write(tmp_path / "spaced.csv", "id, action\nf-0,review\nf-1,drop\n")
+    assert ids_to_drop(path) == {"f-1"}
+
+
+@pytest.mark.parametrize("row", ["f-0,Drop", "f-0,remove", "f-0,", "f-0"])
+def test_an_action_that_is_none_is_not_passed_over(tmp_path, row):
+    path = write(tmp_path / "odd.csv", f"id,action\n{row}\n")
+    with pytest.raises(DataError, match=r"expected an action out of drop, relabel, review in .*odd\.csv, line 2, got "):
+        make().drop(path)
+
+
 def test_none_one_or_several():
     assert as_paths(None) == () and as_paths("a.csv") == ("a.csv",) and as_paths(["a", "b"]) == ("a", "b")

@@ -109,7 +109,7 @@ def test_one_group_is_left_out_at_a_time():
 
 
 def test_folds_that_cannot_be():
-    with pytest.raises(DataError, match="expected at least 5 groups for 5 folds, got 2: take fewer"):
+    with pytest.raises(DataError, match="expected at least 5 groups for 5 folds, got 2, .* equal .*: take fewer"):
         splits.stratified_folds(some(9), names(9), 5, seed=0, groups=np.arange(9) % 2)
     with pytest.raises(UsageError, match="expected 2 folds or more, got 1"):
         splits.stratified_folds(some(9), names(9), 1, seed=0)

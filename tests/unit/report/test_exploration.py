@@ -56,6 +56,14 @@ def test_every_name_in_the_page_is_there_once(page):
     assert set(re.findall(r"url\(#([^)]+)\)", page.html)) <= set(names)
 
 
+@pytest.mark.parametrize("n", [1, 2])
+def test_images_that_are_all_equally_sharp(n):
+    image = np.random.default_rng(0).integers(0, 256, (1, 32, 32), np.uint8)
+    ids, split = np.array([f"a-{k}" for k in range(n)]), np.array(["train"] * n)
+    made = exploration_page(explore_table(Table(ids, image.repeat(n, axis=0), split)))
+    assert "sharpness" in {drawing.name for drawing in made.drawings}
+
+
 def test_a_table_with_nothing_to_tell_has_a_page_too(bare):
     made = exploration_page(bare)
     assert {drawing.name for drawing in made.drawings} == {

@@ -12,7 +12,7 @@ from mien.core.errors import OutputError, UsageError
 from mien.core.images import decode, read_image, to_gray
 from mien.core.labels import LABEL_SETS
 from mien.datasets import LabelColumn, Table, write_table
-from mien.datasets.ferplus_rules import VOTES, majority, soften
+from mien.datasets.readers.ferplus_rules import VOTES, majority, soften
 from mien.verbs.audit import audit
 
 FER2013, FERPLUS = LABEL_SETS["fer2013"], LABEL_SETS["ferplus"]
@@ -50,6 +50,10 @@ def test_a_list_that_training_and_evaluation_take(leaking, tmp_path):
 
     cleaned = read_table(leaking).drop(tmp_path / "list.csv")
     assert cleaned.ids.tolist() == ["f-1", "f-3", "f-4"] and audit(cleaned).clean
+
+
+def test_the_folder_of_the_list_is_made(leaking, tmp_path):
+    assert audit(leaking, out=tmp_path / "new" / "list.csv").out.is_file()
 
 
 def test_it_does_not_replace_a_list_unasked(leaking, tmp_path):

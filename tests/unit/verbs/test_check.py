@@ -9,8 +9,8 @@ from layouts import folder
 import mien
 from mien.cli.app import main
 from mien.core.errors import DataError, UsageError
-from mien.datasets import fer2013
 from mien.datasets.dataset import Published
+from mien.datasets.readers import fer2013
 
 
 @pytest.fixture

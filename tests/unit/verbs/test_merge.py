@@ -96,6 +96,17 @@ def test_images_with_a_distribution_alone_stay(save, tmp_path):
     assert f"{map_file} has a part for rafdb, which is none of the data: ferplus" in result.notes
 
 
+def test_a_label_source_that_nothing_has_is_not_passed_over(save, tmp_path):
+    map_file = tmp_path / "map.toml"
+    map_file.write_text("[labels_map]\n")
+    paths, out = [save(make("fer2013"))], tmp_path / "t.parquet"
+    with pytest.raises(UsageError, match="expected a label source out of fer2013, got 'fer2031'; did you mean"):
+        merge(paths, out=out, label_map=map_file, sources=["fer2031"])
+    with pytest.raises(UsageError, match="expected a label map with the source fer2013, got none: give --label-map"):
+        merge(paths, out=out, sources=["fer2013"])
+    assert not out.exists()
+
+
 def test_of_several_label_sources_one_is_to_be_named(save, tmp_path):
     table, other = make("fer2013"), make("fer2013", source="ferplus").sources["ferplus"]
     both = Table(table.ids, table.images, table.split, {**table.sources, "ferplus": other}, {}, table.meta)

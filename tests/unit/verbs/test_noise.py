@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as parquet
@@ -13,7 +14,7 @@ from mien.core.errors import DataError, OutputError, UsageError
 from mien.core.images import read_image
 from mien.core.labels import LABEL_SETS
 from mien.datasets import LabelColumn, Table, write_table
-from mien.datasets.ferplus_rules import VOTES, majority, soften
+from mien.datasets.readers.ferplus_rules import VOTES, majority, soften
 from mien.evaluation.predictions import PredictionTable
 from mien.verbs.noise import noise
 
@@ -49,6 +50,17 @@ def test_what_is_found():
     assert figures["suspects"]["count"] == 2 and figures["suspects"]["by_split"] == {"train": 1, "valid": 1}
     assert figures["suspects"]["noise"] == pytest.approx(2 / 60)
     assert figures["suspects"]["left_out"] == 0 and not figures["files"]
+
+
+def test_what_nobody_labels_is_undefined(tmp_path, capsys):
+    table = make()
+    nobody = np.full(len(table), -1, np.int16)
+    sources = {name: replace(column, ids=nobody) for name, column in table.sources.items()}
+    write_table(replace(table, sources=sources), tmp_path / "t.parquet")
+    assert main(["data", "noise", str(tmp_path / "t.parquet")]) == 0
+    printed, said = capsys.readouterr()
+    assert said == "mien: a share is not defined: there are no faces\n"
+    assert "nan" not in printed and "estimated share of wrong labels: undefined." in printed
 
 
 def test_the_files_and_what_they_are_for(tmp_path):

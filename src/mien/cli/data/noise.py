@@ -43,15 +43,19 @@ def noise(
     json: Json = False,
 ) -> None:
     """Compare two label sources, measure how undecided raters are, and list labels that are probably wrong."""
+    import warnings
+
     from mien.verbs.noise import noise as run
 
     result = run(data, source=source, against=against, predictions=predictions, out=out, overwrite=overwrite)
-    figures = result.to_dict()
+    with warnings.catch_warnings(record=True) as undefined:
+        warnings.simplefilter("always")
+        figures = result.to_dict()
     if json:
         print_json(figures)
     else:
         _print(figures)
-    for line in result.notes:
+    for line in (*result.notes, *dict.fromkeys(str(each.message) for each in undefined)):
         note(line)
     if result.files:
         note("wrote " + ", ".join(map(str, result.files)))
@@ -64,7 +68,10 @@ def _print(figures: Mapping[str, Any]) -> None:
             f"{figures['source']} and {figures['against']} on images that both label with one of {len(labels)} labels"
         )
         rows = [("all", figures["agreement"]), *figures["by_split"].items()]
-        cells = [(name, f"{each['n']:,}", interval(each["agreement"]), f"{each['kappa']:.3f}") for name, each in rows]
+        cells = [
+            (name, f"{each['n']:,}", interval(each["agreement"]), interval({"value": each["kappa"]}))
+            for name, each in rows
+        ]
         print(table(("  split", "images", "agreement (95 % interval)", "kappa"), _indented(cells), right=(1, 3)))
         print(f"\n  rows: {figures['source']}; columns: {figures['against']}")
         counts = zip(labels, figures["agreement"]["confusion"], figures["agreement"]["by_label"].values(), strict=True)
@@ -87,10 +94,11 @@ def _sentences(figures: Mapping[str, Any]) -> Iterator[str]:
             f"{entropy['mean']:.2f} bits on average, median {entropy['q50']:.2f}, one in twenty above "
             f"{entropy['q95']:.2f}."
         )
-        yield f"The label of {figures['source']} has {figures['vote_share']:.1%} of the raters' votes on average."
+        chosen = share(figures["vote_share"], digits=1)
+        yield f"The label of {figures['source']} has {chosen} of the raters' votes on average."
     yield (
         f"Suspect labels of {figures['source']}, judged by {suspects['judged_by']}: {suspects['count']:,} of "
-        f"{suspects['n']:,}; estimated share of wrong labels {suspects['noise']:.1%}."
+        f"{suspects['n']:,}; estimated share of wrong labels: {share(suspects['noise'], digits=1)}."
     )
     if suspects["left_out"]:
         yield f"Not judged, for want of votes or predictions: {suspects['left_out']:,} labelled images."
