@@ -27,7 +27,7 @@ from mien.runtime.classifier import Classifier
 from mien.runtime.temperature import apply_temperature
 from mien.training.config import TrainConfig
 from mien.training.data import Faces, Targets
-from mien.zoo.store import load_card, load_classifier
+from mien.zoo.store import load_classifier
 
 ANSWERS = "distill.npz"  # in the run folder
 _FACES_AT_ONCE = 512
@@ -67,18 +67,16 @@ def read_teachers(config: TrainConfig, label_sets: Mapping[str, LabelSet]) -> tu
 
 def _read_teacher(path: str, label_sets: Mapping[str, LabelSet], *, threads: int | None, device: str) -> Teacher:
     try:
-        card = load_card(path)
-        # The mean of several is wanted exact: the wider weights, where there are some.
-        variant = "float16" if "float16" in card.files and Path(path).suffix != ".onnx" else None
-        classifier = load_classifier(path, variant=variant, threads=threads, device=device)
+        classifier = load_classifier(path, threads=threads, device=device)
     except MienError as error:
         raise TrainingError(f"expected a model or a finished run as teacher, got {path!r}: {error}") from error
+    card = classifier.card
     heads = tuple(name for name in label_sets if _columns(classifier, name, label_sets[name]) is not None)
     if not heads:
         ours, theirs = ", ".join(label_sets), ", ".join(card.heads)
         raise TrainingError(f"expected a teacher with a head out of {ours} and its labels, got {path!r} with {theirs}")
     named = [each.sha256 for each in card.files.values() if each.file == Path(path).name]
-    weights = named[0] if named else card.files[variant or card.default_file].sha256
+    weights = named[0] if named else card.files[card.default_file].sha256
     decided = (weights, card.input, sorted(card.heads.items()))
     return Teacher(classifier, heads, hashlib.sha256(repr(decided).encode()).hexdigest())
 
@@ -161,9 +159,9 @@ def _ask(
     for start in range(0, len(table), _FACES_AT_ONCE):
         crops = table.images[start : start + _FACES_AT_ONCE]
         mirrored = np.ascontiguousarray(crops[:, :, ::-1])
+        seen, seen_mirrored = (classifier.predict_heads(each, heads=teacher.heads) for each in (crops, mirrored))
         for head in teacher.heads:
-            both = classifier.predict(crops, head=head) + classifier.predict(mirrored, head=head)
-            asked = both[:, _columns(classifier, head, label_sets[head])]
+            asked = (seen[head] + seen_mirrored[head])[:, _columns(classifier, head, label_sets[head])]
             parts[head].append(asked / asked.sum(1, keepdims=True).clip(1e-12))
         tell(start + len(crops))
     return {_key(teacher, head): np.concatenate(each) for head, each in parts.items()}

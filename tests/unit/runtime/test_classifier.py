@@ -141,3 +141,23 @@ def test_an_output_that_is_no_probability_is_refused(tiny_model_bytes: bytes, ca
     classifier = Classifier(card, Session(model.SerializeToString(), threads=1, device="cpu"))
     with pytest.raises(ModelError, match="expected probabilities from probabilities_ferplus of tiny, .* softmax"):
         classifier.predict(faces(4))
+
+
+def test_all_heads_in_one_pass_say_what_each_says_alone(
+    card: Card, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier, crops = Classifier(card, session), faces(5)
+    alone = {head: classifier.predict(crops, head=head, batch=3) for head in card.heads}
+    passes: list[Any] = []
+    run = session.run
+    monkeypatch.setattr(session, "run", lambda names, **feeds: passes.append(names) or run(names, **feeds))
+    found = classifier.predict_heads(crops, batch=3)
+    assert len(passes) == 2  # of 3 faces and 2
+    assert list(found) == ["ferplus", "fer2013"]
+    for head, each in found.items():
+        np.testing.assert_array_equal(each, alone[head])
+    assert list(classifier.predict_heads(crops, heads=["fer2013"])) == ["fer2013"]
+    none = classifier.predict_heads(crops[:0])
+    assert {head: each.shape for head, each in none.items()} == {"ferplus": (0, 8), "fer2013": (0, 7)}
+    with pytest.raises(UsageError, match="expected a head of tiny out of"):
+        classifier.predict_heads(crops, heads=["nobody"])

@@ -62,9 +62,8 @@ def test_targets_are_the_labels_and_the_teachers_mean(tiny_model: Path, samples:
         known = before.targets[head].weights.numpy() > 0
         got = after.targets[head]
         mixed = 0.4 * before.targets[head].soft.numpy() + 0.6 * mean
-        # The shipped model answers by its wider weights, and not by the default int8: they differ a little.
-        np.testing.assert_allclose(got.soft.numpy()[known], mixed[known], atol=0.03)
-        np.testing.assert_allclose(got.soft.numpy()[~known], mean[~known], atol=0.05)
+        np.testing.assert_allclose(got.soft.numpy()[known], mixed[known], atol=1e-5)
+        np.testing.assert_allclose(got.soft.numpy()[~known], mean[~known], atol=1e-5)
         np.testing.assert_allclose(got.weights, np.where(known, 1, 0.6), atol=1e-6)
         np.testing.assert_allclose(got.soft.sum(1), 1, atol=1e-5)
         assert torch.equal(got.ids, before.targets[head].ids)  # accuracy is still measured by labels
