@@ -1,8 +1,8 @@
-"""`mien train`, `mien evaluate` and `mien export`."""
+"""`mien train`, `mien join`, `mien evaluate` and `mien export`."""
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +15,7 @@ _TRAIN = examples(
     "mien train --data ferplus=data/fer2013 --preset mien-s --out runs/mien-s",
     "mien train --data ckplus.parquet --net resnet --folds 10 --group subject --out runs/ckplus",
 )
+_JOIN = examples("mien join runs/a runs/b --data ferplus=data/fer2013 --name both --out runs/both")
 _EVALUATE = examples(
     "mien evaluate mien-s --data ferplus=data/fer2013 --split valid",
     "mien evaluate runs/a runs/b --data table.parquet --head fer2013 --out runs/both",
@@ -29,6 +30,7 @@ Relabel = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
     app.command("train", epilog=_TRAIN)(train)
+    app.command("join", epilog=_JOIN)(join)
     app.command("evaluate", epilog=_EVALUATE)(evaluate)
     app.command("export", epilog=examples("mien export mien-s --format int8 --out exported/"))(export)
 
@@ -95,9 +97,7 @@ def train(
     if json:
         print_json(dataclasses.asdict(result))
         return
-    if result.figures:
-        header = list(result.figures[0])
-        print(table(header, [[_number(row.get(name)) for name in header] for row in result.figures]))
+    _print_figures(result.figures)
     for head in result.summary.get("heads", {}):
         _print_spread(result.summary, head)
     for line in [*result.notes, *result.diagnosis]:
@@ -105,6 +105,33 @@ def train(
     more = "" if result.finished else ", not finished: go on with --resume"
     runs = f" of {len(result.runs)} runs" if result.runs else ""
     note(f"trained {result.epochs} epochs{runs} in {result.run}{more}")
+
+
+def _print_figures(figures: Sequence[Mapping[str, Any]]) -> None:
+    if figures:
+        header = list(figures[0])
+        print(table(header, [[_number(row.get(name)) for name in header] for row in figures]))
+
+
+def join(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Finished runs with equal inputs and labels.")],
+    data: Annotated[
+        str, typer.Option("--data", metavar="TABLE|NAME=ROOT", help="Faces to calibrate and measure it on.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run folder.")],
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="What the model is called.")] = "joined",
+    title: Annotated[str, typer.Option("--title", metavar="TEXT", help="Of its card.")] = "",
+    json: Json = False,
+) -> None:
+    """Make one model of several: its answer is the mean of theirs, in one file."""
+    from mien.verbs.join import join as run
+
+    result = run(runs, data=data, out=out, name=name, title=title)
+    if json:
+        print_json(dataclasses.asdict(result))
+        return
+    _print_figures(result.figures)
+    note(f"joined {len(runs)} runs in {result.run}")
 
 
 def _print_spread(summary: Mapping[str, Any], head: str) -> None:

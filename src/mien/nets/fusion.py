@@ -1,5 +1,6 @@
 """Several nets as one: branches that see the picture or the clip, and what they saw together."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from mien.core.errors import UsageError
 from mien.core.registry import unknown
-from mien.nets.heads import INPUTS, Trunk, inputs_of
+from mien.nets.heads import INPUTS, Trunk, inputs_of, shown_by
 from mien.nets.temporal import FRAME_NET, FRAME_OPTIONS, take_neck
 from mien.runtime.card import CLIP, IMAGE
 
@@ -77,7 +78,9 @@ class Joined(nn.Module):
 class Fusion(nn.Module):
     """Any nets side by side, joined early enough to weigh one against another, or late.
 
-    The feature map that is exported is the first branch's.
+    The feature map that is exported is the first branch's; without a dense layer, the maps of all branches side by side
+    where they have the same places, so that a linear head on their means still explains itself by it (see
+    `GlobalAverage`).
 
     Args:
         build: makes a net: `mien.nets.build_trunk`.
@@ -86,7 +89,7 @@ class Fusion(nn.Module):
         branches: name -> `net`, `options` and `input` (``"image"``, the default, or ``"clip"``) of a branch.
         mode: ``"feature"``: the branches' vectors side by side, then a dense layer of `width` with ReLU, then the
             heads; a label that needs both branches can be learnt. ``"late"``: a head for each branch, see `LateHead`.
-        width: of the dense layer.
+        width: of the dense layer; 0: none, the heads see the vectors themselves.
     """
 
     def __init__(
@@ -103,8 +106,8 @@ class Fusion(nn.Module):
         super().__init__()
         if mode not in MODES:
             raise UsageError(unknown("mode of fusion", mode, MODES))
-        if width < 1 or not branches:
-            raise UsageError(f"expected one branch or more and a width of 1 or more, got {len(branches)} and {width}")
+        if width < 0 or not branches:
+            raise UsageError(f"expected one branch or more and a width of 0 or more, got {len(branches)} and {width}")
         parts = {name: _branch(name, settings) for name, settings in branches.items()}
         trunks = [build(each.net, in_channels=in_channels, size=size, options=each.options) for each in parts.values()]
         for (name, part), trunk in zip(parts.items(), trunks, strict=True):
@@ -116,13 +119,15 @@ class Fusion(nn.Module):
                 )
         self.takes = [each.input for each in parts.values()]
         self.inputs = tuple(each for each in INPUTS if each in self.takes)
-        self.channels = trunks[0].channels
         self.smallest = max(each.smallest for each in trunks)
         self.any_size = all(each.any_size for each in trunks)
         self.mode, self.widths = mode, [each.width for each in trunks]
         joined = sum(self.widths)
-        self.width = width if mode == "feature" else joined
-        after = nn.Sequential(nn.Linear(joined, width), nn.ReLU()) if mode == "feature" else nn.Identity()
+        dense = width if mode == "feature" else 0
+        self.width = dense or joined
+        self.shows_all = mode == "feature" and not dense and _same_places(trunks, in_channels, size)
+        self.channels = sum(each.channels for each in trunks) if self.shows_all else trunks[0].channels
+        after = nn.Sequential(nn.Linear(joined, dense), nn.ReLU()) if dense else nn.Identity()
         self.neck: nn.Module = Joined([take_neck(each) for each in trunks], after)
         modules: list[Any] = trunks
         self.branches = nn.ModuleList(modules)
@@ -133,13 +138,23 @@ class Fusion(nn.Module):
         return tuple(branch(given[takes]) for branch, takes in zip(self.branches, self.takes, strict=True))
 
     def shown(self, features: Sequence[Tensor]) -> Tensor:
-        """The first branch's feature map (B, F, h, w)."""
-        show: Callable[[Tensor], Tensor] = getattr(self.branches[0], "shown", lambda same: same)
-        return show(features[0])
+        """The feature map (B, F, h, w): of all branches, or of the first."""
+        maps = [shown_by(branch, each) for branch, each in zip(self.branches, features, strict=True)]
+        return torch.cat(maps, 1) if self.shows_all else maps[0]
 
     def make_head(self, classes: int) -> nn.Module:
         """A classifier of the joined vector."""
         return LateHead(self.widths, classes) if self.mode == "late" else nn.Linear(self.width, classes)
+
+
+@torch.no_grad()
+def _same_places(trunks: Sequence[Any], channels: int, size: int) -> bool:
+    """Whether all take pictures and give maps of the same height and width; found out on shapes without values."""
+    if any(inputs_of(each) != (IMAGE,) for each in trunks):
+        return False
+    picture = torch.zeros(1, channels, size, size, device="meta")
+    shapes = (copy.deepcopy(each).to("meta").eval() for each in trunks)
+    return len({shown_by(each, each(picture)).shape[2:] for each in shapes}) == 1
 
 
 def _branch(name: str, settings: Mapping[str, Any]) -> Branch:

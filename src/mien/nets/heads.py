@@ -1,7 +1,7 @@
 """Several label sources on one trunk: its neck, dropout, a linear head each."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -48,6 +48,12 @@ def inputs_of(net: object) -> tuple[str, ...]:
     return inputs
 
 
+def shown_by(net: object, features: Any) -> Tensor:
+    """The feature map (B, F, h, w) that is exported, from what a net's call gave."""
+    show: Callable[[Any], Tensor] = getattr(net, "shown", lambda same: same)
+    return show(features)
+
+
 def example_inputs(
     inputs: Sequence[str], *, batch: int, channels: int, size: int, frames: int = 0
 ) -> tuple[Tensor, ...]:
@@ -89,8 +95,7 @@ class MultiHead(nn.Module):
         """One tensor for each of `inputs` -> logits (B, K) of every head, and the feature map (B, F, h, w)."""
         features = self.trunk(*inputs)
         summary = self.dropout(self.trunk.neck(features))  # (B, width)
-        shown = getattr(self.trunk, "shown", lambda same: same)(features)
-        return {name: head(summary) for name, head in self.heads.items()}, shown
+        return {name: head(summary) for name, head in self.heads.items()}, shown_by(self.trunk, features)
 
 
 def parameter_count(net: nn.Module) -> int:

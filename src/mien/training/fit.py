@@ -41,6 +41,7 @@ from mien.training.transfer import freezes, prepare
 
 LAST = Path("checkpoints") / "last.ckpt"
 BEST = Path("checkpoints") / "best.ckpt"
+AVERAGE = "average.module."  # stands before the names of the averaged weights in a checkpoint
 
 
 @dataclass(frozen=True)
@@ -327,8 +328,7 @@ def load_run(run: Path, *, which: Path = BEST) -> tuple[TrainConfig, MultiHead]:
     config = load_config(file=run / "config.toml")
     net = build_net(config, label_sets_of(run))
     state = _read_checkpoint(checkpoint)["state_dict"]
-    prefix = "average.module."
-    state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    state = {key.removeprefix(AVERAGE): value for key, value in state.items() if key.startswith(AVERAGE)}
     _expect_weights(checkpoint, state, net.state_dict())
     net.load_state_dict(state)
     return config, net.eval()
