@@ -242,10 +242,13 @@ def _is_number(value: object) -> bool:
 
 
 def size_in_epoch(config: TrainConfig, epoch: int) -> int:
-    """Side in pixels at which an epoch trains: a multiple of 4 that grows from `start_size` to the input's."""
+    """Side in pixels at which an epoch trains: a multiple of 8 that grows from `start_size` to the input's.
+
+    Nets halve the side, some of them three times: other sides leave maps that processors are slow with.
+    """
     full = config.input.size
     grown = config.start_size + (full - config.start_size) * epoch / config.epochs / config.grow
-    return min(full, max(config.start_size, int(grown) // 4 * 4))
+    return min(full, max(config.start_size, int(grown) // 8 * 8))
 
 
 def load_config(*, preset: str | None = None, file: Path | None = None, changes: Sequence[str] = ()) -> TrainConfig:
