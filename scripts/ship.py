@@ -55,6 +55,7 @@ class Stage:
         name: of its run folder.
         preset, changes: as `mien train` takes them.
         teachers: stages before it that it learns from.
+        begins: the stage before it whose weights it begins with; "" for chance.
         joins: stages before it that it is made of, as `mien join` does; nothing is trained then.
         title: of the card of a joined model.
         place: out of `PLACES`, or "" for a model that is not shipped.
@@ -64,6 +65,7 @@ class Stage:
     preset: str | None = None
     changes: tuple[str, ...] = ()
     teachers: tuple[str, ...] = ()
+    begins: str = ""
     joins: tuple[str, ...] = ()
     title: str = ""
     place: str = ""
@@ -71,7 +73,7 @@ class Stage:
     @property
     def needs(self) -> tuple[str, ...]:
         """Stages that have to be finished before it."""
-        return self.teachers + self.joins
+        return self.teachers + self.joins + ((self.begins,) if self.begins else ())
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ def read_recipe(path: Path) -> Recipe:
             preset=each.get("preset", model.preset),
             changes=(*model.changes, *as_changes(each.get("settings", {})), *each.get("set", ())),
             teachers=tuple(each.get("teachers", ())),
+            begins=each.get("begins", ""),
             joins=tuple(each.get("joins", ())),
             title=each.get("title", ""),
             place=each.get("place", ""),
@@ -142,7 +145,8 @@ def as_changes(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
 def changes_of(stage: Stage, work: Path) -> list[str]:
     """What `--set` is told for a stage."""
     taught = [f"teachers={[(work / each).as_posix() for each in stage.teachers]}"] if stage.teachers else []
-    return [f"name='{stage.name}'", *stage.changes, *taught]
+    begun = [f"weights='{(work / stage.begins).as_posix()}'"] if stage.begins else []
+    return [f"name='{stage.name}'", *stage.changes, *begun, *taught]
 
 
 def make_run(stage: Stage, data: str, table: Table, work: Path, clock: Clock) -> bool:
@@ -201,7 +205,9 @@ def _command(stage: Stage) -> str:
     """How the training is begun, whatever its folders are called."""
     preset = f" --preset {stage.preset}" if stage.preset else ""
     taught = f' --set "teachers={list(stage.teachers)}"' if stage.teachers else ""
-    return f"mien train --data DATA{preset}{''.join(f' --set {each}' for each in stage.changes)}{taught} --out RUN"
+    begun = f" --set weights={stage.begins}" if stage.begins else ""
+    changes = "".join(f" --set {each}" for each in stage.changes)
+    return f"mien train --data DATA{preset}{changes}{begun}{taught} --out RUN"
 
 
 def _on_the_data(card: Card, table: Table, run: Path, restricted: Mapping[str, Sequence[str]]) -> list[Figure]:

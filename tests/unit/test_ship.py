@@ -36,6 +36,7 @@ stem_stride = 2
 name = "student"
 like = "teacher"
 teachers = ["teacher"]
+begins = "teacher"
 set = ["epochs=2"]
 place = "models"
 

@@ -18,13 +18,21 @@ class BasicBlock(nn.Module):
     """Two convolutions beside a shortcut; attention weighs what they give before the two are summed."""
 
     def __init__(
-        self, inputs: int, outputs: int, *, style: Style, halve: bool = False, attention: str = "none"
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        style: Style,
+        inner: int | None = None,
+        halve: bool = False,
+        attention: str = "none",
     ) -> None:
         super().__init__()
         kernel, batch_norm = style.kernel, style.batch_norm
         stride = 2 if halve and style.pool == "stride" else 1
-        self.first = conv_norm(inputs, outputs, kernel, stride=stride, batch_norm=batch_norm)
-        self.second = conv_norm(outputs, outputs, kernel, batch_norm=batch_norm)
+        inner = inner or outputs
+        self.first = conv_norm(inputs, inner, kernel, stride=stride, batch_norm=batch_norm)
+        self.second = conv_norm(inner, outputs, kernel, batch_norm=batch_norm)
         same = inputs == outputs and stride == 1
         self.shortcut = nn.Identity() if same else conv_norm(inputs, outputs, 1, stride=stride, batch_norm=batch_norm)
         self.attention = attention_of(attention, outputs, reduction=style.reduction)
@@ -48,6 +56,7 @@ class ResNet(nn.Module):
         stem_kernel, stem_stride: of the first convolution, whose width is the first stage's.
         widths: channels of each stage.
         blocks: basic blocks of each stage.
+        inner: channels between the two convolutions of a block, one number a stage; none: as many as the stage has.
         depth: 10, 18 or 34: the blocks of the net of so many layers, instead of `blocks`; 0: as `blocks` says.
         kernel, batch_norm, activation, pool, reduction: see `Style`.
         attention: none, channel, spatial or cbam in each basic block, or self after a stage; one for all (self: after
@@ -67,6 +76,7 @@ class ResNet(nn.Module):
         stem_stride: int = 1,
         widths: Sequence[int] = (32, 64, 128, 256),
         blocks: Sequence[int] = (2, 2, 2, 2),
+        inner: Sequence[int] = (),
         depth: int = 0,
         kernel: int = 3,
         batch_norm: bool = True,
@@ -82,15 +92,21 @@ class ResNet(nn.Module):
         blocks = DEPTHS[depth] if depth else blocks
         if len(widths) != len(blocks) or not widths or min(*widths, *blocks) < 1:
             raise UsageError(f"expected as many widths as blocks, all positive, got {widths} and {blocks}")
+        if stem_kernel < 1 or stem_stride < 1:
+            raise UsageError(f"expected stem_kernel and stem_stride of 1 or more, got {stem_kernel} and {stem_stride}")
+        if inner and (len(inner) != len(widths) or min(inner) < 1):
+            raise UsageError(f"expected as many inner widths as widths, all positive, or none, got {inner}")
         style = Style(kernel=kernel, batch_norm=batch_norm, activation=activation, pool=pool, reduction=reduction)
         self.channels = self.width = widths[-1]
         self.neck: nn.Module = GlobalAverage()
         self.stem = conv_norm(in_channels, widths[0], stem_kernel, stride=stem_stride, batch_norm=batch_norm)
         self.activation = activation_of(style)
-        plan = zip((widths[0], *widths), widths, blocks, attentions(attention, len(widths)), strict=False)
+        plan = zip(
+            (widths[0], *widths), widths, inner or widths, blocks, attentions(attention, len(widths)), strict=False
+        )
         stages = [
-            _stage(inputs, width, count, style=style, halve=stage > 0, attention=kind)
-            for stage, (inputs, width, count, kind) in enumerate(plan)
+            _stage(inputs, width, count, inner=within, style=style, halve=stage > 0, attention=kind)
+            for stage, (inputs, width, within, count, kind) in enumerate(plan)
         ]
         for stage, rate in zip(stages, rates(dropout, len(stages)), strict=True):
             stage.append(nn.Dropout(rate))
@@ -102,11 +118,13 @@ class ResNet(nn.Module):
         return features
 
 
-def _stage(inputs: int, width: int, count: int, *, style: Style, halve: bool, attention: str) -> nn.Sequential:
+def _stage(
+    inputs: int, width: int, count: int, *, inner: int, style: Style, halve: bool, attention: str
+) -> nn.Sequential:
     """Basic blocks with attention in each, or with self-attention after the last."""
     inside = "none" if attention == "self" else attention
-    first = BasicBlock(inputs, width, style=style, halve=halve, attention=inside)
-    rest = (BasicBlock(width, width, style=style, attention=inside) for _ in range(count - 1))
+    first = BasicBlock(inputs, width, inner=inner, style=style, halve=halve, attention=inside)
+    rest = (BasicBlock(width, width, inner=inner, style=style, attention=inside) for _ in range(count - 1))
     after = [attention_of("self", width)] if attention == "self" else []
     return nn.Sequential(first, *rest, *after)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
 from mien.core.errors import TrainingError
 from mien.nets.backbones import Backbone
+from mien.training.narrow import narrowed
 
 IMAGENET = "imagenet"
 BEST = Path("checkpoints") / "best.ckpt"  # in a run folder
@@ -53,9 +53,11 @@ def load_weights(trunk: nn.Module, weights: str, *, net: str) -> list[str]:
     if isinstance(trunk, Backbone):
         target = trunk.model
         state = _as_timm_has_it(target, _without(state, ("model.",)), path)
+    state, narrow = narrowed(target, state)
     own: State = target.state_dict()
     left = sorted({top for key in state if key not in own and (top := key.partition(".")[0]) in CLASSIFIERS})
     notes = [f"of {path.name}, {', '.join(left)} was left out: the heads are the run's own"] if left else []
+    notes += narrow
     state = {key: value for key, value in state.items() if key in own or key.partition(".")[0] not in left}
     extra = [key for key in state if key not in own]
     if weights == IMAGENET and extra:  # timm, too, leaves out what its own files hold beyond the net
@@ -112,7 +114,7 @@ def _read(path: Path) -> State:
         if path.suffix == ".safetensors":
             return load_file(path)
         read: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
+    except Exception as error:  # torch raises what it likes for a file that is none of its own
         reason = "code, which is not run" if isinstance(error, pickle.UnpicklingError) else "what cannot be read"
         raise TrainingError(f"expected safetensors or a state dict of torch in {path}, got {reason}") from error
     for key in NESTED:
