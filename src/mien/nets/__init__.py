@@ -44,8 +44,9 @@ def build_trunk(name: str, *, in_channels: int, size: int, options: Mapping[str,
     """
     try:
         trunk = _factory(name)(in_channels=in_channels, size=size, **options)
-    except TypeError as error:
-        raise UsageError(f"expected options that the net {name!r} takes, got: {error}") from error
+    except (TypeError, ValueError, RuntimeError) as error:  # a value that torch refuses, a width beyond all memory
+        reason = " ".join(str(error).split())
+        raise UsageError(f"expected options that the net {name!r} takes, got: {reason}") from error
     if size < trunk.smallest:
         raise UsageError(f"expected pictures of {trunk.smallest} pixels or more for the net {name!r}, got {size}")
     return trunk

@@ -6,6 +6,7 @@ from torch import nn
 from torchvision.models import resnet
 
 from mien.core.errors import UsageError
+from mien.nets import build_trunk
 from mien.nets.attention import Cbam, SelfAttention
 from mien.nets.blocks import Style
 from mien.nets.heads import parameter_count
@@ -78,8 +79,17 @@ def test_an_activation_replaces_all():
         ({"widths": (8, 8)}, "expected as many widths as blocks, all positive"),
         ({"batch_norm": "off"}, "expected batch_norm true or false, got 'off'"),
         ({"dropout": (0.1,)}, "expected one dropout rate for all or 4 of them, got 1"),
+        ({"stem_kernel": 0}, "expected stem_kernel and stem_stride of 1 or more, got 0 and 1"),
+        ({"stem_stride": 0}, "expected stem_kernel and stem_stride of 1 or more, got 3 and 0"),
     ],
 )
 def test_a_wrong_option_is_named(options, message):
     with pytest.raises(UsageError, match=message):
         ResNet(**options)
+
+
+@pytest.mark.parametrize("widths", [(8.5, 8, 8, 8), ("a", 8, 8, 8), (8, 8, 8, 2**40)])
+def test_what_torch_refuses_is_told_in_one_line(widths):
+    with pytest.raises(UsageError, match="expected options that the net 'resnet' takes, got: ") as refused:
+        build_trunk("resnet", in_channels=1, size=48, options={"widths": widths})
+    assert "\n" not in str(refused.value)
