@@ -130,7 +130,8 @@ class ClipNet(nn.Module):
         cell: ``"lstm"`` or ``"gru"``.
         in_channels: 1 for grey, 3 for colour.
         size: side of the frames in pixels.
-        net, options: which net sees the frames, by name, and its options; a small residual net if not said.
+        net, options: which net sees the frames, by name, and its options; a small residual net if not said, which stays
+            small where options such as `batch_norm` change it.
         layers: recurrent layers, one on another.
         hidden: length of their states.
         bidirectional: read the clip backwards, too, and put both states side by side.
@@ -164,9 +165,8 @@ class ClipNet(nn.Module):
                 f"expected layers and hidden of 1 or more and dropout in 0..1 (1 excluded), got {layers}, {hidden} and "
                 f"{dropout}"
             )
-        if options is None:
-            options = FRAME_OPTIONS if net == FRAME_NET else {}
-        frame = build(net, in_channels=in_channels, size=size, options=options)
+        own = FRAME_OPTIONS if net == FRAME_NET else {}
+        frame = build(net, in_channels=in_channels, size=size, options={**own, **(options or {})})
         if inputs_of(frame) != (IMAGE,):
             raise UsageError(f"expected a net of single pictures for the frames, got {net!r}, which takes clips")
         self.channels, self.smallest, self.any_size = frame.channels, frame.smallest, frame.any_size

@@ -55,6 +55,16 @@ def test_the_mean_is_over_time():
 
 
 @pytest.mark.parametrize("name", ["cnn-lstm", "cnn-gru"])
+def test_one_option_of_the_net_of_frames_leaves_the_others_as_they_are(name):
+    whole, without = (
+        build_trunk(name, in_channels=1, size=48, options={"options": options})
+        for options in ({}, {"batch_norm": False})
+    )
+    assert whole.channels == without.channels == 64
+    assert [kind for kind in without.modules() if isinstance(kind, torch.nn.BatchNorm2d)] == []
+
+
+@pytest.mark.parametrize("name", ["cnn-lstm", "cnn-gru"])
 def test_a_state_knows_what_was_and_backwards_also_what_comes(name):
     seen = clips()
     changed = seen.clone()
