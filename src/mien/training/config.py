@@ -30,6 +30,7 @@ SELECTIONS = ("accuracy", "macro_f1", "loss")
 AFFECT = ("valence", "arousal")  # columns of a table, -1..1
 VALENCE_AROUSAL = "valence_arousal"  # the head that learns them
 # Settings that count with some choices only: key -> (the choice, with which of its values).
+SEEDS = 1 << 32  # times what else chance depends on, they must fit into 64 bits
 ONLY_WITH = {
     "momentum": ("optimizer", ("sgd", "rmsprop")),
     "betas": ("optimizer", ("adam", "adamw")),
@@ -179,6 +180,8 @@ class TrainConfig:
             object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
         self._check_numbers()
         self._expect(8 <= self.start_size <= self.input.size, f"start_size in 8..{self.input.size}", self.start_size)
+        self._expect(self.name.strip() != "", "a name", self.name)
+        self._expect(0 <= self.seed < SEEDS, f"seed in 0..{SEEDS - 1}", self.seed)
         self._expect(set(self.log) <= set(LOGS), f"log out of {', '.join(LOGS)}", self.log)
         self._expect(tuple(self.regress) in ((), AFFECT), f"regress empty or {list(AFFECT)}", self.regress)
         good = len(self.betas) == 2 and all(_is_number(each) and 0 <= each < 1 for each in self.betas)
@@ -325,11 +328,17 @@ def _typed(hint: Any, value: Any, key: str) -> Any:
         return value
     kind = typing.get_origin(hint) or hint
     if kind in (tuple, Sequence):
-        return tuple(value) if isinstance(value, list | tuple) else (value,)
+        values = tuple(value) if isinstance(value, list | tuple) else (value,)
+        return _texts(values, key) if str in typing.get_args(hint) else values
     if kind is Mapping or dataclasses.is_dataclass(kind):
         if not isinstance(value, Mapping):
             raise UsageError(f"expected a table of settings as {key}, got {value!r}")
-        return dict(value) if kind is Mapping else build(typing.cast(type[Any], kind), value, f"{key}.")
+        if kind is not Mapping:
+            return build(typing.cast(type[Any], kind), value, f"{key}.")
+        if typing.get_args(hint)[1] is str:
+            for name, each in value.items():
+                _texts((each,), f"{key}.{name}")
+        return dict(value)
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:
@@ -340,3 +349,10 @@ def _typed(hint: Any, value: Any, key: str) -> Any:
 def as_settings(config: TrainConfig) -> dict[str, Any]:
     """Nested plain values, from which `build` makes the same config again."""
     return dataclasses.asdict(config)
+def _texts(values: tuple[Any, ...], key: str) -> tuple[str, ...]:
+    for each in values:
+        if not isinstance(each, str):
+            raise UsageError(f"expected text as {key}, got {each!r}")
+    return values
+
+

@@ -75,6 +75,12 @@ def test_a_wrong_setting_is_named(changes, text):
     [
         (["optimizer='adam'", "momentum=0.5"], "momentum with optimizer sgd or rmsprop only, got adam: leave it out"),
         (["betas=[0.8, 0.99]"], "betas with optimizer adam or adamw only, got sgd"),
+        (["heads=[1]"], "expected text as heads, got 1"),
+        (["teachers=[3]"], "expected text as teachers, got 3"),
+        (["about.title=3"], "expected text as about.title, got 3"),
+        (["name=' '"], "expected a name"),
+        (["seed=-1"], "seed in 0..4294967295"),
+        (["seed=99999999999999999999"], "seed in 0..4294967295"),
         (["focal_gamma=1"], "focal_gamma with loss focal only, got cross-entropy"),
         (["effective_beta=0.9", "class_weights='balanced'"], "effective_beta with class_weights effective only"),
         (["plateau_patience=3", "schedule='step'"], "plateau_patience with schedule plateau only, got step"),
