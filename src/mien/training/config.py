@@ -1,6 +1,7 @@
 """The settings of a training: validated when made, resolved from preset, file and `--set`, saved beside the run."""
 
 import dataclasses
+import functools
 import math
 import tomllib
 import types
@@ -29,8 +30,8 @@ NORMALISATIONS = ("", "unit", "symmetric", "dataset", "imagenet")
 SELECTIONS = ("accuracy", "macro_f1", "loss")
 AFFECT = ("valence", "arousal")  # columns of a table, -1..1
 VALENCE_AROUSAL = "valence_arousal"  # the head that learns them
-# Settings that count with some choices only: key -> (the choice, with which of its values).
 SEEDS = 1 << 32  # times what else chance depends on, they must fit into 64 bits
+# Settings that count with some choices only: key -> (the choice, with which of its values).
 ONLY_WITH = {
     "momentum": ("optimizer", ("sgd", "rmsprop")),
     "betas": ("optimizer", ("adam", "adamw")),
@@ -179,9 +180,9 @@ class TrainConfig:
         if self.learning_rate == 0:
             object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
         self._check_numbers()
-        self._expect(8 <= self.start_size <= self.input.size, f"start_size in 8..{self.input.size}", self.start_size)
         self._expect(self.name.strip() != "", "a name", self.name)
         self._expect(0 <= self.seed < SEEDS, f"seed in 0..{SEEDS - 1}", self.seed)
+        self._expect(8 <= self.start_size <= self.input.size, f"start_size in 8..{self.input.size}", self.start_size)
         self._expect(set(self.log) <= set(LOGS), f"log out of {', '.join(LOGS)}", self.log)
         self._expect(tuple(self.regress) in ((), AFFECT), f"regress empty or {list(AFFECT)}", self.regress)
         good = len(self.betas) == 2 and all(_is_number(each) and 0 <= each < 1 for each in self.betas)
@@ -257,18 +258,27 @@ def size_in_epoch(config: TrainConfig, epoch: int) -> int:
 def load_config(*, preset: str | None = None, file: Path | None = None, changes: Sequence[str] = ()) -> TrainConfig:
     """Resolve settings: defaults, then preset, then file, then changes such as ``"augment.rotation=20"``.
 
+    Options belong to the net that they were given for: where the file or the changes name another net than what came
+    before, the options that came before are left out.
+
     Raises:
         UsageError: an unknown preset or key, a value of another type or out of range, an unreadable file.
     """
-    settings: dict[str, Any] = {}
+    layers: list[dict[str, Any]] = []
     if preset is not None:
-        settings = _merge(settings, tomllib.loads(_preset_text(preset)))
+        layers.append(tomllib.loads(_preset_text(preset)))
     if file is not None:
-        settings = _merge(settings, _read_toml(file))
-    for change in changes:
-        settings = _merge(settings, _parse_change(change))
-    config: TrainConfig = build(TrainConfig, settings)
+        layers.append(_read_toml(file))
+    layers.append(functools.reduce(_merge, map(_parse_change, changes), {}))
+    config: TrainConfig = build(TrainConfig, functools.reduce(_over, layers, {}))
     return config
+
+
+def _over(settings: Mapping[str, Any], layer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A layer over those before it."""
+    if "net" in settings and layer.get("net", settings["net"]) != settings["net"]:
+        settings = {key: value for key, value in settings.items() if key != "net_options"}
+    return _merge(settings, layer)
 
 
 def preset_names() -> list[str]:
@@ -346,9 +356,6 @@ def _typed(hint: Any, value: Any, key: str) -> Any:
     return value
 
 
-def as_settings(config: TrainConfig) -> dict[str, Any]:
-    """Nested plain values, from which `build` makes the same config again."""
-    return dataclasses.asdict(config)
 def _texts(values: tuple[Any, ...], key: str) -> tuple[str, ...]:
     for each in values:
         if not isinstance(each, str):
@@ -356,3 +363,6 @@ def _texts(values: tuple[Any, ...], key: str) -> tuple[str, ...]:
     return values
 
 
+def as_settings(config: TrainConfig) -> dict[str, Any]:
+    """Nested plain values, from which `build` makes the same config again."""
+    return dataclasses.asdict(config)

@@ -34,6 +34,18 @@ def test_later_settings_win(tmp_path):
     assert config.net_options["blocks"] == load_config(preset="mien-s").net_options["blocks"]
 
 
+def test_options_go_with_the_net_that_they_were_given_for(tmp_path):
+    preset = load_config(preset="mien-s")
+    assert preset.net_options
+    assert load_config(preset="mien-s", changes=["net='cnn3'"]).net_options == {}
+    own = ["net_options.dense=[64]", "net='cnn3'"]  # in whichever order
+    assert load_config(preset="mien-s", changes=own).net_options == {"dense": [64]}
+    assert load_config(preset="mien-s", changes=[f"net='{preset.net}'"]).net_options == preset.net_options
+    file = tmp_path / "mine.toml"
+    file.write_text("[net_options]\ndense = [64]\n", "utf-8")  # for whichever net is named beside
+    assert load_config(file=file, changes=["net='cnn3'"]).net_options == {"dense": [64]}
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
@@ -63,6 +75,12 @@ def test_later_settings_win(tmp_path):
         (["regress=['valence']"], "regress empty or"),
         (["head_weights.ferplus='much'"], "head_weights.ferplus of 0 or more"),
         (["log=['wandb']"], "log out of tensorboard, mlflow"),
+        (["heads=[1]"], "expected text as heads, got 1"),
+        (["teachers=[3]"], "expected text as teachers, got 3"),
+        (["about.title=3"], "expected text as about.title, got 3"),
+        (["name=' '"], "expected a name"),
+        (["seed=-1"], "seed in 0..4294967295"),
+        (["seed=99999999999999999999"], "seed in 0..4294967295"),
     ],
 )
 def test_a_wrong_setting_is_named(changes, text):
@@ -75,12 +93,6 @@ def test_a_wrong_setting_is_named(changes, text):
     [
         (["optimizer='adam'", "momentum=0.5"], "momentum with optimizer sgd or rmsprop only, got adam: leave it out"),
         (["betas=[0.8, 0.99]"], "betas with optimizer adam or adamw only, got sgd"),
-        (["heads=[1]"], "expected text as heads, got 1"),
-        (["teachers=[3]"], "expected text as teachers, got 3"),
-        (["about.title=3"], "expected text as about.title, got 3"),
-        (["name=' '"], "expected a name"),
-        (["seed=-1"], "seed in 0..4294967295"),
-        (["seed=99999999999999999999"], "seed in 0..4294967295"),
         (["focal_gamma=1"], "focal_gamma with loss focal only, got cross-entropy"),
         (["effective_beta=0.9", "class_weights='balanced'"], "effective_beta with class_weights effective only"),
         (["plateau_patience=3", "schedule='step'"], "plateau_patience with schedule plateau only, got step"),
