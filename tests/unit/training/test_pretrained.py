@@ -148,8 +148,10 @@ def test_what_is_no_file_of_weights_is_refused(tmp_path):
     net = trunk()
     with pytest.raises(TrainingError, match="expected a file or folder of pretrained weights, or 'imagenet', got no"):
         load_weights(net, str(tmp_path / "nowhere.pth"), net=NAME)
-    for name in ("bad.safetensors", "bad.pth"):
-        (tmp_path / name).write_bytes(b"no weights at all")
+    # torch takes the last for a pickle, and looks for what it does not hold.
+    texts = {"bad.safetensors": b"no weights at all", "bad.pth": b"no weights at all", "bad.bin": b"hello\n"}
+    for name, text in texts.items():
+        (tmp_path / name).write_bytes(text)
         with pytest.raises(TrainingError, match="expected safetensors or a state dict of torch in .*bad"):
             load_weights(net, str(tmp_path / name), net=NAME)
     torch.save({"net": saved(), "args": argparse.Namespace()}, tmp_path / "code.pth")
