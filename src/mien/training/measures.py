@@ -1,5 +1,6 @@
 """What is measured in each epoch, on the training faces as they were drawn and on the validation faces."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,7 +18,8 @@ class Measures(nn.ModuleDict):
     """Metrics by the name that they have in `metrics.csv`."""
 
     def __init__(self, label_sets: Mapping[str, LabelSet], *, affect: bool) -> None:
-        found: dict[str, Metric] = {"train_loss": MeanMetric(), "valid_loss": MeanMetric()}
+        # What is not a number is not left out of a mean: it makes the mean one.
+        found: dict[str, Metric] = {f"{split}_loss": MeanMetric(nan_strategy=math.nan) for split in ("train", "valid")}
         for head, labels in label_sets.items():
             for split in ("train", "valid"):
                 found[f"{split}_accuracy_{head}"] = _by_class(MulticlassAccuracy, labels, average="micro")

@@ -142,9 +142,10 @@ class ExpressionModule(lightning.LightningModule):
 
     def _finite(self, value: Tensor, what: str = "loss") -> Tensor:
         if not torch.isfinite(value):
+            kept = "the checkpoints of the epochs before are kept" if self.history else "no epoch was finished before"
             raise TrainingError(
                 f"expected a finite {what}, got {value.item()} at step {self.global_step} of epoch "
-                f"{self.current_epoch}: lower learning_rate; the last epoch's checkpoint is kept"
+                f"{self.current_epoch}: train anew with a lower learning_rate; {kept}"
             )
         return value
 

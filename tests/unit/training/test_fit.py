@@ -132,7 +132,8 @@ def test_a_run_is_not_overwritten_nor_resumed_with_other_settings_or_data(tmp_pa
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
-    with pytest.raises(TrainingError, match=r"expected a finite loss, got .* at step \d+ of epoch 0"):
+    said = r"expected a finite loss, got .* at step \d+ of epoch 0: train anew with a lower .*; no epoch was finished"
+    with pytest.raises(TrainingError, match=said):
         fit(small("learning_rate=1e12", "warmup=0.01"), faces(), out=tmp_path / "run")
 
 
