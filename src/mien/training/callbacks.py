@@ -96,9 +96,8 @@ class WholeCheckpoints(TorchCheckpointIO):
                 partial.write_bytes(data.getbuffer())
         except OutputError as error:
             reason = error.__cause__.strerror if isinstance(error.__cause__, OSError) else error
-            raise OutputError(
-                f"expected to write {path}, got: {reason}; the checkpoint before is whole: make room, then --resume"
-            ) from error
+            kept = "; the checkpoint before is whole" if Path(path).exists() else ""
+            raise OutputError(f"expected to write {path}, got: {reason}{kept}: make room, then --resume") from error
 
 
 def read_log(path: Path) -> list[dict[str, str]]:

@@ -1,8 +1,10 @@
 """A training on a few generated faces: it learns, logs, stops at epochs, resumes exactly, and names what is wrong."""
 
 import dataclasses
+import errno
 import json
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import torch
 from mien.core.errors import DataError, OutputError, TrainingError, UsageError
 from mien.core.labels import LABEL_SETS
 from mien.datasets.table import LabelColumn, Table
-from mien.training.callbacks import read_log
+from mien.training.callbacks import WholeCheckpoints, read_log
 from mien.training.config import TrainConfig, load_config
 from mien.training.data import TrainingBatches, choose_heads, normalise, resident
 from mien.training.fit import LAST, fit, load_run
@@ -216,6 +218,15 @@ def test_a_checkpoint_that_does_not_fit_is_told_in_one_line(tmp_path):
     saved["state_dict"][name] = saved["state_dict"][name][:1]
     torch.save(saved, out / LAST)
     with pytest.raises(
+def test_of_a_disk_that_is_full_from_the_beginning_no_earlier_checkpoint_is_promised(tmp_path, monkeypatch):
+    def full(path, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match=r"expected to write .*, got: No space left on device: make room, then --res"):
+        WholeCheckpoints().save_checkpoint({}, tmp_path / "best.ckpt")
+
+
         TrainingError, match=r"expected the weights of this net in .*, got those of another: 1 differ"
     ) as e:
         fit(config, table, out=out, resume=True)
