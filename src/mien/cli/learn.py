@@ -72,6 +72,13 @@ def train(
     try:
         result = run(
             data,
+    said: set[str] = set()
+
+    def say(line: str) -> None:
+        if not json and line not in said:
+            note(line)
+        said.add(line)
+
             out=out,
             net=net,
             preset=preset,
@@ -89,6 +96,7 @@ def train(
         )
     except KeyboardInterrupt:
         begun = next(out.glob("versions.json"), None) or next(out.glob("*/versions.json"), None)
+            note=say,
         raise KeyboardInterrupt(
             f"go on with --resume from the last finished epoch in {out}" if begun else "nothing was begun"
         ) from None
@@ -101,7 +109,7 @@ def train(
     for head in result.summary.get("heads", {}):
         _print_spread(result.summary, head)
     for line in [*result.notes, *result.diagnosis]:
-        note(line)
+        say(line)
     more = "" if result.finished else ", not finished: go on with --resume"
     runs = f" of {len(result.runs)} runs" if result.runs else ""
     note(f"trained {result.epochs} epochs{runs} in {result.run}{more}")

@@ -1,6 +1,6 @@
 """Training faces, resident in memory, in batches that are drawn anew each epoch."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +22,8 @@ from mien.training.sampling import draw_order
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation of red, green and blue
 _CPU = torch.device("cpu")
-_ENLARGED = 1.5  # times its side that a face may grow without a note
+_ENLARGED = 1.5  # times its side that a face may grow, or shrink, without a note
+_VALIDATED = 512  # faces of FER2013's size at a time, and as many pixels of others
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,14 +125,19 @@ def _luma(rgb: tuple[float, ...]) -> float:
 
 
 def size_notes(table: Table, config: TrainConfig) -> tuple[str, ...]:
-    """What to say of faces that are far smaller than what the net sees; nothing where they are not."""
+    """What to say of faces that are far smaller or larger than what the net sees; nothing where they are not."""
     height, width = table.images.shape[1:3]
-    if config.input.size <= _ENLARGED * min(height, width):
-        return ()
-    return (
-        f"faces of {width}x{height} pixels are enlarged to the {config.input.size} that the net sees, which adds no "
-        "detail: prepare them larger, or set input.size lower",
-    )
+    if config.input.size > _ENLARGED * min(height, width):
+        return (
+            f"faces of {width}x{height} pixels are enlarged to the {config.input.size} that the net sees, which adds "
+            "no detail: prepare them larger, or set input.size lower",
+        )
+    if min(height, width) > _ENLARGED * config.input.size:
+        return (
+            f"faces of {width}x{height} pixels are shrunk to the {config.input.size} that the net sees: set input.size "
+            "higher for it to see more detail",
+        )
+    return ()
 
 
 def resident(table: Table, config: TrainConfig, heads: Sequence[str]) -> Faces:
@@ -160,6 +166,28 @@ def choose_heads(table: Table, wanted: Sequence[str]) -> tuple[str, ...]:
     if missing:
         raise DataError(f"expected labels of {', '.join(missing)} in the data, got {', '.join(table.sources)}")
     return tuple(wanted or table.sources)
+
+
+def expect_labels(faces: Faces, split: str, *, besides: Collection[str] = ()) -> None:
+    """Check that there is something to learn, or to select an epoch by, for each head.
+
+    Args:
+        faces: of one split.
+        split: its name.
+        besides: heads that need no labels, because teachers answer for them.
+
+    Raises:
+        DataError: a head has no label in the split.
+    """
+    for head in faces.label_sets:
+        found = faces.targets[head]
+        # What an epoch is selected by and the model is measured by are labels; votes alone can be learnt.
+        labelled = found.ids >= 0 if split == "valid" else found.weights > 0
+        if head not in besides and not labelled.any():
+            raise DataError(
+                f"expected labels of {head} in the split {split!r}, got none: take data that have some, or name the "
+                "heads to learn with --set heads=[...]"
+            )
 
 
 def _targets(column: LabelColumn, *, soft: bool) -> Targets:

@@ -27,7 +27,7 @@ from mien.nets import build_trunk
 from mien.nets.heads import MultiHead
 from mien.training.callbacks import EpochLog, StopAfter, WholeCheckpoints, read_log
 from mien.training.config import AFFECT, VALENCE_AROUSAL, TrainConfig, as_settings, load_config
-from mien.training.data import choose_heads, resident, resolve_input, size_notes
+from mien.training.data import choose_heads, expect_labels, resident, resolve_input, size_notes
 from mien.training.diagnosis import diagnose
 from mien.training.distill import distilled, read_teachers
 from mien.training.logs import open_logs, require_logs
@@ -70,6 +70,7 @@ def fit(
     resume: bool = False,
     max_minutes: float | None = None,
     tell: Callable[[dict[str, Any]], None] = lambda row: None,
+    note: Callable[[str], None] = lambda line: None,
 ) -> Run:
     """Train on the table's `train` split, select the best epoch on its `valid` split.
 
@@ -83,6 +84,7 @@ def fit(
         resume: go on after the last finished epoch.
         max_minutes: stop at the last epoch boundary before this time; resume later.
         tell: called with each epoch's row of `metrics.csv`.
+        note: called with each of the notes before the first epoch, which may take its time.
 
     Raises:
         OutputError: `out` holds a run already (and not `resume`), or cannot be written, or the disk is full.
@@ -102,6 +104,8 @@ def fit(
     train = resident(table.of_split("train"), config, heads)
     valid = resident(table.of_split("valid"), config, heads)
     teachers = read_teachers(config, train.label_sets)
+    expect_labels(train, "train", besides={head for each in teachers for head in each.heads})
+    expect_labels(valid, "valid")
     identity = {
         "config": to_toml(as_settings(config)),
         "data": table.digest(),
@@ -126,6 +130,8 @@ def fit(
     done = 0 if checkpoint is None else _check_checkpoint(checkpoint, module)
     if processes.first and not begun:  # last, so that wrong settings leave no folder behind
         open_run(out, identity, _machine(config, device, processes))
+    for line in notes if processes.first else ():
+        note(line)
     module.faces["train"] = distilled(module.faces["train"], table.of_split("train"), teachers, config, out=out)
     with _open_logs(config, out, done, processes) as write:
 

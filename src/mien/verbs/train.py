@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mien.training.config import TrainConfig
 
 Tell = Callable[[dict[str, Any]], None]
+Note = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def train(
     resume: bool = False,
     max_minutes: float | None = None,
     tell: Tell = lambda row: None,
+    note: Note = lambda line: None,
 ) -> TrainResult:
     """Train a model, select its best epoch on the `valid` split, export it and measure the exported files there.
 
@@ -83,6 +85,7 @@ def train(
         resume: go on with the run in `out` after its last finished epoch; finished folds and seeds are kept.
         max_minutes: stop at an epoch boundary before this time, over all folds or seeds.
         tell: called with a dict of figures after each epoch.
+        note: called with each of the notes as soon as it is known, most of them before the first epoch.
 
     Raises:
         UsageError, DataError, OutputError, TrainingError: see the messages.
@@ -104,12 +107,14 @@ def train(
     settings = load_config(preset=preset, file=Path(config) if config else None, changes=[*named, *changes])
     table = Table.concatenate([open_data(spec) for spec in specs])
     applied = apply_lists(table, drop=as_paths(drop), relabel=as_paths(relabel))
+    for line in applied.notes if started().first else ():
+        note(line)
     parts = ["--data DATA", *([f"--preset {preset}"] if preset else []), *([f"--net {net}"] if net else [])]
     parts += [f"--set {change}" for change in changes]
     parts += applied.lists  # by option and name
     parts += [f"--folds {folds}"] if folds is not None else [f"--seeds {seeds}"] if seeds is not None else []
     parts += [f"--group {group}"] if group else []
-    one = _One(applied.lists, " ".join(["mien train", *parts, "--out RUN"]), tell)
+    one = _One(applied.lists, " ".join(["mien train", *parts, "--out RUN"]), tell, note)
     if folds is None and seeds is None:
         result = one(Part("", applied.table, settings), Path(out), resume=resume, max_minutes=max_minutes)
     elif folds is not None:
@@ -191,6 +196,7 @@ class _One:
     lists: Mapping[str, str]
     command: str
     tell: Tell
+    note: Note
 
     def __call__(self, part: Part, out: Path, *, resume: bool, max_minutes: float | None) -> TrainResult:
         from mien.training.fit import fit
@@ -199,7 +205,16 @@ class _One:
         def tell(row: dict[str, Any]) -> None:
             self.tell({"run": part.name, **row} if part.name else row)
 
-        run = fit(part.config, part.table, out=out, lists=self.lists, resume=resume, max_minutes=max_minutes, tell=tell)
+        run = fit(
+            part.config,
+            part.table,
+            out=out,
+            lists=self.lists,
+            resume=resume,
+            max_minutes=max_minutes,
+            tell=tell,
+            note=self.note,
+        )
         if not (run.finished and started().first):
             return TrainResult(run.folder, run.epochs, run.finished, notes=run.notes, diagnosis=run.diagnosis)
         figures = finish(run.folder, part.table, command=self.command)
@@ -211,6 +226,8 @@ class _One:
 def _several(parts: _Parts, one: _One, out: Path, *, resume: bool, max_minutes: float | None) -> TrainResult:
     """Train one after the other; those that are through already are not trained again."""
     _check_out(out, parts.names, resume=resume)
+    for line in parts.notes:
+        one.note(line)
     ends = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     results: list[TrainResult] = []
     trained = False

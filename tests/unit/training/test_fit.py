@@ -171,6 +171,28 @@ def test_sigterm_stops_as_ctrl_c_does_and_the_run_goes_on(tmp_path):
     assert max((whole[key].double() - broken[key].double()).abs().max() for key in whole) < 1e-6
 
 
+def test_notes_are_told_before_the_first_epoch(tmp_path):
+    told = []
+    run = fit(
+        small("epochs=1", "batch=100", "net_options.widths=[8]", "net_options.blocks=[1]"),
+        faces(),
+        out=tmp_path / "run",
+        tell=lambda row: told.append("an epoch"),
+        note=told.append,
+    )
+    assert [*run.notes, "an epoch"] == told
+    assert any("a batch of 100 is larger than the 64 training faces" in line for line in run.notes)
+
+
+def test_a_head_without_a_label_in_valid_is_refused_before_anything_is_trained(tmp_path):
+    table = faces()
+    ids = np.where(table.split == "valid", -1, table.sources["fer2013"].ids)
+    bare = dataclasses.replace(table, sources={"fer2013": LabelColumn(LABEL_SETS["fer2013"], ids)})
+    with pytest.raises(DataError, match="expected labels of fer2013 in the split 'valid', got none"):
+        fit(small(), bare, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path):
     resource = pytest.importorskip("resource")
     table, config, out = faces(), small(), tmp_path / "run"
@@ -196,6 +218,15 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path):
     assert fit(config, table, out=out, resume=True).epochs == 3
 
 
+def test_of_a_disk_that_is_full_from_the_beginning_no_earlier_checkpoint_is_promised(tmp_path, monkeypatch):
+    def full(path, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match=r"expected to write .*, got: No space left on device: make room, then --res"):
+        WholeCheckpoints().save_checkpoint({}, tmp_path / "best.ckpt")
+
+
 def test_a_finished_run_is_not_trained_again(tmp_path):
     table, config, out = faces(), small("epochs=1"), tmp_path / "run"
     first = fit(config, table, out=out)
@@ -218,15 +249,6 @@ def test_a_checkpoint_that_does_not_fit_is_told_in_one_line(tmp_path):
     saved["state_dict"][name] = saved["state_dict"][name][:1]
     torch.save(saved, out / LAST)
     with pytest.raises(
-def test_of_a_disk_that_is_full_from_the_beginning_no_earlier_checkpoint_is_promised(tmp_path, monkeypatch):
-    def full(path, data):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OutputError, match=r"expected to write .*, got: No space left on device: make room, then --res"):
-        WholeCheckpoints().save_checkpoint({}, tmp_path / "best.ckpt")
-
-
         TrainingError, match=r"expected the weights of this net in .*, got those of another: 1 differ"
     ) as e:
         fit(config, table, out=out, resume=True)
