@@ -16,7 +16,7 @@ from mien.datasets.table import LabelColumn, Table
 from mien.runtime.preprocess import fit_crops
 from mien.training.augment import Augmentation, augment
 from mien.training.clips import ClipRows, change_alike
-from mien.training.config import AFFECT, VALENCE_AROUSAL, TrainConfig, size_in_epoch
+from mien.training.config import AFFECT, FER2013_INPUT, VALENCE_AROUSAL, TrainConfig, size_in_epoch
 from mien.training.mixing import mix_weights, mixing
 from mien.training.sampling import draw_order
 
@@ -303,21 +303,24 @@ class ValidationBatches:
     faces: Faces
     config: TrainConfig
     device: torch.device = _CPU
-    batch: int = 512
     rank: int = 0
     world: int = 1
 
     def __len__(self) -> int:
-        return -(-len(self.faces) // self._at_once)
+        return -(-len(self.faces) // self.at_once)
 
     @property
-    def _at_once(self) -> int:
-        return max(1, self.batch // max(1, self.config.input.frames))
+    def at_once(self) -> int:
+        """How many faces or clips a batch has, so that it takes no more memory than a step of training does."""
+        pixels = self.config.input.size**2 * max(1, self.config.input.frames)
+        fitting = min(_VALIDATED * FER2013_INPUT.size**2 // pixels, _VALIDATED, 4 * self.config.batch)
+        # Equal parts of twice as many faces as there are processes leave none without one.
+        return max(fitting, 1 if self.world == 1 else 2 * self.world)
 
     def __iter__(self) -> Iterator[Batch]:
         every = torch.arange(len(self.faces))
         # Several processes need batches alike, so that none is left without a face in the last one.
-        batches = every.split(self._at_once) if self.world == 1 else every.tensor_split(len(self))
+        batches = every.split(self.at_once) if self.world == 1 else every.tensor_split(len(self))
         for whole in batches:
             index = whole[self.rank :: self.world]
             pictures = self.faces.pictures(index).to(self.device).flatten(1, 2).float() / 255

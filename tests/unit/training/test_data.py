@@ -12,7 +12,14 @@ from mien.core.labels import LABEL_SETS
 from mien.datasets.table import LabelColumn, Table
 from mien.runtime.preprocess import to_tensor
 from mien.training.config import TrainConfig, as_settings, build, load_config
-from mien.training.data import TrainingBatches, ValidationBatches, resident, resolve_input, size_notes
+from mien.training.data import (
+    TrainingBatches,
+    ValidationBatches,
+    expect_labels,
+    resident,
+    resolve_input,
+    size_notes,
+)
 
 RGB = ["input.color='rgb'", "input.mean=[0.1,0.2,0.3]", "input.std=[1,1,1]"]
 
@@ -91,11 +98,49 @@ def test_what_cannot_be_normalised_is_named():
         resolve_input(config("normalise='dataset'"), flat)
 
 
-def test_faces_that_grow_much_get_a_note_and_others_none():
-    for side in (48, 100, 32):
+def test_faces_that_grow_or_shrink_much_get_a_note_and_others_none():
+    for side in (48, 72, 32):
         assert size_notes(table(size=side), config()) == ()
     (note,) = size_notes(table(size=24), config())
     assert "faces of 24x24 pixels are enlarged to the 48" in note
+    (note,) = size_notes(table(size=100), config())
+    assert "faces of 100x100 pixels are shrunk to the 48 that the net sees: set input.size higher" in note
+
+
+@pytest.mark.parametrize(
+    ("changes", "world", "expected"),
+    [
+        (["batch=128"], 1, 512),
+        (["batch=128", "input.size=224"], 1, 23),  # as many pixels
+        (["batch=8"], 1, 32),  # a step with more would not fit either
+        (["batch=128", "input.size=24", "start_size=24"], 1, 512),
+        (["batch=128", "input.size=4096"], 1, 1),
+        (["batch=128", "input.size=4096"], 2, 4),  # a face for each process in any part
+    ],
+)
+def test_validation_takes_no_more_memory_than_training(changes, world, expected):
+    settings, faces = config(*changes), resident(table(4), config(), ["fer2013"])
+    assert ValidationBatches(faces, settings, world=world).at_once == expected
+
+
+def test_each_head_needs_labels_in_train_and_valid():
+    given = table()
+    faces = resident(given, config(), ["fer2013", "ferplus"])
+    expect_labels(faces, "train")
+    expect_labels(faces, "valid")
+    none = dataclasses.replace(given.sources["ferplus"], ids=np.full(len(given), -1, np.int16))
+    for column, split, refused in (
+        (none, "train", False),  # votes can be learnt
+        (none, "valid", True),
+        (dataclasses.replace(none, soft=None), "train", True),
+    ):
+        bare = resident(dataclasses.replace(given, sources={"ferplus": column}), config(), ["ferplus"])
+        expect_labels(bare, split, besides=["ferplus"])
+        if not refused:
+            expect_labels(bare, split)
+            continue
+        with pytest.raises(DataError, match=f"expected labels of ferplus in the split '{split}', got none"):
+            expect_labels(bare, split)
 
 
 def test_colour_becomes_grey_and_grey_colour_as_the_net_wants():
