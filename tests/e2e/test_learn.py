@@ -201,6 +201,52 @@ def test_what_folds_and_seeds_cannot_be_is_said(people: list[str], capsys: pytes
     assert not Path("runs").exists()
 
 
+def test_what_a_training_cannot_be_is_said_in_one_line(people: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    for options, said in {
+        ("--max-minutes", "0"): "expected --max-minutes above 0, got 0",
+        ("--max-minutes", "nan"): "expected --max-minutes above 0, got nan",
+        ("--set", "net_options.widths=[8.5]"): "expected options that the net 'resnet' takes, got",
+        ("--set", "net_options.stem_stride=0"): "expected stem_kernel and stem_stride of 1 or more, got 3 and 0",
+        ("--set", "about.title=3"): "expected text as about.title, got 3",
+    }.items():
+        assert main([*people, *options, "--folds", "2", "--out", "run"]) == 2
+        error = capsys.readouterr().err
+        assert said in error and error.count("\n") == 1
+    assert not Path("run").exists()
+
+
+def test_data_beyond_memory_are_said_in_one_line(
+    people: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mien.training.fit
+
+    def resident(*_: object) -> None:
+        np.empty(2**50)
+
+    monkeypatch.setattr(mien.training.fit, "resident", resident)
+    assert main([*people, "--out", "run"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("mien: expected more memory than there is, got: Unable to allocate 8.00 PiB")
+    assert error.count("\n") == 1
+    with pytest.raises(MemoryError):
+        main(["--debug", *people, "--out", "run"])
+
+
+def test_notes_are_said_once_and_before_the_first_epoch(people: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import mien.cli.learn
+    import mien.training.fit
+
+    said: list[str] = []
+    monkeypatch.setattr(mien.cli.learn, "note", said.append)
+
+    def stop(trainer, module, checkpoint):  # type: ignore[no-untyped-def]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mien.training.fit, "_train", stop)
+    assert main([*people, "--set", "batch=400", "--folds", "2", "--out", "runs"]) == 2
+    assert [line for line in said if "a batch of 400 is larger than" in line] == said
+
+
 def test_ctrl_c_says_how_to_go_on(people: list[str], capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
     import mien.training.fit
 

@@ -63,6 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         return _fail(str(error))
+    except MemoryError as error:
+        if debug:
+            raise
+        return _fail(f"expected more memory than there is, got: {str(error) or 'none left'}")
     except OSError as error:
         if debug:
             raise

@@ -10,6 +10,7 @@ import typer
 
 from mien.cli.console import Progress, examples, interval, note, print_json, table
 from mien.cli.options import Device, Json
+from mien.core.errors import UsageError
 
 _TRAIN = examples(
     "mien train --data ferplus=data/fer2013 --preset mien-s --out runs/mien-s",
@@ -63,15 +64,14 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a model, select its best epoch on the valid split, and export it with its card."""
+    if max_minutes is not None and not max_minutes > 0:  # nan is not either
+        raise UsageError(f"expected --max-minutes above 0, got {max_minutes:g}")
     from mien.verbs.train import train as run
 
     def tell(row: dict[str, Any]) -> None:
         if not json:
             print("  ".join(f"{name} {_number(value)}" for name, value in row.items()), flush=True)
 
-    try:
-        result = run(
-            data,
     said: set[str] = set()
 
     def say(line: str) -> None:
@@ -79,6 +79,9 @@ def train(
             note(line)
         said.add(line)
 
+    try:
+        result = run(
+            data,
             out=out,
             net=net,
             preset=preset,
@@ -93,10 +96,10 @@ def train(
             resume=resume,
             max_minutes=max_minutes,
             tell=tell,
+            note=say,
         )
     except KeyboardInterrupt:
         begun = next(out.glob("versions.json"), None) or next(out.glob("*/versions.json"), None)
-            note=say,
         raise KeyboardInterrupt(
             f"go on with --resume from the last finished epoch in {out}" if begun else "nothing was begun"
         ) from None
