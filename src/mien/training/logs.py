@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mien.core.errors import MissingExtraError
-from mien.core.files import make_folder
+from mien.core.errors import MienError, MissingExtraError, TrainingError
+from mien.core.files import make_folder, replacing
 from mien.core.optional import require
 from mien.training.config import TrainConfig, as_settings
 
@@ -66,17 +66,36 @@ def _mlflow_run(config: TrainConfig, out: Path, _: int) -> Iterator[Callable[[Ro
     folder = out / "mlflow"
     make_folder(folder)
     known = folder / "run_id"
-    with _file_store_allowed():
-        client = _mlflow().MlflowClient(os.environ.get("MLFLOW_TRACKING_URI") or (folder / "store").resolve().as_uri())
+    store = os.environ.get("MLFLOW_TRACKING_URI") or (folder / "store").resolve().as_uri()
+    with _taken(), _file_store_allowed():
+        client = _mlflow().MlflowClient(store)
         run = known.read_text("utf-8") if known.exists() else _new_run(client, config, out)
-    known.write_text(run, "utf-8")
+    with replacing(known) as partial:
+        partial.write_text(run, "utf-8")
 
     def write(row: Row) -> None:
-        for name, value in _figures(row).items():
-            client.log_metric(run, name, value, step=int(row["epoch"]))
+        with _taken():
+            for name, value in _figures(row).items():
+                client.log_metric(run, name, value, step=int(row["epoch"]))
 
     yield write
-    client.set_terminated(run)
+    with _taken():
+        client.set_terminated(run)
+
+
+@contextlib.contextmanager
+def _taken() -> Iterator[None]:
+    """Say in one line that the store takes nothing, whatever MLflow raises then."""
+    try:
+        yield
+    except MienError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160]
+        raise TrainingError(
+            f"expected an MLflow store that takes the figures of the run, got: {reason}: set MLFLOW_TRACKING_URI to "
+            "one, then --resume"
+        ) from error
 
 
 def _new_run(client: Any, config: TrainConfig, out: Path) -> str:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from mien.core.errors import MissingExtraError, UsageError
+from mien.core.errors import MissingExtraError, TrainingError, UsageError
 from mien.training.config import TrainConfig
 from mien.training.logs import open_logs, require_logs
 
@@ -102,6 +102,21 @@ def test_a_server_is_taken_where_one_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:5000")
     write(TrainConfig(log=("mlflow",)), tmp_path, ROWS[:1])
     assert list(Client.stores) == ["http://localhost:5000"]
+
+
+@pytest.mark.parametrize("asked", ["get_experiment_by_name", "log_metric", "set_terminated"])
+def test_a_store_that_does_not_answer_is_told_in_one_line(asked, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise RuntimeError("API request failed\n  connection refused")
+
+    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(MlflowClient=Client))
+    monkeypatch.setattr(Client, "stores", {})
+    monkeypatch.setattr(Client, asked, refuse)
+    with pytest.raises(
+        TrainingError, match="expected an MLflow store that takes .*, got: API request failed conn"
+    ) as e:
+        write(TrainConfig(log=("mlflow",)), tmp_path, ROWS[:1])
+    assert "\n" not in str(e.value)
 
 
 @pytest.mark.parametrize(
