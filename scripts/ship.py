@@ -1,4 +1,4 @@
-"""Make the shipped models: train, join, distil, export, measure, write the cards, put the files in place.
+"""Make the shipped models: train teachers, distil them, export, measure, write the cards, put the files in place.
 
     python scripts/ship.py --data ferplus=DIR --wild FOLDER --work runs/ship [--max-minutes 60]
     python scripts/ship.py --work runs/ship --status
@@ -34,7 +34,6 @@ from mien.runtime.card import Card, Figure
 from mien.training.callbacks import read_log
 from mien.training.config import load_config
 from mien.verbs.evaluate import evaluate
-from mien.verbs.join import join
 from mien.verbs.robustness import measure_robustness
 from mien.verbs.train import train
 from mien.zoo.store import CLONE, RUN_CARD, WEIGHTS, load_classifier, verify
@@ -49,15 +48,12 @@ WITHOUT_COPIES = "accuracy_without_train_duplicates"
 
 @dataclass(frozen=True)
 class Stage:
-    """One training, or one model made of several, and where it goes.
+    """One training, and where its model goes.
 
     Attributes:
         name: of its run folder.
         preset, changes: as `mien train` takes them.
         teachers: stages before it that it learns from.
-        begins: the stage before it whose weights it begins with; "" for chance.
-        joins: stages before it that it is made of, as `mien join` does; nothing is trained then.
-        title: of the card of a joined model.
         place: out of `PLACES`, or "" for a model that is not shipped.
     """
 
@@ -65,15 +61,7 @@ class Stage:
     preset: str | None = None
     changes: tuple[str, ...] = ()
     teachers: tuple[str, ...] = ()
-    begins: str = ""
-    joins: tuple[str, ...] = ()
-    title: str = ""
     place: str = ""
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Stages that have to be finished before it."""
-        return self.teachers + self.joins + ((self.begins,) if self.begins else ())
 
 
 @dataclass(frozen=True)
@@ -106,23 +94,15 @@ def read_recipe(path: Path) -> Recipe:
     stages: dict[str, Stage] = {}
     for each in raw["stages"]:
         model = stages[each["like"]] if "like" in each else Stage(each["name"])
-        stage = Stage(
-            each["name"],
-            preset=each.get("preset", model.preset),
-            changes=(*model.changes, *as_changes(each.get("settings", {})), *each.get("set", ())),
-            teachers=tuple(each.get("teachers", ())),
-            begins=each.get("begins", ""),
-            joins=tuple(each.get("joins", ())),
-            title=each.get("title", ""),
-            place=each.get("place", ""),
-        )
-        unknown = [name for name in stage.needs if name not in stages]
-        if unknown or stage.place not in ("", *PLACES):
+        teachers, place = tuple(each.get("teachers", ())), each.get("place", "")
+        unknown = [name for name in teachers if name not in stages]
+        if unknown or place not in ("", *PLACES):
             raise UsageError(
-                f"expected stages before {stage.name} that it needs and a place out of {', '.join(PLACES)}, "
-                f"got {', '.join(unknown) or stage.place}"
+                f"expected stages before {each['name']} as its teachers and a place out of {', '.join(PLACES)}, "
+                f"got {', '.join(unknown) or place}"
             )
-        stages[stage.name] = stage
+        changes = (*model.changes, *as_changes(each.get("settings", {})), *each.get("set", ()))
+        stages[each["name"]] = Stage(each["name"], each.get("preset", model.preset), changes, teachers, place)
     return Recipe(tuple(stages.values()), raw.get("restricted", {}))
 
 
@@ -145,19 +125,7 @@ def as_changes(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
 def changes_of(stage: Stage, work: Path) -> list[str]:
     """What `--set` is told for a stage."""
     taught = [f"teachers={[(work / each).as_posix() for each in stage.teachers]}"] if stage.teachers else []
-    begun = [f"weights='{(work / stage.begins).as_posix()}'"] if stage.begins else []
-    return [f"name='{stage.name}'", *stage.changes, *begun, *taught]
-
-
-def make_run(stage: Stage, data: str, table: Table, work: Path, clock: Clock) -> bool:
-    """Join, or begin or go on with a training; whether the run is finished now."""
-    if not stage.joins:
-        return train_stage(stage, data, work, clock)
-    run = work / stage.name
-    if run.exists():  # broken off between its net and its card: made anew in moments
-        shutil.rmtree(run)
-    join([work / each for each in stage.joins], data=table, out=run, name=stage.name, title=stage.title)
-    return True
+    return [f"name='{stage.name}'", *stage.changes, *taught]
 
 
 def train_stage(stage: Stage, data: str, work: Path, clock: Clock) -> bool:
@@ -194,20 +162,13 @@ def measure(stage: Stage, recipe: Recipe, table: Table, wild: Path, run: Path) -
     cells = tuple(
         replace(each, accuracy=round(each.accuracy, 5), relative=round(each.relative, 5)) for each in changed.cells
     )
-    made = card.train if stage.joins else {**card.train, "command": _command(stage)}
+    taught = f' --set "teachers={list(stage.teachers)}"' if stage.teachers else ""
+    said = "".join(f" --set {each}" for each in stage.changes)
+    made = {**card.train, "command": f"mien train --data DATA --preset {stage.preset}{said}{taught} --out RUN"}
     card = replace(card, name=stage.name, files=files, figures=tuple(figures), robustness=cells, train=made)
     with replacing(run / MEASURED) as partial:
         partial.write_text(card.dump(), "utf-8", newline="\n")
     return card
-
-
-def _command(stage: Stage) -> str:
-    """How the training is begun, whatever its folders are called."""
-    preset = f" --preset {stage.preset}" if stage.preset else ""
-    taught = f' --set "teachers={list(stage.teachers)}"' if stage.teachers else ""
-    begun = f" --set weights={stage.begins}" if stage.begins else ""
-    changes = "".join(f" --set {each}" for each in stage.changes)
-    return f"mien train --data DATA{preset}{changes}{begun}{taught} --out RUN"
 
 
 def _on_the_data(card: Card, table: Table, run: Path, restricted: Mapping[str, Sequence[str]]) -> list[Figure]:
@@ -255,26 +216,18 @@ def _figure(card: Card, data: str, split: str, head: str, n: int, found: Estimat
 
 
 def put(stage: Stage, run: Path) -> None:
-    """Copy weights and card to where models are looked for, with the run's log in the documentation."""
-    card, folder = Card.load(run / MEASURED), PLACES[stage.place]
-    make_folder(folder)
+    """Copy weights and card to where models are looked for, and the run's log to the documentation."""
+    card, folder, log = Card.load(run / MEASURED), PLACES[stage.place], LOGS / stage.name
+    for each in (folder, log):
+        make_folder(each)
     for name, file in Card.load(run / RUN_CARD).files.items():
         with replacing(folder / card.files[name].file) as partial:
             shutil.copyfile(run / file.file, partial)
     with replacing(_placed(stage)) as partial:
         shutil.copyfile(run / MEASURED, partial)
-    put_log(stage, run)
-
-
-def put_log(stage: Stage, run: Path) -> None:
-    """Copy a run's settings and log to the documentation."""
-    log = LOGS / stage.name
-    make_folder(log)
-    for name in ("config.toml", "metrics.csv", "versions.json"):
-        if (run / name).exists():  # a joined run has no epochs to log
-            text = (run / name).read_text("utf-8").replace(f"{run.parent.as_posix()}/", "")  # where it lay is left out
-            with replacing(log / name) as partial:
-                partial.write_text(text, "utf-8")
+    for name in ("config.toml", "metrics.csv", "versions.json"):  # where the run lay is nobody's business
+        with replacing(log / name) as partial:
+            partial.write_text((run / name).read_text("utf-8").replace(f"{run.parent.as_posix()}/", ""), "utf-8")
 
 
 def _placed(stage: Stage) -> Path:
@@ -297,18 +250,12 @@ def status(recipe: Recipe, work: Path) -> str:
     lines = []
     for stage in recipe.stages:
         run = work / stage.name
+        rows = read_log(run / "metrics.csv")
+        best = max((float(row["selection"]) for row in rows), default=0)
+        total = load_config(preset=stage.preset, changes=changes_of(stage, work)).epochs
         steps = ", ".join(f"{name} {'done' if ready else 'to do'}" for name, ready in done(stage, run).items())
-        lines.append(f"{stage.name:12} {_progress(stage, work)}; {steps}")
+        lines.append(f"{stage.name:12} {len(rows):3} of {total} epochs, best {best:.4f}; {steps}")
     return "\n".join(lines)
-
-
-def _progress(stage: Stage, work: Path) -> str:
-    if stage.joins:
-        return f"made of {', '.join(stage.joins)}"
-    rows = read_log(work / stage.name / "metrics.csv")
-    best = max((float(row["selection"]) for row in rows), default=0)
-    total = load_config(preset=stage.preset, changes=changes_of(stage, work)).epochs
-    return f"{len(rows):3} of {total} epochs, best {best:.4f}"
 
 
 def accept(recipe: Recipe, given: str, work: Path) -> None:
@@ -325,10 +272,8 @@ def ship(recipe: Recipe, data: str, wild: Path, work: Path, clock: Clock) -> boo
     table = open_data(data)
     for stage in recipe.stages:
         run = work / stage.name
-        if not done(stage, run)["train"] and not make_run(stage, data, table, work, clock):
+        if not done(stage, run)["train"] and not train_stage(stage, data, work, clock):
             return False
-        if not stage.place and not (LOGS / stage.name).exists():
-            put_log(stage, run)
         if stage.place and not done(stage, run)["measure"]:
             measure(stage, recipe, table, wild, run)
         if stage.place and not done(stage, run)["place"]:

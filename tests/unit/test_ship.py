@@ -36,15 +36,8 @@ stem_stride = 2
 name = "student"
 like = "teacher"
 teachers = ["teacher"]
-begins = "teacher"
 set = ["epochs=2"]
 place = "models"
-
-[[stages]]
-name = "both"
-joins = ["teacher", "student"]
-title = "teacher and student"
-place = "package"
 """
 
 
@@ -103,9 +96,7 @@ def test_slices_lead_to_models_in_place(ship: ModuleType, samples: Path, tmp_pat
     assert "  1 of 2 epochs" in said[1] and said[1].endswith("train to do, measure to do, place to do")
     assert (work / "student" / "distill.npz").exists()
     assert ship.ship(recipe, str(data), wild, work, Slice(None))
-    said = ship.status(recipe, work).splitlines()
-    assert said[1].endswith("train done, measure done, place done")
-    assert said[2] == "both         made of teacher, student; train done, measure done, place done"
+    assert ship.status(recipe, work).endswith("train done, measure done, place done")
 
     names = {each.name for each in (tmp_path / "models").iterdir()}
     assert names == {"student.toml", "student.onnx", "student.int8.onnx"}
@@ -119,14 +110,7 @@ def test_slices_lead_to_models_in_place(ship: ModuleType, samples: Path, tmp_pat
     assert load_classifier(tmp_path / "models", threads=1).predict(table().images[:2]).shape == (2, 8)
     logs = {each.name: each.read_text("utf-8") for each in (tmp_path / "logs" / "student").iterdir()}
     assert set(logs) == {"config.toml", "metrics.csv", "versions.json"}
-    assert {each.name for each in (tmp_path / "logs").iterdir()} == {"teacher", "student", "both"}
     assert not any(str(tmp_path) in text for text in logs.values()) and "teacher" in logs["config.toml"]
-
-    together = Card.load(tmp_path / "package" / "both.toml")
-    assert together.title == "teacher and student"
-    assert together.parameters == 2 * card.parameters - 15  # one bias a class
-    assert together.train["command"] == "mien join teacher student --data DATA --name both --out RUN"
-    assert {each.name for each in (tmp_path / "logs" / "both").iterdir()} == {"config.toml", "versions.json"}
 
     before = (tmp_path / "models" / "student.toml").stat().st_mtime_ns
     assert ship.ship(recipe, str(data), wild, work, Slice(None))  # nothing is left to do
@@ -147,26 +131,15 @@ def test_a_call_without_time_for_an_epoch_does_nothing(ship: ModuleType, tmp_pat
 def test_the_recipe_itself(ship: ModuleType, tmp_path: Path) -> None:
     recipe = ship.read_recipe(ship.RECIPE)
     assert [each.name for each in recipe.stages if each.place] == ["mien-m", "mien-s"]
-    assert {each.place for each in recipe.stages} == {"", "models", "package"}
-    configs = {
-        each.name: ship.load_config(preset=each.preset, changes=ship.changes_of(each, Path("w")))
-        for each in recipe.stages
-        if not each.joins
-    }
-    assert {name: each.teachers for name, each in configs.items()} == {
-        "first": (),
-        "teacher-a": ("w/first",),
-        "teacher-b": ("w/first",),
-        "mien-s": ("w/mien-m",),
-    }
-    assert configs["teacher-a"].seed != configs["teacher-b"].seed
-    (made,) = (each for each in recipe.stages if each.joins)
-    assert made.joins == ("first", "teacher-a", "teacher-b")
+    assert [each.place for each in recipe.stages] == ["models", "package"]
+    configs = [ship.load_config(preset=each.preset, changes=ship.changes_of(each, Path("w"))) for each in recipe.stages]
+    assert [each.teachers for each in configs] == [(), ("w/mien-m",)]
+    assert configs[1].distill_weight > 0 and configs[1].label_smoothing == 0
     (tmp_path / "recipe.toml").write_text(RECIPE.replace('["teacher"]', '["nobody"]'))
-    with pytest.raises(UsageError, match="expected stages before student that it needs .*, got nobody"):
+    with pytest.raises(UsageError, match="expected stages before student as its teachers .*, got nobody"):
         ship.read_recipe(tmp_path / "recipe.toml")
     with pytest.raises(UsageError, match="expected --run NAME=FOLDER of a stage and a run"):
-        ship.accept(recipe, "teacher-a=nowhere", tmp_path)
+        ship.accept(recipe, "mien-m=nowhere", tmp_path)
 
 
 def test_a_wrong_call_is_one_line(ship: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
