@@ -327,6 +327,8 @@ def build(kind: type[Any], settings: Mapping[str, Any], prefix: str = "") -> Any
         values[key] = _typed(hints[key], value, prefix + key)
     # An input has no size of its own accord elsewhere; here it is that of FER2013.
     defaults = dataclasses.asdict(FER2013_INPUT) if kind is InputSpec else {}
+    if defaults and values.get("color") == "rgb":
+        defaults |= {"mean": FER2013_INPUT.mean * 3, "std": FER2013_INPUT.std * 3}
     return kind(**(defaults | values))
 
 

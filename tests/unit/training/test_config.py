@@ -133,3 +133,10 @@ def test_faces_grow_to_full_size():
 def test_every_setting_is_documented():
     words = set(re.findall(r"\w+", TrainConfig.__doc__.split("Attributes:")[1]))
     assert [each.name for each in dataclasses.fields(TrainConfig) if each.name not in words] == []
+
+
+def test_colour_has_a_mean_and_a_deviation_for_each_channel():
+    config = load_config(changes=['input.color="rgb"', "normalise='imagenet'"])
+    assert (config.input.mean, config.input.std) == ((0.5,) * 3, (0.25,) * 3)
+    named = load_config(changes=['input.color="rgb"', "input.mean=[0.1,0.2,0.3]", "input.std=[1,1,1]"])
+    assert named.input.mean == (0.1, 0.2, 0.3)
