@@ -23,12 +23,12 @@ def narrowed(trunk: nn.Module, state: dict[str, Tensor]) -> tuple[dict[str, Tens
         trunk: the net that is to have them.
         state: weights by name. What does not differ in the width of a block is returned as it is.
     """
-    state, kept, of = dict(state), 0, 0
+    own, state, kept, of = trunk.state_dict(), dict(state), 0, 0
     for name, block in trunk.named_modules():
         first, second = f"{name}.first.0.weight", f"{name}.second.0.weight"
         if not isinstance(block, BasicBlock) or first not in state or second not in state:
             continue
-        inner = block.first[0].out_channels
+        inner = own[first].shape[0]
         if not inner < state[first].shape[0] == state[second].shape[1]:
             continue
         of += state[first].shape[0]
