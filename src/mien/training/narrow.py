@@ -29,7 +29,8 @@ def narrowed(trunk: nn.Module, state: dict[str, Tensor]) -> tuple[dict[str, Tens
         if not isinstance(block, BasicBlock) or first not in state or second not in state:
             continue
         inner = own[first].shape[0]
-        if not inner < state[first].shape[0] == state[second].shape[1]:
+        outside = [(values[first].shape[1:], values[second].shape[0]) for values in (own, state)]
+        if outside[0] != outside[1] or not inner < state[first].shape[0] == state[second].shape[1]:
             continue
         of += state[first].shape[0]
         kept += inner
