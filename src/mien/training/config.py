@@ -33,8 +33,8 @@ VALENCE_AROUSAL = "valence_arousal"  # the head that learns them
 SEEDS = 1 << 32  # times what else chance depends on, they must fit into 64 bits
 # Settings that count with some choices only: key -> (the choice, with which of its values).
 ONLY_WITH = {
-    "momentum": ("optimizer", ("sgd", "rmsprop")),
-    "betas": ("optimizer", ("adam", "adamw")),
+    "momentum": ("optimizer", ("sgd", "rmsprop", "muon")),
+    "betas": ("optimizer", ("adam", "adamw", "muon")),
     "focal_gamma": ("loss", ("focal",)),
     "effective_beta": ("class_weights", ("effective",)),
     "decay_by": ("schedule", ("step", "plateau")),
@@ -71,8 +71,8 @@ class TrainConfig:
         teachers: finished runs or exported models whose mean answer is learnt, too; see `distill`. distill_weight: its
             share of the targets. distill_temperature: above 1 their answers are softer.
 
-        optimizer: sgd (with Nesterov's step), adam, adamw or rmsprop. momentum: of sgd and rmsprop. betas: of adam and
-            adamw. weight_decay: L2 on weights, not on norms and biases.
+        optimizer: sgd (with Nesterov's step), adam, adamw, rmsprop or muon. momentum: of sgd, rmsprop and muon. betas:
+            of adam, adamw and muon's norms and biases. weight_decay: L2 on weights, not on norms and biases.
         sam: how far sharpness-aware steps look around, 0 to switch off. clip: largest length of the gradient, 0: any.
         learning_rate: the peak of the schedule; 0: what suits the optimiser.
         schedule: one-cycle, cosine, step, plateau or constant. warmup: share of all steps in which the rate rises.

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from timm.optim import Muon
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from mien.training.config import TrainConfig
 
 # What suits each optimiser where the settings name no rate.
-LEARNING_RATES = {"sgd": 0.15, "adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-4}
+LEARNING_RATES = {"sgd": 0.15, "adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-4, "muon": 3e-3}
 
 Groups = Sequence[dict[str, Any]]
 
@@ -49,6 +50,16 @@ def adamw(*, groups: Groups, config: "TrainConfig") -> Optimizer:
 def rmsprop(*, groups: Groups, config: "TrainConfig") -> Optimizer:
     """RMSprop (Tieleman and Hinton 2012) with momentum."""
     return torch.optim.RMSprop(groups, config.learning_rate, momentum=config.momentum)
+
+
+@OPTIMIZERS.register("muon")
+def muon(*, groups: Groups, config: "TrainConfig") -> Optimizer:
+    """Muon (Jordan et al. 2024): each matrix moves by the orthogonal matrix nearest to its momentum.
+
+    Kernels of convolutions count as matrices, outputs x (inputs x places), and rates are as large as AdamW's (Liu et al.
+    2025, arXiv:2502.16982); norms and biases move by AdamW itself. Weight decay is apart from the gradient.
+    """
+    return Muon(groups, config.learning_rate, momentum=config.momentum, nesterov=True, betas=_pair(config.betas))
 
 
 def _pair(betas: Sequence[float]) -> tuple[float, float]:

@@ -59,7 +59,7 @@ def test_options_go_with_the_net_that_they_were_given_for(tmp_path):
         (["precision='fp8'"], "precision out of auto, bf16, float32"),
         (["augment=3"], "expected a table of settings as augment"),
         (["loss='fokal'"], "expected a loss out of cross-entropy, kl, focal, got 'fokal'; did you mean 'focal'"),
-        (["optimizer='adan'"], "optimizer out of sgd, adam, adamw, rmsprop, got 'adan'; did you mean"),
+        (["optimizer='adan'"], "optimizer out of sgd, adam, adamw, rmsprop, muon, got 'adan'; did you mean"),
         (["schedule='linear'"], "schedule out of one-cycle, cosine, step, plateau, constant"),
         (["sampling='even'"], "sampling out of as-is, balanced, sqrt"),
         (["select='f1'"], "select out of accuracy, macro_f1, loss"),
@@ -91,7 +91,10 @@ def test_a_wrong_setting_is_named(changes, text):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        (["optimizer='adam'", "momentum=0.5"], "momentum with optimizer sgd or rmsprop only, got adam: leave it out"),
+        (
+            ["optimizer='adam'", "momentum=0.5"],
+            "momentum with optimizer sgd, rmsprop or muon only, got adam: leave it out",
+        ),
         (["betas=[0.8, 0.99]"], "betas with optimizer adam or adamw only, got sgd"),
         (["focal_gamma=1"], "focal_gamma with loss focal only, got cross-entropy"),
         (["effective_beta=0.9", "class_weights='balanced'"], "effective_beta with class_weights effective only"),

@@ -67,6 +67,7 @@ COMBINATIONS = {
         *("optimizer='adamw'", "schedule='plateau'", "plateau_patience=1", "accumulate=2", "clip=0.5", "select='loss'"),
     ],
     "rmsprop, step, focal": ["optimizer='rmsprop'", "schedule='step'", "decay_every=1", "loss='focal'", "sam=0.05"],
+    "muon, cosine": ["optimizer='muon'", "schedule='cosine'", "warmup=0.1", "weight_decay=0.05"],
     "sgd, constant, early": [
         *("schedule='constant'", "patience=2", "epochs=12", "select='macro_f1'", "regress=['valence','arousal']"),
         *("sampling='balanced'", "class_weights='effective'", "learning_rate=0.3", "sam=0.1", "accumulate=2"),

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from timm.optim import Muon
 from torch import nn
 
 from mien.training.config import TrainConfig
@@ -30,6 +31,7 @@ def seed():
         ("adam", torch.optim.Adam, {"betas": (0.8, 0.99)}),
         ("adamw", torch.optim.AdamW, {"betas": (0.8, 0.99)}),
         ("rmsprop", torch.optim.RMSprop, {"momentum": 0.8}),
+        ("muon", Muon, {"momentum": 0.8, "nesterov": True}),
     ],
 )
 def test_every_optimiser_gets_its_settings(name, kind, own):
@@ -42,6 +44,21 @@ def test_every_optimiser_gets_its_settings(name, kind, own):
     assert type(made) is kind
     group = made.param_groups[0]
     assert group | own | {"lr": 0.02, "weight_decay": 0.03} == group
+
+
+def test_muon_moves_a_kernel_by_an_orthogonal_matrix_and_a_bias_as_adam_does():
+    net = nn.Conv2d(4, 8, 3)
+    before = copy.deepcopy(net)
+    net(torch.randn(2, 4, 6, 6)).square().mean().backward()
+    make_optimizer(
+        [{"params": list(net.parameters()), "weight_decay": 0.0}], TrainConfig(optimizer="muon", learning_rate=0.01)
+    ).step()
+    step = (before.weight - net.weight).detach().flatten(1)
+    # As large as an AdamW step: 0.2 for each value of the matrix on the mean square, so 0.2 sqrt(36) for each direction.
+    lengths = torch.linalg.svdvals(step) / (0.01 * 0.2 * 36**0.5)
+    assert lengths.min() > 0.6  # Newton and Schulz's five rounds in bfloat16 come near 1, no nearer
+    assert lengths.max() < 1.3
+    torch.testing.assert_close((before.bias - net.bias).abs(), torch.full((8,), 0.01), rtol=1e-3, atol=0)
 
 
 def test_each_optimiser_has_a_rate_that_suits_it():
