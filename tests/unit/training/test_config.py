@@ -93,7 +93,7 @@ def test_a_wrong_setting_is_named(changes, text):
     [
         (
             ["optimizer='adam'", "momentum=0.5"],
-            "momentum with optimizer sgd, rmsprop or muon only, got adam: leave it out",
+            "momentum with optimizer sgd or rmsprop or muon only, got adam",
         ),
         (["betas=[0.8, 0.99]"], "betas with optimizer adam or adamw only, got sgd"),
         (["focal_gamma=1"], "focal_gamma with loss focal only, got cross-entropy"),

@@ -54,7 +54,7 @@ def test_muon_moves_a_kernel_by_an_orthogonal_matrix_and_a_bias_as_adam_does():
         [{"params": list(net.parameters()), "weight_decay": 0.0}], TrainConfig(optimizer="muon", learning_rate=0.01)
     ).step()
     step = (before.weight - net.weight).detach().flatten(1)
-    # As large as an AdamW step: 0.2 for each value of the matrix on the mean square, so 0.2 sqrt(36) for each direction.
+    # As large as an AdamW step: 0.2 for each value of the matrix on the mean square, so 0.2 sqrt(36) a direction.
     lengths = torch.linalg.svdvals(step) / (0.01 * 0.2 * 36**0.5)
     assert lengths.min() > 0.6  # Newton and Schulz's five rounds in bfloat16 come near 1, no nearer
     assert lengths.max() < 1.3
