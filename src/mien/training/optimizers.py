@@ -57,7 +57,8 @@ def muon(*, groups: Groups, config: "TrainConfig") -> Optimizer:
     """Muon (Jordan et al. 2024): each matrix moves by the orthogonal matrix nearest to its momentum.
 
     Kernels of convolutions count as matrices, outputs x (inputs x places), and rates are as large as AdamW's (Liu et
-    al. 2025, arXiv:2502.16982); norms and biases move by AdamW itself. Weight decay is apart from the gradient.
+    al. 2025, arXiv:2502.16982); norms and biases move by AdamW with Nesterov's step. Weight decay is apart from the
+    gradient.
     """
     return Muon(groups, config.learning_rate, momentum=config.momentum, nesterov=True, betas=_pair(config.betas))
 

@@ -95,7 +95,7 @@ def test_a_wrong_setting_is_named(changes, text):
             ["optimizer='adam'", "momentum=0.5"],
             "momentum with optimizer sgd or rmsprop or muon only, got adam",
         ),
-        (["betas=[0.8, 0.99]"], "betas with optimizer adam or adamw only, got sgd"),
+        (["betas=[0.8, 0.99]"], "betas with optimizer adam or adamw or muon only, got sgd"),
         (["focal_gamma=1"], "focal_gamma with loss focal only, got cross-entropy"),
         (["effective_beta=0.9", "class_weights='balanced'"], "effective_beta with class_weights effective only"),
         (["plateau_patience=3", "schedule='step'"], "plateau_patience with schedule plateau only, got step"),
