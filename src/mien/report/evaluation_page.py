@@ -1,0 +1,328 @@
+"""The page that shows trained models: what they learnt, how well, how surely, where they fail, and why."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mien.evaluation import Evaluation
+from mien.evaluation.metrics import Estimate
+from mien.report import figures_evaluation as draw
+from mien.report.curves import training_curves
+from mien.report.drawing import Drawing, render
+from mien.report.page import FigureView, Section, TableView, render_page
+from mien.report.style import many
+from mien.runtime.card import Card, RobustnessCell
+
+# In the order of the table; what a table of predictions does not allow is left out.
+METRICS = (
+    ("accuracy", "accuracy"),
+    ("accuracy_without_train_duplicates", "without copies of training images"),
+    ("balanced_accuracy", "balanced accuracy"),
+    ("macro_precision", "macro precision"),
+    ("macro_recall", "macro recall"),
+    ("macro_f1", "macro F1"),
+    ("weighted_f1", "weighted F1"),
+    ("kappa", "Cohen's kappa"),
+    ("macro_roc_auc", "macro ROC AUC"),
+    ("macro_average_precision", "macro average precision"),
+    ("ece", "calibration error (ECE)"),
+    ("ece_cross_fitted", "ECE after cross-fitted temperature"),
+    ("brier", "Brier score"),
+    ("nll", "negative log likelihood"),
+    ("mae_votes", "MAE to the votes"),
+)
+_SHARES = {"accuracy", "accuracy_without_train_duplicates", "balanced_accuracy", "macro_precision", "macro_recall"}
+_SHARES |= {"macro_f1", "weighted_f1", "ece", "ece_cross_fitted"}
+_FOREST = ("accuracy", "balanced_accuracy", "macro_f1")
+_SETTINGS = (
+    *("net", "net_options", "input", "normalise", "weights", "freeze", "epochs", "batch", "seed", "loss", "soft"),
+    *("label_smoothing", "class_weights", "sampling", "dropout", "optimizer", "learning_rate", "schedule", "warmup"),
+    *("weight_decay", "sam", "ema", "select", "teachers", "distill_weight", "start_size", "augment", "precision"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Reported:
+    """One model of a report.
+
+    Attributes:
+        name: what it is called in the report.
+        evaluation: of its predictions with one head, which the figures show.
+        others: of its other heads: a row each in the table of all figures.
+        card: of the model, if there is one. settings, versions: of its training, {} if not known.
+        log: rows of `metrics.csv`. diagnosis: what they say, in sentences.
+        robustness: cells of all heads.
+    """
+
+    name: str
+    evaluation: Evaluation
+    others: tuple[Evaluation, ...] = ()
+    card: Card | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, Any] = field(default_factory=dict)
+    log: Sequence[Mapping[str, str]] = ()
+    diagnosis: Sequence[str] = ()
+    robustness: Sequence[RobustnessCell] = ()
+
+
+@dataclass(frozen=True)
+class ReportPage:
+    """What was drawn: the page, its figures, its tables by the name of a file, and what had to be left out, and why."""
+
+    html: str
+    drawings: tuple[Drawing, ...]
+    tables: Mapping[str, TableView]
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Extra:
+    """A section that was made elsewhere: paragraphs, tables by name of file, and figures still to be drawn."""
+
+    title: str
+    text: tuple[str, ...] = ()
+    tables: Mapping[str, TableView] = field(default_factory=dict)
+    figures: tuple["Plan", ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A figure to be drawn: name of its files, title, how it is read, what makes it for a width, what it shows."""
+
+    name: str
+    title: str
+    reading: str
+    make: Callable[[float], Figure]
+    finding: str = ""
+
+
+def report_page(
+    models: Sequence[Reported],
+    *,
+    title: str,
+    extras: Sequence[Extra] = (),
+    left_out: Sequence[str] = (),
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> ReportPage:
+    """Draw everything that the models allow on one page.
+
+    Args:
+        models: one or more, in the order in which they are shown.
+        title: stands at the top.
+        extras: sections made elsewhere, that come before the cards.
+        left_out: what could not be computed, and why.
+        tell: called with the number of figures drawn and their total.
+    """
+    parts = [
+        _figures(models),
+        _training(models),
+        _classes(models),
+        _scores(models),
+        _robustness(models),
+        *extras,
+        _cards(models),
+        _commands(models),
+    ]
+    parts = [each for each in parts if each.text or each.tables or each.figures]
+    if left_out:
+        parts.append(Extra("Left out", tuple(f"{each.rstrip('.')}." for each in left_out)))
+    total = sum(len(each.figures) for each in parts)
+    drawings: list[Drawing] = []
+    sections: list[Section] = []
+    for part in parts:
+        views = []
+        for plan in part.figures:
+            drawings.append(render(plan.name, plan.make))
+            views.append(FigureView(plan.title, plan.reading, drawings[-1], plan.finding))
+            tell(len(drawings), total)
+        sections.append(Section(part.title, part.text, tuple(part.tables.values()), tuple(views)))
+    tables = {name: table for part in parts for name, table in part.tables.items()}
+    html = render_page(title, sections, subtitle=_subtitle(models), facts=_facts(models))
+    return ReportPage(html, tuple(drawings), tables, tuple(left_out))
+
+
+def shown(figure: Estimate | None, *, share: bool) -> str:
+    """A figure with its interval, as text."""
+    if figure is None or not np.isfinite(figure.value):
+        return "–"
+    unit, digits = (100, 1) if share else (1, 3)
+    said = f"{unit * figure.value:.{digits}f}" + (" %" if share else "")
+    if np.isfinite(figure.low):
+        said += f" ({unit * figure.low:.{digits}f} to {unit * figure.high:.{digits}f})"
+    return said
+
+
+def _subtitle(models: Sequence[Reported]) -> str:
+    about = models[0].evaluation.predictions.meta
+    facts = [about.get("data"), about.get("split"), about.get("label_source") and f"labels {about['label_source']}"]
+    rules = dict.fromkeys(each.evaluation.rule for each in models)
+    return ", ".join(filter(None, facts)) + ": " + "; ".join(rules)
+
+
+def _facts(models: Sequence[Reported]) -> list[tuple[str, str]]:
+    return [(f"accuracy of {each.name}", shown(each.evaluation.metrics["accuracy"], share=True)) for each in models]
+
+
+def _figures(models: Sequence[Reported]) -> Extra:
+    rows = [(each.name, each.evaluation) for each in models]
+    rows += [(each.name, other) for each in models for other in each.others]
+    header = ("figure", *(f"{name}, {e.predictions.meta.get('head') or e.label_set.name}" for name, e in rows))
+    body = [("faces (n)", *(many(e.n) for _, e in rows)), ("passes a face", *(str(e.passes) for _, e in rows))]
+    for metric, title in METRICS:
+        if any(metric in e.metrics for _, e in rows):
+            share = metric in _SHARES
+            body.append((title, *(shown(e.metrics.get(metric), share=share) for _, e in rows)))
+    rules = ("rule", *(e.predictions.meta.get("rule") or "all labelled faces" for _, e in rows))
+    table = TableView(header, (*body, rules), "In brackets: 95 % intervals.")
+    forest = {
+        title: {each.name: each.evaluation.metrics[metric] for each in models}
+        for metric, title in METRICS
+        if metric in _FOREST
+    }
+    plan = Plan(
+        "intervals",
+        "Figures with their intervals",
+        "A mark a model, and the interval that holds the true value in 95 % of samples. Where intervals overlap, look "
+        "at the comparison on the same faces before you call one better.",
+        partial(draw.intervals, forest),
+    )
+    notes = tuple(f"{each.name}: {note}." for each in models for note in each.evaluation.notes)
+    return Extra("Figures", notes, {"figures.csv": table}, (plan,))
+
+
+def _training(models: Sequence[Reported]) -> Extra:
+    trained = [each for each in models if each.settings or each.card]
+    keys = [key for key in _SETTINGS if any(key in each.settings for each in trained)]
+    rows = [(key, *(_plain(each.settings.get(key, "")) for each in trained)) for key in keys]
+    rows += [
+        (name, *(make(each) for each in trained))
+        for name, make in (
+            ("parameters", lambda each: many(each.card.parameters) if each.card else ""),
+            ("multiply-accumulates a face", lambda each: many(each.card.macs) if each.card else ""),
+            ("learnt from", lambda each: each.card.data if each.card else ""),
+            ("data (sha256)", lambda each: str(each.versions.get("data", ""))[:12]),
+            ("commit", lambda each: str(each.versions.get("commit") or "")[:12]),
+            ("python, torch", _software),
+        )
+        if any(make(each) for each in trained)
+    ]
+    table = TableView(("setting", *(each.name for each in trained)), tuple(rows), "What was trained on what, and how.")
+    plans = tuple(
+        Plan(
+            f"curves-{k}",
+            f"Training of {each.name}",
+            "Loss and accuracy of each epoch, on training faces as they were changed and on the valid split as it is; "
+            "the line marks the epoch that was selected.",
+            partial(training_curves, each.log),
+            " ".join(each.diagnosis),
+        )
+        for k, each in enumerate(models)
+        if each.log
+    )
+    return Extra("Training", (), {"training.csv": table} if trained else {}, plans)
+
+
+def _software(each: Reported) -> str:
+    packages = each.versions.get("packages", {})
+    return ", ".join(filter(None, (each.versions.get("python", ""), packages.get("torch", ""))))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_plain(each)}" for key, each in value.items() if each not in (0, 0.0, "", [], False))
+    if isinstance(value, list | tuple):
+        return " ".join(map(_plain, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _classes(models: Sequence[Reported]) -> Extra:
+    tables, plans = {}, []
+    labels = models[0].evaluation.label_set.labels
+    same = [each for each in models if each.evaluation.label_set.labels == labels]
+    for what, title in (("recall", "Recall"), ("precision", "Precision")):
+        figures = {e.name: [e.evaluation.metrics[f"{what}_{label}"] for label in labels] for e in same}
+        plans.append(
+            Plan(
+                what,
+                f"{title} of each class",
+                "Of the faces of a class, the share that was found." if what == "recall" else
+                "Of the faces that were taken for a class, the share that belongs to it.",
+                partial(draw.by_class, figures, labels),
+            )  # fmt: skip
+        )
+    for k, each in enumerate(models):
+        e = each.evaluation
+        rows = [
+            (label, *(shown(e.metrics.get(f"{what}_{label}"), share=True) for what in ("precision", "recall", "f1")),
+             many(e.confusion[row].sum()))
+            for row, label in enumerate(e.label_set)
+        ]  # fmt: skip
+        header = ("class", "precision", "recall", "F1", "faces")
+        tables[f"classes-{k}.csv"] = TableView(header, tuple(rows), f"{each.name}, class by class.")
+        plans.append(
+            Plan(
+                f"confusion-{k}",
+                f"Confusion of {each.name}",
+                "Each row holds the faces of one label: the share of them that was taken for each class, and how many "
+                "they are. The diagonal is what was right.",
+                partial(draw.confusion, e.confusion, e.label_set.labels),
+                _most_confused(e),
+            )
+        )
+    return Extra("Classes", (), tables, tuple(plans))
+
+
+def _most_confused(e: Evaluation) -> str:
+    rates = e.confusion / np.maximum(1, e.confusion.sum(1, keepdims=True))
+    np.fill_diagonal(rates, 0)
+    row, column = np.unravel_index(int(rates.argmax()), rates.shape)
+    if not rates[row, column]:
+        return ""
+    names = e.label_set.labels
+    return f"Most often confused: {100 * rates[row, column]:.0f} % of {names[row]} is taken for {names[column]}."
+
+
+def _scores(models: Sequence[Reported]) -> Extra:
+    raise NotImplementedError
+
+
+def _robustness(models: Sequence[Reported]) -> Extra:
+    plans = []
+    heads = dict.fromkeys(cell.head for each in models for cell in each.robustness)
+    for head in heads:
+        tables = {each.name: [c for c in each.robustness if c.head == head] for each in models}
+        tables = {name: cells for name, cells in tables.items() if cells}
+        means = "; ".join(f"{n} {100 * np.mean([c.relative for c in cells]):.1f} %" for n, cells in tables.items())
+        plans.append(
+            Plan(
+                f"robustness-{head or 'head'}",
+                f"Robustness{f', head {head}' if head else ''}",
+                "Faces changed in a way a row, ever more to the right: above, the share of the clean accuracy that is "
+                "left, in percent; below, the strength.",
+                partial(draw.robustness, tables),
+                f"On average over all cells: {means}.",
+            )
+        )
+    return Extra("Robustness", (), {}, tuple(plans))
+
+
+def _cards(models: Sequence[Reported]) -> Extra:
+    tables = {
+        f"card-{k}.csv": TableView(("of the model", ""), tuple(each.card.describe()), f"Card of {each.name}.")
+        for k, each in enumerate(models)
+        if each.card
+    }
+    return Extra("Model cards", (), tables)
+
+
+def _commands(models: Sequence[Reported]) -> Extra:
+    rows = []
+    for each in models:
+        command = each.card.train.get("command") if each.card else None
+        if command:
+            rows.append((each.name, str(command)))
+    return Extra("Commands", (), {"commands.csv": TableView(("model", "made by"), tuple(rows))} if rows else {})

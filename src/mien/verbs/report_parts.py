@@ -1,0 +1,1 @@
+"""The sections of a report that need more than one prediction table: comparison, errors, explanations."""
