@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from mien.evaluation import Evaluation
@@ -17,6 +18,8 @@ from mien.report.page import FigureView, Section, TableView, render_page
 from mien.report.style import many
 from mien.runtime.card import Card, RobustnessCell
 
+Floats = npt.NDArray[np.float64]
+
 # In the order of the table; what a table of predictions does not allow is left out.
 METRICS = (
     ("accuracy", "accuracy"),
@@ -27,8 +30,8 @@ METRICS = (
     ("macro_f1", "macro F1"),
     ("weighted_f1", "weighted F1"),
     ("kappa", "Cohen's kappa"),
-    ("macro_roc_auc", "macro ROC AUC"),
-    ("macro_average_precision", "macro average precision"),
+    ("roc_auc", "macro ROC AUC"),
+    ("average_precision", "macro average precision"),
     ("ece", "calibration error (ECE)"),
     ("ece_cross_fitted", "ECE after cross-fitted temperature"),
     ("brier", "Brier score"),
@@ -37,6 +40,7 @@ METRICS = (
 )
 _SHARES = {"accuracy", "accuracy_without_train_duplicates", "balanced_accuracy", "macro_precision", "macro_recall"}
 _SHARES |= {"macro_f1", "weighted_f1", "ece", "ece_cross_fitted"}
+_POINTS = 250  # of a curve in a figure: it has thousands
 _FOREST = ("accuracy", "balanced_accuracy", "macro_f1")
 _SETTINGS = (
     *("net", "net_options", "input", "normalise", "weights", "freeze", "epochs", "batch", "seed", "loss", "soft"),
@@ -287,7 +291,67 @@ def _most_confused(e: Evaluation) -> str:
 
 
 def _scores(models: Sequence[Reported]) -> Extra:
-    raise NotImplementedError
+    """What the probabilities are worth, not the top class alone."""
+    labels = models[0].evaluation.label_set.labels
+    roc: dict[str, list[draw.Line]] = {label: [] for label in labels}
+    for each in models:
+        for curve in each.evaluation.curves.roc:
+            if curve.label in roc and len(curve.true_positive_rate):
+                x, y = _thinned(curve.false_positive_rate, curve.true_positive_rate)
+                roc[curve.label].append(draw.Line(each.name, x, y))
+    roc = {label: lines for label, lines in roc.items() if len(lines) == len(models)}
+    reliability, coverage = [], []
+    for each in models:
+        bins, answered = each.evaluation.curves.reliability, each.evaluation.curves.coverage
+        full = bins.n > 0
+        reliability.append(draw.Line(each.name, bins.confidence[full], bins.accuracy[full], bins.n[full]))
+        coverage.append(draw.Line(each.name, *_thinned(answered.coverage, answered.accuracy)))
+    plans = [
+        Plan(
+            "reliability",
+            "Reliability",
+            "Faces in bins of how sure the model is; a larger disc holds more of them. On the dotted line it is right "
+            "as often as it says; below it, it is too sure.",
+            partial(draw.reliability, reliability),
+        ),
+        Plan(
+            "coverage",
+            "Accuracy where the model may abstain",
+            "From the right to the left, the model leaves ever more faces unanswered, the least sure first. A steep "
+            "rise means that it knows when it does not know.",
+            partial(draw.coverage, coverage),
+            _half(models),
+        ),
+    ]
+    if roc:
+        plans.insert(
+            0,
+            Plan(
+                "roc",
+                "ROC curves, each class against the rest",
+                "How many faces of a class are found, against how many others are taken for it, for every threshold. "
+                "The dotted line is chance.",
+                partial(draw.roc, roc),
+            ),
+        )
+    return Extra("Scores and confidence", (), {}, tuple(plans))
+
+
+def _thinned(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """A curve by as many points as a figure can show."""
+    kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), _POINTS)).round().astype(int))
+    return x[kept], y[kept]
+
+
+def _half(models: Sequence[Reported]) -> str:
+    """What is gained where half of the faces go unanswered."""
+    said = []
+    for each in models:
+        curve = each.evaluation.curves.coverage
+        place = int(np.searchsorted(curve.coverage, 0.5))
+        if place < len(curve.accuracy):
+            said.append(f"{each.name} {100 * curve.accuracy[place]:.1f} %")
+    return f"On the surer half of the faces: {', '.join(said)}." if said else ""
 
 
 def _robustness(models: Sequence[Reported]) -> Extra:
