@@ -2,7 +2,8 @@
 
 from mien.evaluation.calibration import cross_fitted_ece, fit_temperature
 from mien.evaluation.judge import Evaluation, judge
-from mien.evaluation.metrics import METRICS, Estimate, Outcomes, UndefinedMetricWarning
+from mien.evaluation.metrics import METRICS, Estimate, UndefinedMetricWarning
+from mien.evaluation.outcomes import Outcomes
 from mien.evaluation.predictions import PredictionTable, average, in_common, pooled, read_predictions
 
 __all__ = [

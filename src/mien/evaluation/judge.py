@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from mien.core.labels import LabelSet
 from mien.evaluation.calibration import cross_fitted
-from mien.evaluation.metrics import METRICS, Estimate, Outcomes, by_class, wilson
+from mien.evaluation.metrics import METRICS, Estimate, by_class, wilson
+from mien.evaluation.outcomes import Outcomes
 from mien.evaluation.predictions import PredictionTable
 
 FEWEST_FACES = 10  # below it a temperature fitted in five folds says nothing
