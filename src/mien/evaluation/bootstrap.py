@@ -24,7 +24,7 @@ def units_of(subjects: npt.NDArray[np.str_] | None, n: int) -> npt.NDArray[np.in
     return np.arange(n) if subjects is None else np.unique(subjects, return_inverse=True)[1]
 
 
-def draws(units: int, *, seed: int, resamples: int = RESAMPLES) -> Iterator[Floats]:
+def draws(units: int, *, seed: int | tuple[int, ...], resamples: int = RESAMPLES) -> Iterator[Floats]:
     """How often each unit stands in each bootstrap sample: (B, units) at a time, `resamples` in all."""
     generator = np.random.default_rng(seed)
     at_once = max(1, min(_RESAMPLES_AT_ONCE, _NUMBERS_AT_ONCE // max(1, units)))
@@ -49,7 +49,7 @@ def resampled_counts(
     size: int,
     subjects: npt.NDArray[np.str_] | None = None,
     *,
-    seed: int,
+    seed: int | tuple[int, ...],
     resamples: int = RESAMPLES,
 ) -> Ints:
     """How many faces fall into each cell, such as of a confusion matrix, in bootstrap samples: (resamples, size).

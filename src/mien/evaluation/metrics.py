@@ -63,11 +63,17 @@ def wilson(successes: int, n: int) -> Estimate:
     """
     if n == 0:
         return undefined("a share", _NO_FACES)
-    share = successes / n
-    spread = 1 + _Z**2 / n
-    centre = (share + _Z**2 / (2 * n)) / spread
-    half = _Z / spread * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-    return Estimate(share, max(0.0, centre - half), min(1.0, centre + half))
+    low, high = wilson_bounds(np.array(successes), np.array(n))
+    return Estimate(successes / n, float(low), float(high))
+
+
+def wilson_bounds(successes: npt.NDArray[np.integer], n: npt.NDArray[np.integer]) -> tuple[Floats, Floats]:
+    """Both ends of Wilson's interval of many shares; NaN where n is 0."""
+    share, whole = ratio(successes, n), np.where(n > 0, n, 1)
+    spread = 1 + _Z**2 / whole
+    centre = (share + _Z**2 / (2 * whole)) / spread
+    half = _Z / spread * np.sqrt(share * (1 - share) / whole + _Z**2 / (4 * whole**2))
+    return np.maximum(0.0, centre - half), np.minimum(1.0, centre + half)
 
 
 @METRICS.register("accuracy")
