@@ -4,12 +4,17 @@ import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from sklearn import metrics as sklearn
 from statsmodels.stats.proportion import proportion_confint
 
 from mien.core.labels import LabelSet
 from mien.evaluation import METRICS, Outcomes
+from mien.evaluation.bootstrap import draws, units_of
 from mien.evaluation.metrics import by_class, f1_by_class, precision_by_class, recall_by_class, wilson
+from mien.evaluation.ranking import rank
 
 K = 7
 LABELS = LabelSet("letters", tuple("abcdefg"))
@@ -60,6 +65,86 @@ def test_figures_of_the_confusion_matrix(outcomes):
     assert METRICS["balanced_accuracy"](outcomes).value == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize("average", ["macro", "weighted"])
+def test_averages_over_classes(average, outcomes):
+    """Of classes that have the figure: scikit-learn's `zero_division=nan`."""
+    y, p = outcomes.labels, outcomes.predicted
+    for name in ("precision", "recall", "f1"):
+        score = getattr(sklearn, f"{name}_score")
+        expected = score(y, p, labels=range(K), average=average, zero_division=np.nan)
+        each = score(y, p, labels=range(K), average=None, zero_division=np.nan)
+        if average == "weighted" and not np.bincount(y, minlength=K)[~np.isnan(each)].any():
+            expected = np.nan  # nothing that has weight is defined: scikit-learn forgets the weights then
+        found = METRICS[f"{average}_{name}"](outcomes).value
+        assert found == pytest.approx(expected, abs=1e-9, nan_ok=True), name
+
+
+def test_kappa(outcomes):
+    expected = sklearn.cohen_kappa_score(outcomes.labels, outcomes.predicted, labels=range(K))
+    assert METRICS["kappa"](outcomes).value == pytest.approx(expected, abs=1e-9, nan_ok=True)
+
+
+def areas_of_sklearn(probabilities, labels):
+    """(2, K) areas and average precisions; NaN where scikit-learn says that there are none, or says 0 and warns."""
+    expected = np.full((2, probabilities.shape[1]), np.nan)
+    for k, scores in enumerate(probabilities.T):
+        own = labels == k
+        if own.any():
+            expected[1, k] = sklearn.average_precision_score(own, scores)
+        if own.any() and not own.all():
+            expected[0, k] = sklearn.roc_auc_score(own, scores)
+    return expected
+
+
+def test_areas_under_curves(outcomes):
+    expected = areas_of_sklearn(outcomes.probabilities, outcomes.labels)
+    np.testing.assert_allclose([outcomes.ranking.auc, outcomes.ranking.precision], expected, atol=1e-9)
+    for name, row in zip(("roc_auc", "average_precision"), expected, strict=True):
+        assert METRICS[name](outcomes).value == pytest.approx(np.nanmean(row), abs=1e-9, nan_ok=True), name
+    if not np.isnan(expected[0]).any():
+        theirs = sklearn.roc_auc_score(outcomes.labels, outcomes.probabilities, multi_class="ovr", average="macro")
+        assert METRICS["roc_auc"](outcomes).value == pytest.approx(theirs, abs=1e-9)
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data(), n=st.integers(1, 25))
+def test_areas_under_curves_with_ties(data, n):
+    """Few distinct scores, any labels: what is equal counts half in the area, and is one step of the precision."""
+    scores = data.draw(arrays.arrays(np.float64, (n, 3), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0])))
+    labels = data.draw(arrays.arrays(np.int64, n, elements=st.integers(0, 2)))
+    found = rank(scores, labels, seed=0, resamples=1)
+    np.testing.assert_allclose([found.auc, found.precision], areas_of_sklearn(scores, labels), atol=1e-9)
+
+
+@pytest.mark.parametrize("people", [None, np.array([f"s{k // 4}" for k in range(40)])])
+def test_areas_of_bootstrap_samples(people):
+    """Each sample's area is scikit-learn's of its faces, each as often as it was drawn."""
+    generator = np.random.default_rng(2)
+    scores, labels = generator.integers(0, 9, (40, 3)) / 8, generator.integers(0, 3, 40)
+    found = rank(scores, labels, people, seed=4, resamples=20)
+    unit = units_of(people, 40)
+    for row, times in enumerate(np.concatenate(list(draws(unit.max() + 1, seed=4, resamples=20)))):
+        drawn = np.repeat(np.arange(40), times[unit].astype(int))
+        expected = areas_of_sklearn(scores[drawn], labels[drawn])
+        np.testing.assert_allclose([found.auc_samples[row], found.precision_samples[row]], expected, atol=1e-9)
+
+
+def delong(scores, inside):
+    """DeLong, DeLong and Clarke-Pearson 1988, https://doi.org/10.2307/2531595: standard error of one area."""
+    wins = (scores[inside][:, None] > scores[~inside]) + (scores[inside][:, None] == scores[~inside]) / 2
+    return np.sqrt(wins.mean(1).var(ddof=1) / len(wins) + wins.mean(0).var(ddof=1) / wins.shape[1])
+
+
+def test_the_bootstrap_interval_of_an_area_is_near_that_of_delong():
+    probabilities, labels = random_case(5)
+    probabilities[np.arange(len(labels)), labels] += 0.2
+    found = rank(probabilities, labels, seed=0)
+    for k in range(K):
+        low, high = np.nanquantile(found.auc_samples[:, k], (0.025, 0.975))
+        expected = 2 * 1.96 * delong(probabilities[:, k], labels == k)
+        assert high - low == pytest.approx(expected, rel=0.12), k
+
+
 def test_figures_by_class(outcomes):
     y, p = outcomes.labels, outcomes.predicted
     wanted = sklearn.precision_recall_fscore_support(y, p, labels=range(K), zero_division=np.nan)
@@ -67,6 +152,7 @@ def test_figures_by_class(outcomes):
     for name, a, b in zip(("precision", "recall", "f1"), ours, wanted, strict=False):
         np.testing.assert_allclose(a, b, atol=1e-9, err_msg=name)
     figures = by_class(outcomes)
+    np.testing.assert_allclose([figures[f"f1_{label}"].value for label in LABELS], wanted[2], atol=1e-9)
     np.testing.assert_allclose([figures[f"recall_{label}"].value for label in LABELS], wanted[1], atol=1e-9)
 
 

@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from mien.core.errors import DataError
 from mien.core.optional import require
-from mien.evaluation.metrics import Floats, Ints, calibration_error
+from mien.evaluation.bootstrap import Floats, Ints
+from mien.evaluation.metrics import calibration_error
 from mien.runtime.temperature import apply_temperature, logarithms
 
 RANGE = (0.05, 20.0)  # a temperature outside says that there is nothing to fit, not that it is right

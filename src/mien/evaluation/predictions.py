@@ -19,6 +19,22 @@ from mien.core.optional import require
 Strings = npt.NDArray[np.str_]
 
 _ABOUT = b"mien"
+_GROUP = "group_"  # what the columns of `groups` begin with in a file
+_AFFECT = ("valence", "arousal")
+_PREDICTED = ("predicted_valence", "predicted_arousal")
+# The arrays of a table that always are, or may be, there: one value or row a face.
+_COLUMNS = (
+    "ids",
+    "split",
+    "label_ids",
+    "probabilities",
+    "soft",
+    "subject",
+    "group",
+    "in_train",
+    "affect",
+    "predicted_affect",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +51,9 @@ class PredictionTable:
         subject, group: (n,) str, who is seen and to which group they belong; or None.
         in_train: (n,) bool, true where the same pixels stand in the train split too; None where not known.
         meta: words about the whole: model, head, data, rule, label_file, and so on.
+        groups: name -> (n,) str, further groups of people, such as gender, age and race; "" where not known.
+        affect: (n, 2) float32 valence and arousal that people saw, -1..1, NaN where not known; or None.
+        predicted_affect: (n, 2) float32 the same from the model; or None.
     """
 
     ids: Strings
@@ -47,42 +66,45 @@ class PredictionTable:
     group: Strings | None = None
     in_train: npt.NDArray[np.bool_] | None = None
     meta: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, Strings] = field(default_factory=dict)
+    affect: npt.NDArray[np.float32] | None = None
+    predicted_affect: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         n, k = len(self.ids), len(self.label_set)
-        shapes = {"split": (n,), "label_ids": (n,), "probabilities": (n, k), "soft": (n, k)}
-        shapes |= {"subject": (n,), "group": (n,), "in_train": (n,)}
-        for name, shape in shapes.items():
-            values = getattr(self, name)
+        shapes: dict[str, tuple[int, ...]] = {"split": (n,), "label_ids": (n,), "probabilities": (n, k), "soft": (n, k)}
+        shapes |= {"subject": (n,), "group": (n,), "in_train": (n,), "affect": (n, 2), "predicted_affect": (n, 2)}
+        columns: dict[str, Any] = {name: getattr(self, name) for name in shapes}
+        columns |= {f"{_GROUP}{name}": values for name, values in self.groups.items()}
+        for name, values in columns.items():
+            shape = shapes.get(name, (n,))
             if values is not None and np.shape(values) != shape:
                 raise DataError(f"expected {name} of shape {shape} in the predictions, got {np.shape(values)}")
         if n and not (self.label_ids.min() >= -1 and self.label_ids.max() < k):
             raise DataError(f"expected class ids in -1..{k - 1} in the predictions, got others")
         p = self.probabilities
-        if n and not (np.isfinite(p).all() and p.min() >= 0 and np.abs(p.sum(1) - 1).max() < 1e-3):
-            raise DataError("expected probabilities of 0 or more whose rows sum to 1 in the predictions, got others")
+        wrong = np.flatnonzero(~((p >= 0).all(1) & (np.abs(p.sum(1) - 1) < 1e-3))) if n else ()  # NaN is wrong, too
+        if len(wrong):
+            row = ", ".join(f"{each:.3g}" for each in p[wrong[0]])
+            raise DataError(
+                f"expected probabilities of 0 or more whose rows sum to 1 in the predictions, got {row} for "
+                f"{str(self.ids[wrong[0]])!r} ({len(wrong):,} of {n:,} rows): write what comes after the softmax"
+            )
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def select(self, which: Any) -> Self:
         """A subset of the rows by mask, slice or index array."""
+        cut = {name: getattr(self, name) for name in _COLUMNS}
+        cut = {name: None if values is None else values[which] for name, values in cut.items()}
+        return replace(self, **cut, groups={name: values[which] for name, values in self.groups.items()})
 
-        def cut(values: Any) -> Any:
-            return None if values is None else values[which]
-
-        return type(self)(
-            self.ids[which],
-            self.split[which],
-            self.label_ids[which],
-            self.probabilities[which],
-            self.label_set,
-            cut(self.soft),
-            cut(self.subject),
-            cut(self.group),
-            cut(self.in_train),
-            self.meta,
-        )
+    @property
+    def group_columns(self) -> dict[str, Strings]:
+        """All that divides people into groups: subject, group, and what `groups` holds; only what is known."""
+        columns = {"subject": self.subject, "group": self.group, **self.groups}
+        return {name: values for name, values in columns.items() if values is not None}
 
     def labelled(self) -> Self:
         """The rows that have a label."""
@@ -108,12 +130,16 @@ class PredictionTable:
         for name in ("subject", "group"):
             if getattr(self, name) is not None:
                 columns[name] = getattr(self, name).tolist()
+        columns |= {f"{_GROUP}{name}": values.tolist() for name, values in self.groups.items()}
         if self.in_train is not None:
             columns["in_train"] = self.in_train
         columns["label"] = [names[k] for k in self.label_ids.tolist()]
         columns |= {f"p_{label}": self.probabilities[:, k] for k, label in enumerate(self.label_set)}
         if self.soft is not None:
             columns |= {f"soft_{label}": self.soft[:, k] for k, label in enumerate(self.label_set)}
+        for names, values in ((_AFFECT, self.affect), (_PREDICTED, self.predicted_affect)):
+            if values is not None:
+                columns |= {name: values[:, k] for k, name in enumerate(names)}
         return columns
 
 
@@ -131,7 +157,9 @@ def average(tables: Sequence[PredictionTable]) -> PredictionTable:
     members = ", ".join(each.meta.get("model", "?") for each in tables)
     meta = {key: value for key, value in first.meta.items() if key not in ("model_version", "variant")}
     meta |= {"model": "ensemble", "members": members}
-    return replace(first, probabilities=mean.astype(np.float32), meta=meta)
+    affects = [each.predicted_affect for each in tables if each.predicted_affect is not None]
+    affect = np.stack(affects).mean(0) if len(affects) == len(tables) else None
+    return replace(first, probabilities=mean.astype(np.float32), meta=meta, predicted_affect=affect)
 
 
 def pooled(tables: Sequence[PredictionTable], **meta: str) -> PredictionTable:
@@ -157,8 +185,11 @@ def pooled(tables: Sequence[PredictionTable], **meta: str) -> PredictionTable:
     first, *others = (each.meta for each in tables)
     shared = {key: value for key, value in first.items() if all(each.get(key) == value for each in others)}
     columns = {name: column(name) for name in ("split", "label_ids", "probabilities", "soft")}
-    about = {name: column(name) for name in ("subject", "group", "in_train")}
-    return PredictionTable(ids=ids, label_set=tables[0].label_set, meta={**shared, **meta}, **columns, **about)
+    about = {name: column(name) for name in ("subject", "group", "in_train", "affect", "predicted_affect")}
+    names = [name for name in tables[0].groups if all(name in each.groups for each in tables)]
+    groups = {name: np.concatenate([each.groups[name] for each in tables]) for name in names}
+    about |= {"groups": groups, "meta": {**shared, **meta}}
+    return PredictionTable(ids=ids, label_set=tables[0].label_set, **columns, **about)
 
 
 def in_common(
@@ -193,10 +224,11 @@ def in_common(
 def read_predictions(path: str | os.PathLike[str]) -> PredictionTable:
     """Read a prediction table: Parquet as `PredictionTable.write` writes it, or a csv with the same columns.
 
-    The columns id, label and p_<label> for two labels or more have to be there, the others need not.
+    The columns id, label and p_<label> for two labels or more have to be there, the others need not: split, subject,
+    group, group_<name>, in_train, soft_<label>, valence, arousal, predicted_valence, predicted_arousal.
 
     Raises:
-        DataError: no such file, or it is no prediction table.
+        DataError: no such file, or it is no prediction table, or an id stands in it twice.
     """
     path = Path(path)
     try:
@@ -209,6 +241,12 @@ def read_predictions(path: str | os.PathLike[str]) -> PredictionTable:
     if len(labels) < 2 or "id" not in columns or "label" not in columns:
         found = ", ".join(columns)[:200]
         raise DataError(f"expected the columns id, label and p_<label>... in {path}, got {found or 'none'}")
+    ids, counts = np.unique(np.array(columns["id"], np.str_), return_counts=True)
+    if counts.max(initial=1) > 1:
+        raise DataError(
+            f"expected each id once in {path}, got {(counts > 1).sum():,} more than once, such as "
+            f"{str(ids[counts.argmax()])!r}: leave one row a face"
+        )
     numbers: dict[str | None, int] = {None: -1, "": -1, **{label: k for k, label in enumerate(labels)}}
     strange = sorted(map(repr, set(columns["label"]) - set(numbers)))
     if strange:
@@ -221,10 +259,13 @@ def read_predictions(path: str | os.PathLike[str]) -> PredictionTable:
             probabilities=_matrix(columns, "p_", labels),
             label_set=LabelSet(about.get("label_set", _name_of(labels)), labels),
             soft=_matrix(columns, "soft_", labels) if f"soft_{labels[0]}" in columns else None,
-            subject=_optional(columns, "subject", np.str_),
-            group=_optional(columns, "group", np.str_),
-            in_train=_optional(columns, "in_train", np.bool_),
+            subject=_words(columns, "subject"),
+            group=_words(columns, "group"),
+            in_train=np.array(columns["in_train"], np.bool_) if "in_train" in columns else None,
             meta=about.get("meta", {}),
+            groups={name.removeprefix(_GROUP): _words(columns, name) for name in columns if name.startswith(_GROUP)},
+            affect=_matrix(columns, "", _AFFECT) if set(_AFFECT) <= set(columns) else None,
+            predicted_affect=_matrix(columns, "", _PREDICTED) if set(_PREDICTED) <= set(columns) else None,
         )
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(f"expected numbers in the columns p_<label> of {path}, got: {error}") from error
@@ -257,11 +298,16 @@ def _read_csv(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _matrix(columns: Mapping[str, Any], prefix: str, labels: Sequence[str]) -> npt.NDArray[np.float32]:
-    return np.stack([np.asarray(columns[prefix + label], np.float32) for label in labels], axis=1)
+    """Numbers side by side; an empty cell of a csv is NaN."""
+    columns_of = [columns[prefix + label] for label in labels]
+    return np.stack(
+        [np.asarray([np.nan if each == "" else each for each in column], np.float32) for column in columns_of], axis=1
+    )
 
 
-def _optional(columns: Mapping[str, Any], name: str, kind: Any) -> Any:
-    return np.array(columns[name], kind) if name in columns else None
+def _words(columns: Mapping[str, Any], name: str) -> Any:
+    """A column of words, "" where there is none; None if it is not there."""
+    return np.array([each or "" for each in columns[name]], np.str_) if name in columns else None
 
 
 def _name_of(labels: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mien.core.errors import DataError, UsageError
 from mien.core.labels import LabelSet
 from mien.evaluation import METRICS, Estimate, Outcomes, UndefinedMetricWarning
-from mien.evaluation.metrics import by_class, calibration_error, resampled_confusions, wilson
+from mien.evaluation.metrics import BY_CLASS, by_class, calibration_error, mean, wilson
 
 ABC = LabelSet("abc", ("a", "b", "c"))
 
@@ -33,6 +33,26 @@ def test_values_worked_out_by_hand():
     right, wrong = 0.2**2 + 2 * 0.1**2, 0.8**2 + 0.9**2 + 0.1**2
     assert METRICS["brier"](EXAMPLE).value == pytest.approx((4 * right + 2 * wrong) / 6)
     np.testing.assert_array_equal(EXAMPLE.confusion, [[2, 1, 0], [0, 1, 1], [0, 0, 1]])
+    assert METRICS["macro_precision"](EXAMPLE).value == pytest.approx((1 + 1 / 2 + 1 / 2) / 3)
+    assert METRICS["weighted_precision"](EXAMPLE).value == pytest.approx((3 * 1 + 2 / 2 + 1 / 2) / 6)
+    assert METRICS["weighted_f1"](EXAMPLE).value == pytest.approx((3 * 4 / 5 + 2 * 2 / 4 + 2 / 3) / 6)
+    assert METRICS["weighted_recall"](EXAMPLE).value == METRICS["accuracy"](EXAMPLE).value
+    assert METRICS["macro_recall"](EXAMPLE) == METRICS["balanced_accuracy"](EXAMPLE)
+    by_chance = (3 * 2 + 2 * 2 + 1 * 2) / 36
+    assert METRICS["kappa"](EXAMPLE).value == pytest.approx((4 / 6 - by_chance) / (1 - by_chance))
+    # a is told by 0.8 (twice) and 0.1 (four times, once of a): 2 of 3 beat all of the rest, the third ties with all
+    assert by_class(EXAMPLE)["roc_auc_a"].value == pytest.approx((3 + 3 + 3 / 2) / 9)
+    assert by_class(EXAMPLE)["average_precision_a"].value == pytest.approx(2 / 3 * 1 + 1 / 3 * 3 / 6)
+
+
+def test_kappa_of_a_published_example():
+    """Cohen 1960, table 1: two judges, 200 patients, three diagnoses; p_o = 0.70, p_e = 0.41, kappa = 0.49."""
+    counts = np.array([[88, 14, 18], [10, 40, 10], [2, 6, 12]])
+    assert counts.sum() == 200
+    cells = np.repeat(np.arange(9), counts.ravel())
+    example = outcomes(cells // 3, cells % 3)
+    assert METRICS["accuracy"](example).value == pytest.approx(0.70)
+    assert METRICS["kappa"](example).value == pytest.approx((0.70 - 0.41) / (1 - 0.41))
 
 
 def test_classes_one_by_one():
@@ -61,18 +81,6 @@ def test_an_interval_holds_its_value_and_narrows_with_n():
         assert b.high - b.low < (a.high - a.low) / 5
 
 
-def test_the_bootstrap_is_that_of_drawing_faces():
-    """The counts of a resampled confusion matrix, against drawing faces one by one."""
-    matrices = np.concatenate(list(resampled_confusions(EXAMPLE, 4000)))
-    assert matrices.shape == (4000, 3, 3) and (matrices.sum((1, 2)) == 6).all()
-    generator = np.random.default_rng(1)
-    drawn = generator.integers(0, 6, (4000, 6))
-    cells = EXAMPLE.labels * 3 + EXAMPLE.predicted
-    brute = np.stack([np.bincount(cells[each], minlength=9) for each in drawn]).reshape(-1, 3, 3)
-    np.testing.assert_allclose(matrices.mean(0), brute.mean(0), atol=0.1)
-    np.testing.assert_allclose(np.cov(matrices.reshape(-1, 9).T), np.cov(brute.reshape(-1, 9).T), atol=0.12)
-
-
 def test_the_bootstrap_draws_people_where_there_are_people():
     labels, predicted = [0, 1, 2] * 40, [0, 1, 2] * 20 + [1, 2, 0] * 20
     alone = METRICS["macro_f1"](outcomes(labels, predicted))
@@ -90,13 +98,14 @@ def test_the_seed_decides():
     assert one == same != other
 
 
-@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "balanced_accuracy", "ece", "brier", "nll"])
+@pytest.mark.parametrize("name", list(METRICS))
 def test_no_faces_is_not_a_number_and_a_warning(name):
     with pytest.warns(UndefinedMetricWarning, match="is not defined: there are no faces"):
         figure = METRICS[name](outcomes([], []))
     assert math.isnan(figure.value) and figure.to_dict() == {"value": None, "low": None, "high": None}
 
 
+@pytest.mark.filterwarnings("ignore::mien.evaluation.UndefinedMetricWarning")
 def test_classes_without_faces_are_left_out_with_a_warning():
     lacking = outcomes([0, 0, 1], [0, 1, 1])
     with pytest.warns(UndefinedMetricWarning, match="macro_f1 leaves out c: no such faces"):
@@ -109,6 +118,68 @@ def test_classes_without_faces_are_left_out_with_a_warning():
     ):
         figures = by_class(lacking)
     assert math.isnan(figures["recall_c"].value) and figures["recall_c"].to_dict()["value"] is None
+
+
+@pytest.mark.filterwarnings("ignore::mien.evaluation.UndefinedMetricWarning")
+def test_a_class_that_is_never_predicted_has_no_precision():
+    never = outcomes([0, 0, 1, 2], [0, 0, 2, 2])
+    with pytest.warns(UndefinedMetricWarning, match="macro_precision leaves out b: predicted of no face"):
+        assert METRICS["macro_precision"](never).value == pytest.approx((1 + 1 / 2) / 2)
+    with pytest.warns(UndefinedMetricWarning, match="weighted_precision leaves out b: predicted of no face"):
+        assert METRICS["weighted_precision"](never).value == pytest.approx((2 * 1 + 1 / 2) / 3)
+    with pytest.warns(UndefinedMetricWarning, match="weighted_precision is not defined: predicted of no face"):
+        assert math.isnan(METRICS["weighted_precision"](outcomes([0, 0], [1, 1])).value)
+
+
+@pytest.mark.filterwarnings("ignore::mien.evaluation.UndefinedMetricWarning")
+def test_one_class_alone_leaves_nothing_to_rank_or_to_agree_on_beyond_chance():
+    alone = outcomes([1, 1, 1], [1, 1, 1])
+    with pytest.warns(UndefinedMetricWarning, match="kappa is not defined: labels and predictions are of one and the"):
+        assert math.isnan(METRICS["kappa"](alone).value)
+    with pytest.warns(UndefinedMetricWarning, match="roc_auc is not defined: every class has none or all of the faces"):
+        assert math.isnan(METRICS["roc_auc"](alone).value)
+    with pytest.warns(UndefinedMetricWarning, match="average_precision leaves out a, c: no such faces"):
+        assert METRICS["average_precision"](alone).value == 1
+    with pytest.warns(UndefinedMetricWarning, match="roc_auc_b is not defined: none or all of the faces are such"):
+        assert math.isnan(by_class(alone)["roc_auc_b"].value)
+
+
+def test_a_model_that_says_the_same_of_all_is_worth_nothing():
+    constant = Outcomes(np.full((9, 3), 1 / 3), np.arange(9) % 3, ABC)
+    figures = {name: METRICS[name](constant) for name in ("roc_auc", "kappa", "balanced_accuracy")}
+    assert [figures[name].value for name in figures] == pytest.approx([0.5, 0, 1 / 3])
+    assert (figures["roc_auc"].low, figures["roc_auc"].high) == (0.5, 0.5)
+
+
+def test_a_perfect_model():
+    perfect = outcomes([0, 1, 2] * 5, [0, 1, 2] * 5)
+    for name in METRICS:
+        if name not in ("ece", "brier", "nll"):
+            assert METRICS[name](perfect).value == pytest.approx(1), name
+    assert all(each.value == pytest.approx(1) for each in by_class(perfect).values())
+
+
+@pytest.mark.filterwarnings("ignore::mien.evaluation.UndefinedMetricWarning")
+def test_one_face_or_one_person_has_no_bootstrap_interval():
+    for alone in (outcomes([0], [1]), outcomes([0, 1, 2, 0], [0, 1, 2, 1], subjects=np.array(["s"] * 4))):
+        for name in ("macro_f1", "ece", "brier"):
+            figure = METRICS[name](alone)
+            assert math.isfinite(figure.value) and math.isnan(figure.low) and math.isnan(figure.high), name
+
+
+def test_a_mean_over_people_is_less_sure_than_one_over_faces():
+    scores = np.repeat([0.0, 1.0, 0.0, 1.0], 30)
+    faces, people = mean("m", scores), mean("m", scores, np.repeat(list("abcd"), 30))
+    assert faces.value == people.value == 0.5
+    assert faces.high - faces.low == pytest.approx(2 * 1.96 * math.sqrt(0.25 / 119), abs=1e-3)
+    assert (people.low, people.high) == (0, 1)  # all four alike: 1 sample in 16, which is within the tails
+
+
+def test_everything_that_is_told_of_classes_is_told_of_each():
+    figures = by_class(EXAMPLE)
+    assert list(figures) == [f"{kind}_{label}" for kind in BY_CLASS for label in ABC]
+    with pytest.warns(UndefinedMetricWarning):
+        assert list(by_class(outcomes([], []))) == list(figures)
 
 
 def test_a_class_predicted_but_never_true_counts_as_nought():

@@ -1,6 +1,7 @@
 """Prediction tables: validated, the same after a trip through Parquet, readable from a csv made elsewhere."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as parquet
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from mien.core.errors import DataError, OutputError
 from mien.core.labels import LABEL_SETS, LabelSet
-from mien.evaluation import PredictionTable, average, in_common, read_predictions
+from mien.evaluation import PredictionTable, average, in_common, pooled, read_predictions
 
 FER2013, FERPLUS = LABEL_SETS["fer2013"], LABEL_SETS["ferplus"]
 
@@ -24,6 +25,9 @@ def make(n=5, *, seed=0, full=True, model="m"):
         "subject": np.array([f"s{k}" for k in range(n)], np.str_),
         "group": np.array(["ü"] * n, np.str_),
         "in_train": np.arange(n) % 2 == 0,
+        "groups": {"gender": np.array(["female", ""] * n, np.str_)[:n], "age": np.array(["4-19"] * n, np.str_)},
+        "affect": np.where(np.arange(n)[:, None] == 1, np.nan, generator.uniform(-1, 1, (n, 2))).astype(np.float32),
+        "predicted_affect": generator.uniform(-1, 1, (n, 2)).astype(np.float32),
     }
     return PredictionTable(
         ids=np.array([f"face-{k}" for k in range(n)], np.str_),
@@ -38,8 +42,10 @@ def make(n=5, *, seed=0, full=True, model="m"):
 
 def assert_same(a, b):
     assert a.label_set == b.label_set and dict(a.meta) == dict(b.meta)
-    for name in ("ids", "split", "label_ids", "probabilities", "soft", "subject", "group", "in_train"):
-        one, two = getattr(a, name), getattr(b, name)
+    assert list(a.group_columns) == list(b.group_columns)
+    arrays = ("ids", "split", "label_ids", "probabilities", "soft", "in_train", "affect", "predicted_affect")
+    for name in (*arrays, *a.group_columns):
+        one, two = (each.group_columns[name] if name in each.group_columns else getattr(each, name) for each in (a, b))
         assert (one is None) == (two is None), name
         if one is not None:
             np.testing.assert_array_equal(one, two, err_msg=name)
@@ -62,9 +68,10 @@ def test_a_folder_named_like_a_partition_adds_no_column(tmp_path):
 def test_the_columns_are_those_of_the_contract(tmp_path):
     make().write(tmp_path / "p.parquet")
     names = parquet.read_schema(tmp_path / "p.parquet").names
-    assert names[:6] == ["id", "split", "subject", "group", "in_train", "label"]
-    assert names[6:14] == [f"p_{label}" for label in FERPLUS]
-    assert names[14:] == [f"soft_{label}" for label in FERPLUS]
+    about = ["id", "split", "subject", "group", "group_gender", "group_age", "in_train", "label"]
+    affect = ["valence", "arousal", "predicted_valence", "predicted_arousal"]
+    chances = [f"{kind}_{label}" for kind in ("p", "soft") for label in FERPLUS]
+    assert names == [*about, *chances, *affect]
 
 
 def test_a_csv_made_elsewhere(tmp_path):
@@ -89,7 +96,13 @@ def test_a_csv_made_elsewhere(tmp_path):
         ("", "expected the columns id, label and p_<label>... in .*, got none"),
         ("id,label\n1,a\n", "got id, label"),
         ("id,label,p_a,p_b\n1,c,0.5,0.5\n", "expected labels out of a, b in .*, got 'c'"),
-        ("id,label,p_a,p_b\n1,a,0.5,0.6\n", "rows sum to 1"),
+        (
+            "id,label,p_a,p_b\n1,a,0.5,0.6\n",
+            r"got 0.5, 0.6 for '1' \(1 of 1 rows\): write what comes after",
+        ),
+        ("id,label,p_a,p_b\n1,a,,0.6\n", "rows sum to 1"),
+        ("id,label,p_a,p_b\n1,a,1,0\n2,a,1,0\n1,b,1,0\n", "each id once in .*, got 1 more than once, such as '1'"),
+        ("id,p_a,p_b\n1,1,0\n", "expected the columns id, label and p_<label>... in .*, got id, p_a, p_b"),
         ("id,label,p_a,p_b\n1,a,1.5,-0.5\n", "rows sum to 1"),
         ("id,label,p_a,p_b\n1,a,nan,nan\n", "rows sum to 1"),
         ("id,label,p_a,p_b\n1,a,x,0.6\n", r"expected numbers in the columns p_<label> of .*p\.csv"),
@@ -120,6 +133,30 @@ def test_parts_that_do_not_fit():
         PredictionTable(**parts | {"probabilities": parts["probabilities"][:4]})
     with pytest.raises(DataError, match=r"class ids in -1\.\.7"):
         PredictionTable(**parts | {"label_ids": np.full(5, 8, np.int16)})
+
+
+def test_parts_of_groups_and_affect_that_do_not_fit():
+    with pytest.raises(DataError, match=r"expected group_age of shape \(5,\) in the predictions, got \(4,\)"):
+        replace(make(), groups={"age": np.array(["a"] * 4)})
+    with pytest.raises(DataError, match=r"expected affect of shape \(5, 2\) in the predictions, got \(5,\)"):
+        replace(make(), affect=np.zeros(5, np.float32))
+
+
+def test_a_part_keeps_every_column():
+    some = make(8).select(np.array([6, 1]))
+    assert some.ids.tolist() == ["face-6", "face-1"] and some.groups["gender"].tolist() == ["female", ""]
+    assert list(some.group_columns) == ["subject", "group", "gender", "age"]
+    np.testing.assert_array_equal(some.predicted_affect, make(8).predicted_affect[[6, 1]])
+    assert np.isnan(some.affect[1]).all() and list(make(full=False).group_columns) == []
+
+
+def test_folds_together_keep_the_groups_that_all_know():
+    one, two = make(4), make(4, seed=1)
+    two = replace(two, ids=np.array([f"other-{k}" for k in range(4)]), groups={"gender": two.groups["gender"]})
+    both = pooled([one, two], model="both")
+    assert list(both.groups) == ["gender"] and len(both) == 8 and both.predicted_affect.shape == (8, 2)
+    assert pooled([one, replace(two, predicted_affect=None)]).predicted_affect is None
+    assert both.meta == {"model": "both", "rule": "a rule"}
 
 
 def test_the_mean_of_several():
