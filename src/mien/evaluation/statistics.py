@@ -170,8 +170,9 @@ def corrected_paired_t(differences: npt.ArrayLike, *, test_to_train: float = 0.0
     t, law = mean / error, _stats().t
     half = float(law.ppf((1 + CONFIDENCE) / 2, k - 1)) * error
     p = 2 * float(law.sf(abs(t), k - 1))
-    finding = Finding(name, t, p, k, (float(k - 1),), {"cohen_dz": mean / deviation}, {"test_to_train": test_to_train})
-    return finding, Estimate(mean, mean - half, mean + half)
+    interval = Estimate(mean, mean - half, mean + half)
+    also = {"test_to_train": test_to_train, "mean": mean, "low": interval.low, "high": interval.high}
+    return Finding(name, t, p, k, (float(k - 1),), {"cohen_dz": mean / deviation}, also), interval
 
 
 def wilcoxon(differences: npt.ArrayLike) -> Finding:
