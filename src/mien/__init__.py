@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors, whi
     from mien.verbs.audit import audit as audit
     from mien.verbs.bench import bench as bench
     from mien.verbs.check import check as check
+    from mien.verbs.compare import compare as compare
     from mien.verbs.demo import demo as demo
     from mien.verbs.demo import sample as sample
     from mien.verbs.evaluate import evaluate as evaluate
@@ -49,6 +50,7 @@ _HOMES = {
     "audit": "mien.verbs.audit",
     "bench": "mien.verbs.bench",
     "check": "mien.verbs.check",
+    "compare": "mien.verbs.compare",
     "demo": "mien.verbs.demo",
     "evaluate": "mien.verbs.evaluate",
     "explore": "mien.verbs.explore",
