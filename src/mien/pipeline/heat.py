@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from mien.core.montage import montage
 from mien.core.types import Faces, Floats, Image
+from mien.explanation.gallery import ClassGallery
 from mien.runtime.card import CropGeometry
 from mien.runtime.preprocess import Crops, crop_square
 
@@ -92,6 +93,35 @@ def explained(
     sheet[: shown.shape[0], : shown.shape[1]] = shown
     sheet[: faces_beside.shape[0], shown.shape[1] + _GAP :] = faces_beside
     return sheet
+
+
+def gallery_sheet(gallery: ClassGallery, *, columns: int = 6) -> Image:
+    """The faces of a class, each with its map, and what the model takes it for."""
+    images = [heated_large(face, heat) for face, heat in zip(gallery.crops, gallery.shown.maps, strict=True)]
+    found = zip(gallery.top, gallery.probabilities.tolist(), strict=True)
+    captions = [f"{gallery.label} {share:.0%}" + ("" if top == gallery.label else f"\n{top}") for top, share in found]
+    return montage(images, captions, columns=columns, side=_SIDE)
+
+
+def mean_sheet(galleries: Sequence[ClassGallery], *, columns: int = 4) -> Image:
+    """The mean face of each class with the mean of its maps."""
+    images = [heated_large(each.mean_face, each.mean_map) for each in galleries]
+    return montage(images, [f"{each.label}, n = {each.n}" for each in galleries], columns=columns, side=_SIDE)
+
+
+def block_sheet(crop: npt.NDArray[np.uint8], blocks: Sequence[tuple[str, Floats]]) -> Image:
+    """A face with the weights of each attention layer, stretched from the least to the most.
+
+    Args:
+        crop: (S, S) or (S, S, 3) uint8.
+        blocks: name and weights (h, w) of each layer.
+    """
+    images, captions = [heated_large(crop, np.zeros(crop.shape[:2], np.float32))], ["the face"]
+    for name, places in blocks:
+        least, spread = float(places.min()), float(np.ptp(places))
+        images.append(heated_large(crop, (places - least) / spread if spread else np.zeros_like(places)))
+        captions.append(f"{name}\n{least:.3f} to {least + spread:.3f}")
+    return montage(images, captions, columns=6, side=_SIDE)
 
 
 def heated_large(face: npt.NDArray[np.uint8], heat: Floats, *, side: int = _SIDE) -> Image:
