@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # the same names as below, for type checkers and editors, which run no code
     from mien.core.errors import MienError as MienError
     from mien.core.labels import LabelSet as LabelSet
+    from mien.core.types import Attribution as Attribution
     from mien.core.types import Faces as Faces
     from mien.core.types import Predictions as Predictions
     from mien.pipeline.recognizer import Recognizer as Recognizer
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors, whi
     from mien.verbs.demo import demo as demo
     from mien.verbs.demo import sample as sample
     from mien.verbs.evaluate import evaluate as evaluate
+    from mien.verbs.explain import explain as explain
     from mien.verbs.explore import explore as explore
     from mien.verbs.export import export as export
     from mien.verbs.join import join as join
@@ -41,6 +43,7 @@ __version__ = "0.1.0"
 
 # Public name -> the module that holds it, loaded at first use (PEP 562): `import mien` costs nothing.
 _HOMES = {
+    "Attribution": "mien.core.types",
     "Classifier": "mien.runtime.classifier",
     "Faces": "mien.core.types",
     "LabelSet": "mien.core.labels",
@@ -53,6 +56,7 @@ _HOMES = {
     "compare": "mien.verbs.compare",
     "demo": "mien.verbs.demo",
     "evaluate": "mien.verbs.evaluate",
+    "explain": "mien.verbs.explain",
     "explore": "mien.verbs.explore",
     "export": "mien.verbs.export",
     "join": "mien.verbs.join",

@@ -39,6 +39,7 @@ def predict(
     annotate: Annotated[
         Path | None, typer.Option("--annotate", metavar="DIR", help="Copies with boxes, emotions and bars.")
     ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Heat maps on the annotated pictures.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     device: Device = "auto",
     json: Json = False,
@@ -55,6 +56,7 @@ def predict(
         abstain=abstain,
         out=out,
         annotate=annotate,
+        explain=explain,
         overwrite=overwrite,
         device=device,
     )

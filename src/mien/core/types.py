@@ -154,6 +154,40 @@ class Predictions:
         return require("pandas", extra="data").DataFrame(self.to_dict()).astype({"label": "str"})  # even of no face
 
 
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """Where in n faces a model sees what it says of them.
+
+    Attributes:
+        maps: (n, H, W) float32 in 0..1, over the face as the model sees it; 1 where it matters most, all 0 where the
+            method found nothing that speaks for the label.
+        method: that made the maps, such as ``"gradcam"``.
+        label: of each face, the emotion that its map speaks for; "" by a method that asks for none.
+        model: its name.
+    """
+
+    maps: Floats
+    method: str
+    label: tuple[str, ...]
+    model: str = ""
+
+    def __post_init__(self) -> None:
+        maps = _frozen("maps", self.maps, (None, None, None))
+        if len(self.label) != len(maps):
+            raise DataError(f"expected a label for each of {len(maps)} maps, got {len(self.label)}")
+        if not (maps.size == 0 or (maps.min() >= 0 and maps.max() <= 1)):  # NaN fails, too
+            raise DataError(f"expected maps in 0..1 from {self.method}, got values in {maps.min():g}..{maps.max():g}")
+        object.__setattr__(self, "maps", maps)
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    def __getitem__(self, which: Any) -> Self:
+        """A subset by mask, slice, index array or one number."""
+        rows = np.arange(len(self))[_rows(which)]
+        return type(self)(self.maps[rows], self.method, tuple(self.label[i] for i in rows), self.model)
+
+
 class Detector(Protocol):
     """Finds faces. Implementations are safe to call from several threads and raise on no image."""
 

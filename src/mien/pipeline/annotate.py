@@ -78,10 +78,15 @@ def annotate(image: Image, predictions: Predictions, *, labels: Sequence[str | N
 
 
 class Annotations:
-    """Names the annotated copies of a run in one folder; two sources never share a name."""
+    """Names the annotated copies of a run in one folder; two sources never share a name.
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
+    Args:
+        folder: where they go.
+        ending: of their names.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], ending: str = ANNOTATED) -> None:
+        self.folder, self._ending = Path(folder), ending
         self._used: dict[str, int] = {}
 
     def path(self, source: str) -> Path:
@@ -95,7 +100,7 @@ class Annotations:
                 break
         self._used[stem.lower()] = count
         self._used.setdefault(name.lower(), 1)
-        return self.folder / f"{name}{ANNOTATED}"
+        return self.folder / f"{name}{self._ending}"
 
 
 @dataclass(frozen=True)

@@ -104,13 +104,24 @@ class Recognizer:
 
     def locate(self, image: Image) -> tuple[Faces, Crops]:
         """The faces of one RGB uint8 picture, and their crops as the model wants them: (n, size, size[, 3]) uint8."""
-        card = self.classifier.card
         if self._detector is None:
             height, width = image.shape[:2]
-            whole = Faces([[0, 0, width, height]], [1.0], np.full((1, 5, 2), np.nan))  # type: ignore[arg-type]
-            return whole, fit_crops(image[None], card.input)
-        faces = self._detector.detect(image, min_face=self.min_face)
-        return faces, crop_faces(image, faces, card.input, card.crop)
+            faces = Faces([[0, 0, width, height]], [1.0], np.full((1, 5, 2), np.nan))  # type: ignore[arg-type]
+        else:
+            faces = self._detector.detect(image, min_face=self.min_face)
+        return faces, self.crops(image, faces)
+
+    @property
+    def cuts(self) -> bool:
+        """Whether faces are cut out of pictures; else each picture is a face crop already."""
+        return self._detector is not None
+
+    def crops(self, image: Image, faces: Faces) -> Crops:
+        """The faces that `locate` found in a picture, as the model sees them: (n, size, size[, 3]) uint8."""
+        card = self.classifier.card
+        if not self.cuts:
+            return fit_crops(image[None], card.input)
+        return crop_faces(image, faces, card.input, card.crop)
 
     def classify(self, found: Sequence[tuple[Faces, Crops]]) -> list[Predictions]:
         """Emotions of the faces that `locate` found in several pictures, through one call of the classifier."""

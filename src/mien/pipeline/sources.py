@@ -19,7 +19,9 @@ from mien.core.images import SUFFIXES
 PHOTOGRAPHS = frozenset({*SUFFIXES, ".jpe", ".jfif", ".pnm", ".jp2", ".heic", ".heif", ".avif"})
 VIDEOS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".mts", ".m2ts", ".3gp"})
 
-ANNOTATED = ".annotated.jpg"  # how the names of drawn copies end
+# How the names of drawn copies end: they are no photographs to read.
+ANNOTATED, EXPLAINED, BLOCKS = ".annotated.jpg", ".explained.png", ".blocks.png"
+_DRAWN = (ANNOTATED, EXPLAINED, BLOCKS)
 
 _STREAM = re.compile(r"camera:.*|[a-z][a-z0-9+.-]+://.*", re.IGNORECASE)
 
@@ -45,7 +47,8 @@ class Skipped:
 
     def add(self, name: str) -> None:
         """Count one file."""
-        suffix = ANNOTATED if name.endswith(ANNOTATED) else os.path.splitext(name)[1].lower() or name
+        drawn = next((each for each in _DRAWN if name.endswith(each)), None)
+        suffix = drawn or os.path.splitext(name)[1].lower() or name
         self.suffixes[suffix] = self.suffixes.get(suffix, 0) + 1
 
     @property
@@ -142,9 +145,7 @@ def is_photograph(name: str) -> bool:
 
     Hidden files, such as ``._a.jpg``, do not, nor do the copies that mien itself drew on.
     """
-    return (
-        not name.startswith(".") and not name.endswith(ANNOTATED) and os.path.splitext(name)[1].lower() in PHOTOGRAPHS
-    )
+    return not name.startswith(".") and not name.endswith(_DRAWN) and os.path.splitext(name)[1].lower() in PHOTOGRAPHS
 
 
 def _refuse_moving(name: str) -> None:

@@ -37,7 +37,7 @@ def crop_faces(image: Image, faces: Faces, input: InputSpec, crop: CropGeometry)
     shape = (len(faces), input.size, input.size) + ((3,) if input.color == "rgb" else ())
     crops = np.empty(shape, np.uint8)
     for out, box, points in zip(crops, faces.boxes, faces.landmarks, strict=True):
-        out[:] = _cut(image, _square(box, points, crop), input)
+        out[:] = _cut(image, crop_square(box, points, crop), input)
     return crops
 
 
@@ -123,8 +123,19 @@ def _coloured(image: Crops, input: InputSpec) -> Crops:
     return image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)
 
 
-def _square(box: npt.NDArray[np.float32], points: npt.NDArray[np.float32], crop: CropGeometry) -> tuple[float, ...]:
-    """Centre x, centre y, side and angle (radians, clockwise in the picture) of the square to cut."""
+def crop_square(
+    box: npt.NDArray[np.float32], points: npt.NDArray[np.float32], crop: CropGeometry
+) -> tuple[float, float, float, float]:
+    """The square that is cut out for a face.
+
+    Args:
+        box: (4,) x1 y1 x2 y2 in pixels.
+        points: (5, 2) landmarks, NaN where not known.
+        crop: the geometry.
+
+    Returns:
+        Centre x, centre y and side in pixels, and the angle in radians, clockwise in the picture.
+    """
     x1, y1, x2, y2 = (float(each) for each in box)
     longer = max(x2 - x1, y2 - y1, 1.0)
     angle = 0.0
@@ -134,10 +145,10 @@ def _square(box: npt.NDArray[np.float32], points: npt.NDArray[np.float32], crop:
     cos, sin = np.cos(angle), np.sin(angle)
     along, down = crop.shift_x * longer, crop.shift_y * longer
     centre = ((x1 + x2) / 2 + cos * along - sin * down, (y1 + y2) / 2 + sin * along + cos * down)
-    return (*centre, longer * crop.scale, angle)
+    return (float(centre[0]), float(centre[1]), longer * crop.scale, angle)
 
 
-def _cut(image: Image, square: tuple[float, ...], input: InputSpec) -> Crops:
+def _cut(image: Image, square: tuple[float, float, float, float], input: InputSpec) -> Crops:
     """Sample the square at a multiple of the wanted size, then average down: sharp, and free of aliases.
 
     A pixel (i, j) stands for the area i..i+1, j..j+1, so that its centre lies at + 0.5.

@@ -10,13 +10,17 @@ from typing import Any
 from mien.core.errors import InputError, OutputError, UsageError
 from mien.core.images import write_image
 from mien.core.labels import LabelSet
+from mien.core.types import Faces, Image
+from mien.explanation.explainer import ModelExplainer, explain_faces
 from mien.pipeline import annotate as drawing
 from mien.pipeline import predict_table
+from mien.pipeline.heat import lay_over
 from mien.pipeline.predict_table import Row
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.sinks import Sink, check_target
 from mien.pipeline.sources import Skipped, check, expand
 from mien.runtime.session import check_options
+from mien.zoo.store import weights_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +34,8 @@ class PredictConfig:
         device: auto, cpu or cuda. threads: of each network.
         abstain: leave the label empty below this probability.
         out: a table: .csv, .json, .jsonl or .parquet. annotate: a folder for drawn copies.
+        explain: lay over each face on these copies where the model sees the emotion: Grad-CAM, or occlusion, which
+            takes a second a face, of a model whose feature map does not say it.
         overwrite: replace what stands under those names.
     """
 
@@ -43,10 +49,15 @@ class PredictConfig:
     abstain: float | None = None
     out: str | os.PathLike[str] | None = None
     annotate: str | os.PathLike[str] | None = None
+    explain: bool = False
     overwrite: bool = False
 
     def __post_init__(self) -> None:
         check_options(threads=self.threads, device=self.device)
+        if self.explain and self.annotate is None:
+            raise UsageError(
+                "expected --annotate DIR beside --explain, for the pictures to draw heat maps on, got none"
+            )
         if self.abstain is not None and not 0 <= self.abstain <= 1:
             raise UsageError(f"expected a probability in 0..1 to abstain below, got {self.abstain}")
 
@@ -154,6 +165,7 @@ def _run(
             table = Sink(config.out, predict_table.columns(labels), overwrite=config.overwrite)
             sink = open_files.enter_context(table)
         copies = drawing.Annotations(config.annotate) if config.annotate is not None else None
+        explain = _explaining(recognizer, config) if config.explain else None
         found = expand(sources, skipped=skipped)
         for each in predict_table.recognize(recognizer, found, keep_images=copies is not None):
             if each.error:
@@ -165,7 +177,7 @@ def _run(
             faces += len(each.predictions) if each.predictions is not None else 0
             if sink:
                 sink.write(rows)
-            if copies and (path := _write_copy(copies, each, rows)):
+            if copies and (path := _write_copy(copies, each, rows, explain)):
                 written.append(path)
             if tell:
                 tell(Step(rows, total))
@@ -176,12 +188,32 @@ def _run(
     return PredictResult(pictures, faces, failed, line, tuple(kept), labels, out, tuple(written))
 
 
-def _write_copy(copies: drawing.Annotations, found: predict_table.Recognized, rows: Sequence[Row]) -> Path | None:
+def _explaining(recognizer: Recognizer, config: PredictConfig) -> Callable[[Image, Faces], Image]:
+    """What lays heat maps over the faces of a picture, for the most probable emotion of each."""
+    explainer = ModelExplainer(recognizer.classifier, weights_of(config.model, variant=config.variant))
+    method, head = explainer.quickest(config.head), config.head
+    crop = recognizer.classifier.card.crop
+
+    def explain(image: Image, faces: Faces) -> Image:
+        attribution = explain_faces(explainer, recognizer.crops(image, faces), method=method, head=head)
+        return lay_over(image, faces, attribution.maps, crop, cuts=recognizer.cuts)
+
+    return explain
+
+
+def _write_copy(
+    copies: drawing.Annotations,
+    found: predict_table.Recognized,
+    rows: Sequence[Row],
+    explain: Callable[[Image, Faces], Image] | None,
+) -> Path | None:
     """Draw on a picture and write the copy; None where there is no picture."""
     path = copies.path(found.source)  # a failed picture uses up its name too, as in the check before
     if found.image is None or found.predictions is None:
         return None
-    write_image(path, drawing.annotate(found.image, found.predictions, labels=[row["label"] for row in rows]))
+    faces = found.predictions.faces
+    image = explain(found.image, faces) if explain and len(faces) else found.image
+    write_image(path, drawing.annotate(image, found.predictions, labels=[row["label"] for row in rows]))
     return path
 
 

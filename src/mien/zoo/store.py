@@ -111,6 +111,13 @@ def load_classifier(
     return Classifier(card, session)
 
 
+def weights_of(model: str | os.PathLike[str], *, variant: str | None = None) -> bytes:
+    """The bytes of the weight file that `load_classifier` loads, verified; see there."""
+    path = find_card(model)
+    weights = _chosen(Card.load(path), os.fspath(model), variant)
+    return _verified(path.parent / weights.file, weights)
+
+
 def verify(model: str | os.PathLike[str]) -> None:
     """Check every weight file of a model against its card; ModelError names the one that differs."""
     path = find_card(model)

@@ -1,0 +1,260 @@
+"""What an ONNX file says of its last layer, read without the package onnx, which those who use a model need not have.
+
+An ONNX file is a message of protocol buffers: fields, each a number, a kind and a value
+(https://protobuf.dev/programming-guides/encoding). The few that are needed here are named where they are read; their
+numbers are those of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.core.errors import ModelError
+from mien.core.types import Floats
+
+Values = npt.NDArray[np.generic]
+
+_VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # kinds of fields
+_TYPES = {1: "<f4", 2: "u1", 3: "i1", 6: "<i4", 7: "<i8", 10: "<f2"}  # of tensors
+
+# Layers that pass on what they get: the same numbers, or the same in another form.
+_SAME = {"Identity", "Cast", "Dropout", "QuantizeLinear", "DequantizeLinear"}
+_RESHAPED = {"Flatten", "Reshape", "Squeeze"}
+_MEANS = {"ReduceMean", "GlobalAveragePool"}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A layer: what it does, the names of what it takes and gives, its whole numbers, and the constant in it."""
+
+    kind: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    numbers: Mapping[str, int]
+    value: Values | None = None
+
+
+class Graph:
+    """The layers and constants of an ONNX file.
+
+    Args:
+        data: the bytes of the file.
+
+    Raises:
+        ModelError: they are no ONNX file.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.constants: dict[str, Values] = {}
+        self.makers: dict[str, Node] = {}
+        try:
+            for field, graph in _fields(memoryview(data)):
+                if field == 7 and not isinstance(graph, int):  # ModelProto.graph
+                    self._read(graph)
+        except (IndexError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"expected an ONNX model, got bytes that are none: {error}") from error
+
+    def _read(self, graph: memoryview) -> None:
+        for field, value in _fields(graph):
+            if field == 5 and not isinstance(value, int):  # GraphProto.initializer
+                name, tensor = _tensor(value)
+                if tensor is not None:
+                    self.constants[name] = tensor
+            elif field == 1 and not isinstance(value, int):  # GraphProto.node
+                node = _node(value)
+                self.makers |= dict.fromkeys(node.outputs, node)
+                if node.value is not None:
+                    self.constants[node.outputs[0]] = node.value
+
+    def linear_head(self, output: str, features: str) -> Floats | None:
+        """The weights of a head that is a linear layer on the mean of the feature map.
+
+        Args:
+            output: that holds the head's probabilities.
+            features: that holds the feature map (N, F, h, w).
+
+        Returns:
+            (K, F) float32; None where the head is of another kind, or sees something else than this mean.
+        """
+        maker = self._maker(output)
+        if maker is None or maker.kind != "Softmax":
+            return None
+        maker = self._maker(maker.inputs[0])
+        while maker is not None and maker.kind == "Add":  # of the bias
+            constant, other = maker.inputs if self._constant(maker.inputs[0]) is not None else maker.inputs[::-1]
+            maker = self._maker(other) if self._constant(constant) is not None else None
+        if maker is None or maker.kind not in ("Gemm", "MatMul"):
+            return None
+        weights = self._constant(maker.inputs[1])
+        if weights is None or weights.ndim != 2 or maker.numbers.get("transA"):
+            return None
+        if not maker.numbers.get("transB"):
+            weights = weights.T
+        means = self._means(maker.inputs[0])
+        return weights if means is not None and means == self._parts(features) else None
+
+    def _root(self, name: str) -> str:
+        """The name of a value before it was passed on as it is."""
+        while (node := self.makers.get(name)) is not None and node.kind in _SAME:
+            name = node.inputs[0]
+        return name
+
+    def _maker(self, name: str) -> Node | None:
+        return self.makers.get(self._root(name))
+
+    def _constant(self, name: str) -> Floats | None:
+        """A constant as it is computed with: cast, dequantised, transposed."""
+        if name in self.constants:
+            return self.constants[name].astype(np.float32)
+        node = self.makers.get(name)
+        if node is None:
+            return None
+        values = self._constant(node.inputs[0])
+        if values is None or node.kind in ("Identity", "Cast"):
+            return values
+        if node.kind == "Transpose" and values.ndim == 2:
+            return values.T
+        if node.kind == "DequantizeLinear":
+            steps = [self._constant(each) for each in node.inputs[1:]]
+            scale, zero = steps[0], steps[1] if len(steps) > 1 else np.float32(0)
+            if scale is None or zero is None:
+                return None
+            shape = [1] * values.ndim
+            if scale.size > 1:  # one a channel
+                shape[node.numbers.get("axis", 1)] = scale.size
+                zero = np.broadcast_to(zero, scale.shape).reshape(shape)
+            result: Floats = (values - zero) * scale.reshape(shape)
+            return result
+        return None
+
+    def _means(self, name: str) -> list[str] | None:
+        """The maps whose means over places stand side by side in a value; None where it is anything else."""
+        maker = self._maker(name)
+        if maker is None:
+            return None
+        if maker.kind in _MEANS:
+            return self._parts(maker.inputs[0])
+        if maker.kind in _RESHAPED:
+            return self._means(maker.inputs[0])
+        if maker.kind == "Concat":
+            parts = [self._means(each) for each in maker.inputs]
+            return None if any(each is None for each in parts) else [one for each in parts for one in each or ()]
+        return None
+
+    def _parts(self, name: str) -> list[str]:
+        """The maps that stand side by side in a map."""
+        maker = self._maker(name)
+        if maker is not None and maker.kind == "Concat":
+            return [one for each in maker.inputs for one in self._parts(each)]
+        return [self._root(name)]
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, "memoryview | int"]]:
+    """Number and value of each field of a message."""
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        number, kind = key >> 3, key & 7
+        if kind == _VARINT:
+            value, at = _varint(message, at)
+            yield number, value
+        elif kind in (_LENGTH, _EIGHT_BYTES, _FOUR_BYTES):
+            size, at = _varint(message, at) if kind == _LENGTH else (8 if kind == _EIGHT_BYTES else 4, at)
+            if at + size > len(message):
+                raise ValueError("a field that reaches past the end")
+            yield number, message[at : at + size]
+            at += size
+        else:
+            raise ValueError(f"a field of kind {kind}")
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    """A whole number, seven bits a byte, and where it ends."""
+    value = shift = 0
+    while True:
+        byte = message[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return value, at
+        if shift > 63:
+            raise ValueError("a number of more than 64 bits")
+
+
+def _node(message: memoryview) -> Node:
+    inputs: list[str] = []
+    outputs: list[str] = []
+    kind = ""
+    numbers: dict[str, int] = {}
+    constant: Values | None = None
+    for field, value in _fields(message):
+        if isinstance(value, int):
+            continue
+        if field in (1, 2):  # NodeProto.input, output
+            (inputs if field == 1 else outputs).append(_text(value))
+        elif field == 4:  # op_type
+            kind = _text(value)
+        elif field == 5:  # attribute
+            name, number, tensor = _attribute(value)
+            numbers[name] = number
+            constant = tensor if name == "value" else constant
+    return Node(kind, tuple(inputs), tuple(outputs), numbers, constant)
+
+
+def _attribute(message: memoryview) -> tuple[str, int, Values | None]:
+    """Name, whole number and tensor of an attribute; 0 and None where it has none."""
+    name, number, tensor = "", 0, None
+    for field, value in _fields(message):
+        if field == 3 and isinstance(value, int):  # AttributeProto.i
+            number = value - (1 << 64) if value >> 63 else value
+        elif field == 1 and not isinstance(value, int):  # name
+            name = _text(value)
+        elif field == 5 and not isinstance(value, int):  # t
+            tensor = _tensor(value)[1]
+    return name, number, tensor
+
+
+def _tensor(message: memoryview) -> tuple[str, Values | None]:
+    """Name and values of a tensor; None of a type that no weight has."""
+    name, kind, raw = "", 0, b""
+    sizes: list[int] = []
+    packed: list[memoryview] = []
+    whole: list[int] = []
+    for field, value in _fields(message):
+        if field == 1:  # TensorProto.dims
+            sizes += [value] if isinstance(value, int) else _packed(value)
+        elif field == 2 and isinstance(value, int):  # data_type
+            kind = value
+        elif field == 5:  # int32_data, which holds all small types
+            whole += [value] if isinstance(value, int) else _packed(value)
+        elif isinstance(value, int):
+            continue
+        elif field == 4:  # float_data
+            packed.append(value)
+        elif field == 8:  # name
+            name = _text(value)
+        elif field == 9:  # raw_data
+            raw = bytes(value)
+    if kind not in _TYPES:
+        return name, None
+    of = np.dtype(_TYPES[kind])
+    if whole:  # negative numbers are those of 64 bits, float16 its bits
+        wide = np.array(whole, np.uint64).astype(np.int64)
+        array = wide.astype(np.uint16).view(of) if of == np.float16 else wide.astype(of)
+    else:
+        array = np.frombuffer(raw or b"".join(packed), of)
+    return name, array.reshape(sizes) if array.size == np.prod(sizes, dtype=np.int64) else None
+
+
+def _packed(message: memoryview) -> list[int]:
+    found, at = [], 0
+    while at < len(message):
+        value, at = _varint(message, at)
+        found.append(value)
+    return found
+
+
+def _text(value: memoryview) -> str:
+    return str(value, "utf-8", "replace")
