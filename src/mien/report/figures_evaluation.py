@@ -222,3 +222,30 @@ def _cells(axis: Axes, values: Floats, low: float, high: float) -> None:
     axis.set(xlim=(columns[0], columns[-1]), ylim=(rows[-1], rows[0]))
     axis.spines[:].set_visible(False)
     axis.grid(False)
+
+
+def conditions(bins: Mapping[str, Mapping[str, Sequence[tuple[float, float, Estimate]]]], width: float) -> Figure:
+    """A panel a condition, such as brightness: the accuracy on faces from dark to bright, with its interval.
+
+    Args:
+        bins: condition -> model -> (low, high, accuracy) of each bin, from the lowest.
+        width: of the figure, inches.
+    """
+    columns = 1 if is_narrow(width) else min(3, len(bins))
+    rows = -(-len(bins) // columns)
+    figure = new_figure(width, 2.0 * rows + 0.3)
+    axes = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    for axis, (condition, by_model) in zip(axes, bins.items(), strict=False):
+        for k, (model, found) in enumerate(by_model.items()):
+            x = [(low + high) / 2 for low, high, _ in found]
+            low, value, high = (100 * np.array([getattr(e, n) for *_, e in found]) for n in ("low", "value", "high"))
+            axis.vlines(x, low, high, color=color_of_run(k), lw=2.2, alpha=0.45)
+            axis.plot(x, value, _MARKS[k % len(_MARKS)] + "-", color=color_of_run(k), ms=4, lw=1, label=short(model, 24))
+        axis.set_title(condition)
+        axis.grid(axis="both")
+    axes[0].set_ylabel("accuracy (%)")
+    if any(len(each) > 1 for each in bins.values()):
+        axes[0].legend(frameon=False, fontsize=7)
+    for axis in axes[len(bins) :]:
+        axis.set_axis_off()
+    return figure

@@ -1,1 +1,222 @@
-"""The sections of a report that need more than one prediction table: comparison, errors, explanations."""
+"""The sections of a report that need more than figures: groups of people, comparison, errors, explanations."""
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.core.errors import DataError, MienError
+from mien.datasets import Table
+from mien.evaluation.comparison import Comparison, compare_predictions
+from mien.evaluation.errors import ErrorAnalysis
+from mien.evaluation.fairness import GroupTable
+from mien.explanation.explainer import ModelExplainer
+from mien.explanation.gallery import ClassGallery, galleries
+from mien.pipeline.heat import heated_large
+from mien.report.evaluation_page import Extra, Plan, Reported, shown
+from mien.report.figures_evaluation import conditions
+from mien.report.galleries import confused_gallery, hardest_gallery, suspects_gallery
+from mien.report.page import TableView
+from mien.report.pictures import Tile, gallery
+from mien.report.ranks import diagram_figure
+from mien.report.style import is_narrow, many
+from mien.verbs.errors import errors_in
+from mien.zoo.store import load_classifier, weights_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_EXPLAINED, _SHOWN = 100, 12  # faces of a class: looked at, and in the gallery
+_MOST_GROUPS = 40  # in a table of the page; the csv of `mien evaluate` holds all
+
+
+def extra_sections(
+    models: Sequence[Reported], sources: Mapping[str, str | os.PathLike[str] | None], faces: Table | None
+) -> tuple[list[Extra], list[str]]:
+    """The sections, and what could not be shown, and why.
+
+    Args:
+        models: of the report.
+        sources: model -> what `load_classifier` takes; None where there are only predictions.
+        faces: that the predictions are of; None if they are not at hand.
+    """
+    extras, left_out = _groups(models), []
+    if len(models) > 1:
+        try:
+            tables = {each.name: [each.evaluation.predictions.labelled()] for each in models}
+            extras.append(_comparison(compare_predictions(tables)))
+        except DataError as error:
+            left_out.append(f"comparison: {error}")
+    if faces is None:
+        return extras, [*left_out, "hard faces, confused classes and explanations: give --data to show them"]
+    found: dict[str, ErrorAnalysis] = {}
+    for each in models:
+        try:
+            found[each.name], images = errors_in(each.evaluation.predictions, faces)
+            extras.append(_errors(each.name, len(found) - 1, found[each.name], images))
+        except DataError as error:
+            left_out.append(f"errors of {each.name}: {error}")
+    if found:
+        extras.append(_conditions(found))
+    for number, each in enumerate(models):
+        source = sources[each.name]
+        try:
+            if source is None:
+                raise DataError("there are predictions only, and no model")
+            extras.append(_explanations(each, number, source, faces))
+        except MienError as error:
+            left_out.append(f"explanations of {each.name}: {error}")
+    return extras, left_out
+
+
+def _groups(models: Sequence[Reported]) -> list[Extra]:
+    tables, text = {}, []
+    for number, each in enumerate(models):
+        for column, groups in each.evaluation.groups.items():
+            tables[f"groups-{number}-{column}.csv"] = _group_table(each.name, column, groups)
+            if groups.accuracy_gap is not None:
+                gap = groups.accuracy_gap
+                text.append(
+                    f"{each.name}: {gap.best} and {gap.worst}, the best and the worst {column}, are "
+                    f"{shown(gap.estimate, share=True)} apart in accuracy."
+                )
+    return [Extra("Groups of people", tuple(text), tables)] if tables else []
+
+
+def _group_table(name: str, column: str, groups: GroupTable) -> TableView:
+    rows = [
+        (row.name, many(row.n), "too small" if row.too_small else shown(row.accuracy, share=True),
+         "too small" if row.too_small else shown(row.macro_f1, share=True))
+        for row in groups.rows[:_MOST_GROUPS]
+    ]  # fmt: skip
+    more = len(groups.rows) - len(rows)
+    said = f", the first {len(rows)} of {len(groups.rows)}" if more > 0 else ""
+    return TableView((column, "faces", "accuracy", "macro F1"), tuple(rows), f"{name}, by {column}{said}.")
+
+
+def _comparison(found: Comparison) -> Extra:
+    rows = [
+        (
+            f"{pair.first} less {pair.second}",
+            *(_points(pair.differences[metric].value, pair.differences[metric].low, pair.differences[metric].high)
+              for metric in ("accuracy", "macro_f1")),
+            f"{pair.decided_by.finding.p:.3g}",
+            f"{pair.decided_by.p_holm:.3g}",
+            pair.decided_by.finding.test,
+        )
+        for pair in found.pairs
+    ]  # fmt: skip
+    header = ("pair", "accuracy, points", "macro F1, points", "p", "p after Holm", "test")
+    table = TableView(header, tuple(rows), "Differences on the same faces; in brackets: 95 % intervals.")
+    plan = Plan(
+        "ranks",
+        "Which models differ",
+        "Each model at its place; a bar joins those that are not shown to differ at 5 %.",
+        partial(diagram_figure, found.diagram),
+    )
+    figures = (plan,) if len(found.paired.names) > 2 else ()
+    return Extra("Comparison", (*found.sentences, *found.notes), {"comparison.csv": table}, figures)
+
+
+def _points(value: float, low: float, high: float) -> str:
+    interval = f" ({100 * low:+.1f} to {100 * high:+.1f})" if np.isfinite(low) else ""
+    return f"{100 * value:+.1f}{interval}"
+
+
+def _errors(name: str, number: int, found: ErrorAnalysis, images: npt.NDArray[np.uint8]) -> Extra:
+    plans = []
+    for key, title, reading, make, there in (
+        ("confused", "Confused classes", "The classes taken for another most often, a row each: the label, what was "
+         "said, how often; the surest answers first.", confused_gallery, len(found.confused)),
+        ("hardest", "Hardest faces", "The faces with the least probability for their label: the label, and what was "
+         "said with which probability.", hardest_gallery, len(found.hardest)),
+        ("suspects", "Labels that may be wrong", "Wrong by their label, but right by the second label source: the "
+         "label, and what model and second source say.", suspects_gallery, len(found.suspects)),
+    ):  # fmt: skip
+        if there:
+            plans.append(Plan(f"{key}-{number}", title, reading, partial(make, found, images)))
+    said = f"{many(found.wrong)} of {many(len(found))} faces are taken for another class."
+    if found.judged:
+        said += (
+            f" Of {many(found.judged)} of them a second source says the label, too: it agrees with the model on "
+            f"{many(len(found.suspects))}."
+        )
+    return Extra(f"Errors of {name}", (said, *(f"{note}." for note in found.notes)), {}, tuple(plans))
+
+
+def _conditions(found: Mapping[str, ErrorAnalysis]) -> Extra:
+    names = dict.fromkeys(condition for each in found.values() for condition in each.bins)
+    bins = {
+        condition: {
+            model: [(b.low, b.high, b.accuracy) for b in each.bins[condition]]
+            for model, each in found.items()
+            if condition in each.bins
+        }
+        for condition in names
+    }
+    plan = Plan(
+        "conditions",
+        "Accuracy by condition",
+        "The faces in five parts of like size, from the least to the most of a condition: a fall to one side says what "
+        "costs accuracy. Brightness in grey levels, sharpness as the variance of the Laplacian, the turn of the head "
+        "in degrees, the entropy of the votes in bits.",
+        partial(conditions, bins),
+    )
+    return Extra("What makes faces hard", (), {}, (plan,) if bins else ())
+
+
+def _explanations(each: Reported, number: int, source: str | os.PathLike[str], faces: Table) -> Extra:
+    classifier = load_classifier(source)
+    if classifier.takes_clips:
+        raise DataError("it sees clips, not single faces")
+    explainer = ModelExplainer(classifier, weights_of(source))
+    predictions = each.evaluation.predictions.labelled()
+    head = predictions.meta.get("head") or None
+    method = explainer.quickest(head)
+    rows = {name: row for row, name in enumerate(faces.ids.tolist())}
+    missing = [name for name in predictions.ids.tolist() if name not in rows]
+    if missing:
+        raise DataError(f"{len(missing):,} faces of the predictions are not in the data")
+    images = faces.images[[rows[name] for name in predictions.ids.tolist()]]
+    places = predictions.label_set.columns_in(explainer.label_set(head))
+    classes = np.asarray(places)[predictions.label_ids]
+    few = _EXPLAINED if method == "gradcam" else _SHOWN
+    found = galleries(explainer, images, classes, method=method, head=head, most=few, show=_SHOWN)
+    how = "class activation maps, which are Grad-CAM for this net" if method == "gradcam" else "occlusion"
+    mean = Plan(
+        f"mean-maps-{number}",
+        "Where the model looks, on average",
+        f"The mean face of each class, and over it the mean of the heat maps ({how}): bright is what speaks for the "
+        "class. Heat on mouth, eyes and brows is as it should be; heat on a corner is a warning.",
+        partial(_mean_maps, found),
+    )
+    single = Plan(
+        f"maps-{number}",
+        "Where the model looks in single faces",
+        "A row a class; each face with the heat that speaks for its own label, and the probability of that label.",
+        partial(_maps, found),
+    )
+    return Extra(f"Explanations of {each.name}", (), {}, (mean, single))
+
+
+def _mean_maps(found: Sequence[ClassGallery], width: float) -> "Figure":
+    columns = 4 if is_narrow(width) else 8
+    tiles = [Tile(heated_large(each.mean_face, each.mean_map), (each.label, f"n = {each.n}")) for each in found]
+    return gallery([tiles[k : k + columns] for k in range(0, len(tiles), columns)], width, columns=columns)[0]
+
+
+def _maps(found: Sequence[ClassGallery], width: float) -> "Figure":
+    columns = 4 if is_narrow(width) else _SHOWN
+    rows = [
+        [
+            Tile(heated_large(face, heat), (f"{share:.0%}",))
+            for face, heat, share in zip(
+                each.crops[:columns], each.shown.maps[:columns], each.probabilities[:columns].tolist(), strict=True
+            )
+        ]
+        for each in found
+    ]
+    return gallery(rows, width, columns=columns, labels=[each.label for each in found])[0]
