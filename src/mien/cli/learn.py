@@ -20,6 +20,7 @@ _JOIN = examples("mien join runs/a runs/b --data ferplus=data/fer2013 --name bot
 _EVALUATE = examples(
     "mien evaluate mien-s --data ferplus=data/fer2013 --split valid",
     "mien evaluate runs/a runs/b --data table.parquet --head fer2013 --out runs/both",
+    "mien evaluate runs/a/predictions-valid.parquet",
 )
 
 Drop = Annotated[list[Path] | None, typer.Option("--drop", metavar="LIST.csv", help="Images to leave out; may repeat.")]
@@ -183,7 +184,7 @@ def evaluate(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Measure models on labelled faces: accuracy, F1, calibration and the confusion matrix, with 95 % intervals."""
+    """Measure models on labelled faces: figures with 95 % intervals, of all, of each class, and of groups of people."""
     from mien.verbs.evaluate import evaluate as run
 
     with Progress("faces") as progress:
@@ -236,12 +237,41 @@ def _print_evaluation(each: Any) -> None:
     print(f"{each.name}: {', '.join(str(fact) for fact in facts if fact)}")
     if each.passes > 1:
         print(f"  {each.passes} passes through a network a face")
-    figures = [(f"  {name}", interval(figure.to_dict())) for name, figure in each.metrics.items()]
-    print(table(("  figure", "value (95 % interval)"), figures))
+    figures = [(f"  {name}", interval(figure.to_dict()), _of(figure)) for name, figure in each.overall.items()]
+    print(table(("  figure", "value (95 % interval)", ""), figures))
+    print("\n  classes, one against the rest")
+    names = ("recall", "precision", "f1", "roc_auc", "average_precision")
+    rows = [
+        (f"  {row.label}", f"{row.n:,}", *(interval(getattr(row, name).to_dict()) for name in names))
+        for row in each.classes
+    ]
+    print(table(("  label", "n", *names), rows, right=(1,)))
+    for groups in each.groups.values():
+        _print_groups(groups)
     print("\n  rows: labels; columns: what was predicted")
     header = ("", *(label[:6] for label in each.label_set))
     counts = [(f"  {label}", *row) for label, row in zip(each.label_set, each.confusion.tolist(), strict=True)]
     print(table(header, counts, right=range(1, len(header))) + "\n")
+
+
+def _of(figure: Any) -> str:
+    """How many faces, where a figure rests on fewer than the others."""
+    return "" if figure.n is None else f"n = {figure.n:,}"
+
+
+def _print_groups(groups: Any) -> None:
+    unknown = f", {groups.unknown:,} faces of none" if groups.unknown else ""
+    print(f"\n  groups by {groups.column}{unknown}")
+    rows = []
+    for row in groups.rows:
+        people = "" if row.people is None else f"{row.people:,}"
+        small = ("too small", "") if row.too_small else None
+        figures = small or (interval(row.accuracy.to_dict()), interval(row.macro_f1.to_dict()))
+        rows.append((f"  {row.name}", f"{row.n:,}", people, *figures))
+    print(table(("  group", "n", "people", "accuracy", "macro_f1"), rows, right=(1, 2)))
+    for name, gap in (("accuracy", groups.accuracy_gap), ("macro_f1", groups.macro_f1_gap)):
+        if gap is not None:
+            print(f"  gap in {name}: {interval(gap.to_dict())}, {gap.best} above {gap.worst}")
 
 
 def export(

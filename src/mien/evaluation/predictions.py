@@ -151,8 +151,13 @@ def average(tables: Sequence[PredictionTable]) -> PredictionTable:
     """
     first = tables[0]
     for other in tables[1:]:
-        if other.label_set.labels != first.label_set.labels or not np.array_equal(other.ids, first.ids):
-            raise DataError("expected the same labels on the same faces from all models for their mean, got others")
+        wanted = "expected the same labels on the same faces from all models for their mean"
+        if other.label_set.labels != first.label_set.labels:
+            found = f"{', '.join(first.label_set)} and {', '.join(other.label_set)}"
+            raise DataError(f"{wanted}, got the labels {found}: choose a head that all have")
+        if not np.array_equal(other.ids, first.ids):
+            found = f"{len(first):,} and {len(other):,} faces, {len(np.intersect1d(first.ids, other.ids)):,} in common"
+            raise DataError(f"{wanted}, got {found}, not all in one order: evaluate them on the same data")
     mean = np.stack([each.probabilities for each in tables]).mean(0, dtype=np.float64)
     members = ", ".join(each.meta.get("model", "?") for each in tables)
     meta = {key: value for key, value in first.meta.items() if key not in ("model_version", "variant")}

@@ -8,7 +8,7 @@ from mien.core.errors import DataError, ModelError, UsageError
 from mien.core.labels import LabelSet
 from mien.core.registry import unknown
 from mien.core.types import Floats
-from mien.runtime.card import CLIP, IMAGE, Card, Head
+from mien.runtime.card import AFFECT, CLIP, IMAGE, VALENCE_AROUSAL, Card, Head
 from mien.runtime.preprocess import ClipCrops, Crops, clips_to_tensor, fit_crops, to_tensor
 from mien.runtime.session import Session
 from mien.runtime.temperature import apply_temperature
@@ -137,6 +137,23 @@ class Classifier:
             shape = self._session.output_shapes[name][1:]
             return np.empty((0, *(each or 0 for each in shape)), np.float32)
         return np.concatenate(parts)
+
+    @property
+    def tells_affect(self) -> bool:
+        """Whether the net says valence and arousal, too."""
+        shape = self._session.output_shapes.get(VALENCE_AROUSAL, [])
+        return len(shape) == 2 and shape[1] in (None, len(AFFECT))
+
+    def affect(self, crops: Crops, *, batch: int = 64) -> Floats:
+        """Valence and arousal of each face: (n, 2) float32, -1..1.
+
+        Raises:
+            ModelError: the net says nothing of them. UsageError, DataError: as `predict`.
+        """
+        if not self.tells_affect:
+            raise ModelError(f"expected the output {VALENCE_AROUSAL} from {self.card.name}, got a net without it")
+        parts = [self._session.run([VALENCE_AROUSAL], **part)[VALENCE_AROUSAL] for part in self._parts(crops, batch)]
+        return np.concatenate([np.empty((0, len(AFFECT)), np.float32), *parts])
 
     def _parts(self, crops: Crops, batch: int) -> Iterator[dict[str, Floats]]:
         if batch < 1:

@@ -20,10 +20,11 @@ from mien.datasets.lists import Applied, apply_lists, as_paths, ids_to_drop, new
 from mien.datasets.table import SPLITS, expect_splits
 from mien.evaluation import Evaluation, PredictionTable, average, in_common, judge, read_predictions
 from mien.evaluation.robustness import Robustness
+from mien.runtime.card import AFFECT
 from mien.runtime.classifier import Classifier
 from mien.runtime.session import check_options
 from mien.verbs.robustness import cell_count, measure_robustness
-from mien.zoo.store import load_classifier
+from mien.zoo.store import RUN_CARD, load_card, load_classifier
 
 _FACES_AT_ONCE = 512
 
@@ -36,7 +37,7 @@ class EvaluateConfig:
 
     Attributes:
         data: a prepared table (its path, or one in memory), or ``"ferplus=DIR"``; prediction tables need none, they
-            bring their labels along.
+            bring their labels along. Of a run folder without data, the predictions that it holds are judged.
         split: train, valid or test.
         head: of the models; it is judged by the label source of the same name or, where the data have no such
             source, by the labels that both know. None: the default head, or another whose source the data have.
@@ -116,8 +117,10 @@ def evaluate(
 ) -> EvaluateResult:
     """Measure models on labelled faces; of several models each, and the mean of their probabilities.
 
-    With `out`, a folder then holds predictions-<split>.parquet, metrics-<split>.json and confusion-<split>.csv, and
-    robustness-<split>.json if that was measured; of several evaluations each file carries the model's name too.
+    With `out`, a folder then holds predictions-<split>.parquet, metrics-<split>.json, confusion-<split>.csv and the
+    same as shares in confusion-rates-<split>.csv, classes-<split>.csv, curves-<split>.json, groups-<split>.csv where
+    groups of people are known, and robustness-<split>.json if that was measured; of several evaluations each file
+    carries the model's name too.
 
     Args:
         models: names out of `mien models list`, ONNX files, run folders, or prediction tables (.parquet, .csv).
@@ -126,7 +129,7 @@ def evaluate(
         **changes: fields of `EvaluateConfig` by name.
 
     Raises:
-        UsageError, DataError, ModelError: a name, the data, or a model is not as it should be.
+        UsageError, DataError, ModelError: a name, the data, or a model is not as it should be; no face has a label.
         OutputError: results are there already, or cannot be written.
 
     Example:
@@ -137,6 +140,9 @@ def evaluate(
     specs = [models] if isinstance(models, str | os.PathLike) else list(models)
     if not specs:
         raise UsageError("expected a model, run folder or prediction table, got none")
+    names = _names(specs)
+    if config.data is None and not config.tta and not config.robustness:
+        specs = [_stored(spec, config) for spec in specs]
     networks = [spec for spec in specs if not _is_predictions(spec)]
     if networks and config.data is None:
         raise UsageError(f"expected --data TABLE or NAME=ROOT to evaluate {networks[0]} on, got none")
@@ -152,7 +158,7 @@ def evaluate(
     tables: dict[str, Robustness] = {}
     rows: list[_Row] = []
     plain: list[PredictionTable] = []
-    for spec, name, classifier, data in zip(specs, _names(specs), classifiers, seen, strict=True):
+    for spec, name, classifier, data in zip(specs, names, classifiers, seen, strict=True):
         if classifier is None or data is None:
             made = [_Row(_read(spec, name, config))]
         else:
@@ -164,6 +170,8 @@ def evaluate(
     if len(plain) > 1:
         shared = tuple(line for line in rows[0].notes if all(line in row.notes for row in rows))
         rows.append(_Row(average(plain), shared, passes=len(plain)))
+    for row in rows:
+        _expect_labels(row.predictions, config)
     evaluations = tuple(judge(row.predictions, notes=row.notes, passes=row.passes, seed=config.seed) for row in rows)
     files = _write(evaluations, Path(config.out), config.split, tables) if config.out is not None else ()
     return EvaluateResult(evaluations, files, tables)
@@ -215,11 +223,13 @@ def _predict(classifier: Classifier, name: str, faces: _Faces, config: EvaluateC
     """The predictions of one model, and with `tta` those of the mean with mirror images beside."""
     head, source = _head_and_source(classifier, faces.table, config.head)
     probabilities = _probabilities(classifier, faces, head, step)
-    rows = [_join(classifier, faces, head, source, probabilities, name)]
+    affect = _affect(classifier, faces)
+    rows = [_join(classifier, faces, head, source, probabilities, affect, name)]
     if config.tta:
-        mirrored = _probabilities(classifier, faces, head, step, mirrored=True)
-        mean = (probabilities + mirrored) / np.float32(2)
-        row = _join(classifier, faces, head, source, mean, f"{name}+flip")
+        mean = (probabilities + _probabilities(classifier, faces, head, step, mirrored=True)) / np.float32(2)
+        if affect is not None:
+            affect = (affect + _affect(classifier, faces, mirrored=True)) / np.float32(2)
+        row = _join(classifier, faces, head, source, mean, affect, f"{name}+flip")
         rows.append(replace(row, passes=2))
     return rows
 
@@ -271,8 +281,26 @@ def _probabilities(
     return np.concatenate(parts)
 
 
+def _affect(classifier: Classifier, faces: _Faces, *, mirrored: bool = False) -> npt.NDArray[np.float32] | None:
+    """(n, 2) valence and arousal, in a pass of their own; None where the model or the data say nothing of them."""
+    if faces.clips is not None or not classifier.tells_affect or not set(AFFECT) <= set(faces.table.extra):
+        return None
+    columns = slice(None, None, -1 if mirrored else 1)
+    parts = [np.empty((0, len(AFFECT)), np.float32)]
+    for start in range(0, len(faces.table), _FACES_AT_ONCE):
+        crops = faces.table.images[start : start + _FACES_AT_ONCE, :, columns]
+        parts.append(classifier.affect(np.ascontiguousarray(crops)))
+    return np.concatenate(parts)
+
+
 def _join(
-    classifier: Classifier, faces: _Faces, head: str, source: str, probabilities: npt.NDArray[np.float32], name: str
+    classifier: Classifier,
+    faces: _Faces,
+    head: str,
+    source: str,
+    probabilities: npt.NDArray[np.float32],
+    affect: npt.NDArray[np.float32] | None,
+    name: str,
 ) -> _Row:
     """Predictions and labels side by side, in the model's labels or in those it has in common with the data."""
     table, column, labels = faces.table, faces.table.source(source), classifier.label_set(head)
@@ -298,8 +326,24 @@ def _join(
         group=table.extra.get("group"),
         in_train=faces.in_train,
         meta=_about(faces, source, name, head, version=classifier.card.version),
+        groups=_groups(table),
+        affect=_known_affect(table),
+        predicted_affect=affect,
     )
     return _Row(predictions, notes)
+
+
+def _groups(table: Table) -> dict[str, npt.NDArray[np.str_]]:
+    """The table's columns ``group_<name>``, by that name."""
+    columns = {name.removeprefix("group_"): each for name, each in table.extra.items() if name.startswith("group_")}
+    return {name: np.asarray(each, np.str_) for name, each in columns.items() if each.ndim == 1}
+
+
+def _known_affect(table: Table) -> npt.NDArray[np.float32] | None:
+    """(n, 2) valence and arousal of the data."""
+    if not set(AFFECT) <= set(table.extra):
+        return None
+    return np.stack([table.extra[name] for name in AFFECT], axis=1).astype(np.float32)
 
 
 def _about(faces: _Faces, source: str, name: str, head: str, *, version: str) -> dict[str, str]:
@@ -326,6 +370,36 @@ def _about(faces: _Faces, source: str, name: str, head: str, *, version: str) ->
 
 def _is_predictions(spec: Spec) -> bool:
     return Path(spec).suffix in (".parquet", ".csv")
+
+
+def _stored(spec: Spec, config: EvaluateConfig) -> Spec:
+    """The predictions that a run folder holds of the split and head; other specs as they are."""
+    folder, file = Path(spec), f"predictions-{config.split}.parquet"
+    if not folder.is_dir():
+        return spec
+    by_head = {path.parent.name: path for path in sorted(folder.glob(f"*/{file}"))}
+    if config.head in by_head:
+        return by_head[str(config.head)]
+    if (folder / file).exists():
+        return folder / file
+    if config.head is None and by_head:
+        default = load_card(folder).default_head if (folder / RUN_CARD).exists() else ""
+        if default in by_head or len(by_head) == 1:
+            return by_head.get(default) or next(iter(by_head.values()))
+        raise UsageError(f"expected --head out of {', '.join(by_head)} for the predictions in {spec}, got none")
+    others = sorted({path.name for path in (*folder.glob("predictions-*"), *folder.glob("*/predictions-*"))} - {file})
+    there = f" ({', '.join(others)[:200]} is there)" if others else ""
+    wanted = f"{file} of head {config.head}" if by_head else file
+    raise UsageError(f"expected --data TABLE or NAME=ROOT, or {wanted} in the run {spec}, got neither{there}")
+
+
+def _expect_labels(table: PredictionTable, config: EvaluateConfig) -> None:
+    if not (table.label_ids >= 0).any():
+        source = table.meta.get("label_source", "")
+        raise DataError(
+            f"expected faces with a label{f' of {source}' if source else ''} in the split {config.split!r}, got none "
+            f"of {len(table):,}: choose other data, another split or another head"
+        )
 
 
 def _read(spec: Spec, name: str, config: EvaluateConfig) -> PredictionTable:
@@ -389,11 +463,17 @@ def _write(
     files: list[Path] = []
     for each in evaluations:
         stem = split if len(evaluations) == 1 else f"{split}-" + re.sub(r"[^\w.+-]", "_", each.name)
-        table, metrics, confusion = (
-            out / name for name in (f"predictions-{stem}.parquet", f"metrics-{stem}.json", f"confusion-{stem}.csv")
-        )
+        table = out / f"predictions-{stem}.parquet"
         each.predictions.write(table)
-        texts = {metrics: _json(each.to_dict()), confusion: each.confusion_csv()}
+        texts = {
+            out / f"metrics-{stem}.json": _json(each.to_dict()),
+            out / f"confusion-{stem}.csv": each.confusion_csv(),
+            out / f"confusion-rates-{stem}.csv": each.confusion_csv(rates=True),
+            out / f"classes-{stem}.csv": each.classes_csv(),
+            out / f"curves-{stem}.json": _json(each.curves.to_dict(), indent=None),
+        }
+        if each.groups:
+            texts[out / f"groups-{stem}.csv"] = each.groups_csv()
         if each.name in robustness:
             texts[out / f"robustness-{stem}.json"] = _json(robustness[each.name].to_dict())
         for path, text in texts.items():
@@ -403,5 +483,5 @@ def _write(
     return tuple(files)
 
 
-def _json(values: Mapping[str, Any]) -> str:
-    return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def _json(values: Mapping[str, Any], *, indent: int | None = 2) -> str:
+    return json.dumps(values, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"

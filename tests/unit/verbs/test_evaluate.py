@@ -1,6 +1,7 @@
 """The verb evaluate: heads meet label sources, several models meet, and files are what the contract says."""
 
 import csv
+import hashlib
 import json
 import subprocess
 import sys
@@ -87,7 +88,8 @@ def test_a_head_without_its_source_is_judged_by_common_labels_and_says_so(tiny_m
 def test_files_of_one_evaluation(tiny_model, table, tmp_path):
     out = tmp_path / "out"
     result = evaluate(tiny_model, data=table, out=out)
-    names = ["predictions-valid.parquet", "metrics-valid.json", "confusion-valid.csv"]
+    names = ["predictions-valid.parquet", "metrics-valid.json", "confusion-valid.csv", "confusion-rates-valid.csv"]
+    names += ["classes-valid.csv", "curves-valid.json"]
     assert [each.name for each in result.files] == names and sorted(names) == sorted(f.name for f in out.iterdir())
     evaluation = only(result)
     metrics = json.loads((out / "metrics-valid.json").read_text("utf-8"))
@@ -99,6 +101,102 @@ def test_files_of_one_evaluation(tiny_model, table, tmp_path):
     assert np.array(counts, int).sum() == evaluation.n
     again = only(evaluate(out / "predictions-valid.parquet"))  # any figure can be had again from the file
     assert again.metrics == evaluation.metrics and again.predictions.meta == evaluation.predictions.meta
+
+
+def test_files_of_curves_and_classes(tiny_model, table, tmp_path):
+    evaluation = only(evaluate(tiny_model, data=table, out=tmp_path))
+    assert json.loads((tmp_path / "curves-valid.json").read_text("utf-8")) == evaluation.curves.to_dict()
+    with open(tmp_path / "classes-valid.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == list(FERPLUS) and sum(int(row["n"]) for row in rows) == evaluation.n
+    with open(tmp_path / "confusion-rates-valid.csv", newline="") as file:
+        rates = np.array([row[1:] for row in csv.reader(file)][1:], float)
+    np.testing.assert_allclose(rates, evaluation.confusion_rates, atol=1e-6)
+
+
+def with_groups(rows):
+    extra = {
+        "group_gender": np.array((["female"] * 12 + ["male"] * 12 + ["unsure"] * 3 + [""] * 3) * 2, np.str_),
+        "valence": np.linspace(-1, 1, 60, dtype=np.float32),
+        "arousal": np.where(np.arange(60) % 2, np.nan, 0.25).astype(np.float32),
+    }
+    labels = LabelColumn(FERPLUS, np.resize(np.arange(8, dtype=np.int16), 60))
+    return Table(rows.ids, rows.images, rows.split, {"ferplus": labels}, extra, rows.meta)
+
+
+def test_groups_of_people(tiny_model, tmp_path, capsys):
+    from mien.cli.app import main
+
+    write_table(with_groups(make_table()), tmp_path / "t.parquet")
+    arguments = ["evaluate", str(tiny_model), "--data", str(tmp_path / "t.parquet"), "--out", str(tmp_path / "o")]
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    lines = [" ".join(line.split()) for line in said.splitlines()]
+    assert "groups by gender, 3 faces of none" in lines and "unsure 3 too small" in lines
+    assert any(line.startswith("gap in accuracy: 0.") for line in lines)
+    evaluation = only(evaluate(tmp_path / "o" / "predictions-valid.parquet"))
+    women = evaluation.groups["gender"].rows[0]
+    assert (women.name, women.n) == ("female", 12) and f"female 12 {women.accuracy.value:.3f}" in " ".join(lines)
+    with open(tmp_path / "o" / "groups-valid.csv", newline="") as file:
+        assert [row["group"] for row in csv.DictReader(file)] == ["female", "male", "unsure"]
+    assert "accuracy_gap_gender" in json.loads((tmp_path / "o" / "metrics-valid.json").read_text("utf-8"))
+
+
+def teach_affect(path):
+    """Give a net the output `valence_arousal`: tanh of the means of the upper and the lower half."""
+    onnx = pytest.importorskip("onnx")
+    model, helper = onnx.load(path), onnx.helper
+    pooling = np.zeros((16, 2), np.float32)
+    pooling[:8, 0] = pooling[8:, 1] = 1 / 8
+    model.graph.initializer.append(onnx.numpy_helper.from_array(pooling, "w_affect"))
+    model.graph.node.append(helper.make_node("MatMul", ["flat", "w_affect"], ["affect"]))
+    model.graph.node.append(helper.make_node("Tanh", ["affect"], ["valence_arousal"]))
+    kind = onnx.TensorProto.FLOAT
+    model.graph.output.append(helper.make_tensor_value_info("valence_arousal", kind, ["n", 2]))
+    old = hashlib.sha256(path.read_bytes()).hexdigest()
+    onnx.save(model, path)
+    card = path.with_suffix(".toml")
+    text = card.read_text("utf-8").replace(old, hashlib.sha256(path.read_bytes()).hexdigest())
+    card.write_text("\n".join(line for line in text.splitlines() if not line.startswith("bytes")), "utf-8")
+
+
+def test_valence_and_arousal_of_a_model_that_tells_them(tiny_model, tmp_path):
+    data = with_groups(make_table())
+    assert not any("valence" in name for name in only(evaluate(tiny_model, data=data)).metrics)
+    teach_affect(tiny_model)
+    plain, flipped = evaluate(tiny_model, data=data, tta=True, out=tmp_path / "o").evaluations
+    faces = data.of_split("valid").images.reshape(30, 2, 24, 48).mean((2, 3)) / 255
+    expected = np.tanh((faces - 0.5) / 0.25)
+    np.testing.assert_allclose(plain.predictions.predicted_affect, expected, atol=1e-5)
+    np.testing.assert_allclose(flipped.predictions.predicted_affect, expected, atol=1e-5)  # mirrored halves are equal
+    truth = np.linspace(-1, 1, 60)[30:]
+    assert plain.metrics["valence_mae"].value == pytest.approx(np.abs(expected[:, 0] - truth).mean(), abs=1e-5)
+    assert (plain.metrics["valence_mae"].n, plain.metrics["arousal_mae"].n) == (30, 15)
+    assert not any("valence" in name for name in only(evaluate(tiny_model, data=make_table())).metrics)
+
+
+def test_a_run_without_data_is_judged_by_its_predictions(tiny_model, table, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    message = "expected --data TABLE or NAME=ROOT, or predictions-valid.parquet in the run .*run, got neither$"
+    with pytest.raises(UsageError, match=message):
+        evaluate(run)
+    for head in ("ferplus", "fer2013"):
+        evaluate(tiny_model, data=table, head=head, out=run / head)
+    with pytest.raises(UsageError, match="expected --head out of fer2013, ferplus for the predictions in .*run, got"):
+        evaluate(run)
+    card = tiny_model.with_suffix(".toml").read_text("utf-8")
+    (run / "model.toml").write_text(card, "utf-8")
+    found = only(evaluate(run))
+    assert found.label_set == FERPLUS and found.n == only(evaluate(tiny_model, data=table)).n
+    assert only(evaluate(run, head="fer2013")).label_set == FER2013
+    with pytest.raises(UsageError, match=r"predictions-test.parquet in the run .*, got neither \(predictions-valid"):
+        evaluate(run, split="test")
+    with pytest.raises(UsageError, match="or predictions-valid.parquet of head rafdb in the run"):
+        evaluate(run, head="rafdb")
+    with pytest.raises(UsageError, match="expected --data TABLE or NAME=ROOT to evaluate .*run on, got none"):
+        evaluate(run, tta=True)
+    assert only(evaluate(run / "ferplus")).metrics == found.metrics  # a folder with the file itself
 
 
 def test_results_are_not_overwritten_by_accident(tiny_model, table, tmp_path):
@@ -123,7 +221,7 @@ def test_several_models_and_their_mean(tiny_model, table, tmp_path):
     assert not np.allclose(flipped.predictions.probabilities, plain.predictions.probabilities)
     assert mean.predictions.meta["members"] == "tiny, tiny-2"
     assert {"metrics-valid-tiny.json", "metrics-valid-ensemble.json"} <= {each.name for each in result.files}
-    assert len(result.files) == 15 and all(each.is_file() for each in result.files)
+    assert len(result.files) == 5 * 6 and all(each.is_file() for each in result.files)
     assert told[-1] == (120, 120) and [done for done, _ in told] == sorted(done for done, _ in told)
 
 
@@ -231,6 +329,32 @@ def test_data_without_labels(tiny_model, tmp_path):
     write_table(make_table([]), tmp_path / "t.parquet")
     with pytest.raises(DataError, match="expected labels in the data, got none"):
         evaluate(tiny_model, data=str(tmp_path / "t.parquet"))
+
+
+def test_nobody_with_a_label(tiny_model, tmp_path):
+    rows = make_table(["ferplus"])
+    nothing = LabelColumn(FERPLUS, np.full(60, -1, np.int16))
+    data = Table(rows.ids, rows.images, rows.split, {"ferplus": nothing})
+    with pytest.raises(
+        DataError, match="faces with a label of ferplus in the split 'valid', got none of 30: choose"
+    ) as e:
+        evaluate(tiny_model, data=data)
+    assert "\n" not in str(e.value)
+    (tmp_path / "p.csv").write_text("id,label,p_a,p_b\n1,,0.5,0.5\n")
+    with pytest.raises(DataError, match="expected faces with a label in the split 'valid', got none of 1: choose"):
+        evaluate(tmp_path / "p.csv")
+
+
+def test_models_whose_labels_differ_have_no_mean(tmp_path):
+    (tmp_path / "a.csv").write_text("id,label,p_a,p_b\n1,a,0.5,0.5\n")
+    (tmp_path / "b.csv").write_text("id,label,p_a,p_c\n1,a,0.5,0.5\n")
+    (tmp_path / "c.csv").write_text("id,label,p_a,p_b\n2,a,0.5,0.5\n")
+    with pytest.raises(DataError, match="got the labels a, b and a, c: choose a head that all have"):
+        evaluate([tmp_path / "a.csv", tmp_path / "b.csv"])
+    with pytest.raises(
+        DataError, match="got 1 and 1 faces, 0 in common, not all in one order: evaluate them on the same"
+    ):
+        evaluate([tmp_path / "a.csv", tmp_path / "c.csv"])
 
 
 def test_it_needs_no_torch(tiny_model, table):
