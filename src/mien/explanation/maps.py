@@ -13,7 +13,7 @@ def to_unit(raw: Floats) -> Floats:
         raw: (n, ...) of any range; the maps of one clip, (T, H, W), share their scale.
     """
     maps: Floats = np.maximum(np.nan_to_num(raw, nan=0.0, posinf=0.0, neginf=0.0), 0).astype(np.float32)
-    peaks = maps.reshape(len(maps), -1).max(1, initial=0).reshape(-1, *[1] * (maps.ndim - 1))
+    peaks = maps.max(tuple(range(1, maps.ndim)), keepdims=True, initial=0)
     # A map of denormal numbers has no scale that float32 could hold.
     unit: Floats = np.divide(maps, peaks, out=np.zeros_like(maps), where=peaks > np.finfo(np.float32).tiny)
     return unit

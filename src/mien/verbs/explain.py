@@ -28,7 +28,7 @@ from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.sources import BLOCKS, EXPLAINED, check, expand
 from mien.runtime.preprocess import Crops, fit_crops
 from mien.runtime.session import check_options
-from mien.zoo.store import load_classifier, weights_of
+from mien.zoo.store import find_card, load_classifier, weights_of
 
 if TYPE_CHECKING:
     from mien.explanation.net_explainer import NetExplainer
@@ -172,10 +172,11 @@ def _recognizer(model: str | os.PathLike[str], config: ExplainConfig) -> Recogni
     )
 
 
-def _explainer(model: str | os.PathLike[str], recognizer: Recognizer, config: ExplainConfig) -> "Explainer":
+def _explainer(model: str | os.PathLike[str], recognizer: Recognizer, config: ExplainConfig) -> Explainer:
     """The net of a run where torch can open it, else its ONNX file."""
     run = Path(model)
-    if (run / _CHECKPOINT).exists() and (find_spec("torch") or config.method in ("gradcam++", "attention")):
+    is_run = find_card(model).parent == run and (run / _CHECKPOINT).exists()  # and no model at hand of that name
+    if is_run and (find_spec("torch") or config.method in ("gradcam++", "attention")):
         return _net_of(run, recognizer)
     return ModelExplainer(recognizer.classifier, weights_of(model, variant=config.variant))
 

@@ -7,7 +7,7 @@ import pytest
 
 from mien.core.errors import DataError, UsageError
 from mien.core.labels import LABEL_SETS
-from mien.core.types import Faces, Predictions
+from mien.core.types import Attribution, Faces, Predictions
 
 FER2013 = LABEL_SETS["fer2013"]
 
@@ -111,3 +111,21 @@ def test_the_same_columns_in_pandas():
     pytest.importorskip("pandas")
     found = predictions(2)
     assert found.to_pandas().to_dict("list") == found.to_dict()
+
+
+def test_heat_maps_are_checked_and_chosen_from():
+    maps = np.stack([np.full((2, 3), k / 4, np.float32) for k in range(3)])
+    found = Attribution(maps, "gradcam", ("anger", "fear", ""), "mien-s")
+    assert len(found) == 3
+    assert found[[True, False, True]].label == ("anger", "")
+    assert found[-1].label == ("",) and found[-1].maps.max() == 0.5
+    assert found[1].model == "mien-s"
+    with pytest.raises(ValueError, match="read-only"):
+        found.maps[0] = 0
+    with pytest.raises(DataError, match="expected a label for each of 3 maps, got 1"):
+        Attribution(maps, "gradcam", ("anger",))
+    with pytest.raises(DataError, match=r"expected maps of shape \(n, n, n\), got \(2, 3\)"):
+        Attribution(maps[0], "gradcam", ("anger",))
+    for wrong in (maps * 3, maps - 1, maps * np.nan):
+        with pytest.raises(DataError, match=r"expected maps in 0..1 from gradcam, got values in "):
+            Attribution(wrong, "gradcam", ("a", "b", "c"))
