@@ -47,14 +47,15 @@ def gallery(
         rows: from the top; shorter ones end early.
         width: of the figure, inches.
         columns: the least there is room for; a row may have more.
-        labels: of the rows, to their left.
+        labels: of the rows, to their left; they may have several lines.
         heads: (column, words) to stand above it.
         cmap: colours of grey pictures.
         norm: their scale; 0..255 if None.
         foot: inches to leave free at the bottom.
     """
     columns = max(columns, *map(len, rows))
-    left = 0.09 + 0.078 * max(map(len, labels)) if labels else 0.0
+    longest = max((len(line) for label in labels for line in label.split("\n")), default=0)
+    left = 0.09 + 0.078 * longest if labels else 0.0
     cell = (width - left) / columns
     lines = max(len(tile.caption) for row in rows for tile in row)
     shape = next(tile.image.shape for row in rows for tile in row if tile.image is not None)
