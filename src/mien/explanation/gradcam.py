@@ -24,7 +24,7 @@ from mien.runtime.card import CLIP, IMAGE
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What one part of a net sees.
+    """What one part of a net sees, or several parts with maps of the same places.
 
     Attributes:
         input: of the net, that it looks at: ``"image"`` or ``"clip"``.
@@ -94,8 +94,8 @@ def net_maps(
 
     Returns:
         Input -> (B, S, S) for ``"image"``, (B, T, S, S) for ``"clip"``; float32 in 0..1. All maps of one sample share
-        their scale, so that frames can be compared. Where several parts of a net see the same input, their maps are
-        added up.
+        their scale, so that frames can be compared. Where parts of a net see the same input at different places, their
+        maps are added up.
 
     Raises:
         UsageError: an unknown method.
@@ -118,7 +118,10 @@ def net_maps(
 
 
 def look(net: nn.Module, inputs: Sequence[Tensor], classes: Sequence[int], *, head: str) -> list[Seen]:
-    """The last feature map of each part of a net, with the gradients of a logit of each sample by it."""
+    """The last feature map of each part of a net, with the gradients of a logit of each sample by it.
+
+    Maps of several parts that show the same places of one input are one map, their channels side by side.
+    """
     whole: Any = net
     parts = list(_parts(whole.trunk, _inputs(net)[0]))
     with still(net), contextlib.ExitStack() as hooks, torch.enable_grad():
@@ -139,7 +142,17 @@ def look(net: nn.Module, inputs: Sequence[Tensor], classes: Sequence[int], *, he
         a, g = (_shown(part, values.detach()) for values in (each, given))
         shape = (a.shape[0] // frames[input], frames[input], *a.shape[1:])
         found.append(Seen(input, a.reshape(shape), g.reshape(shape)))
-    return found
+    return _side_by_side(found)
+
+
+def _side_by_side(found: Sequence[Seen]) -> list[Seen]:
+    groups: dict[tuple[str, torch.Size], list[Seen]] = {}
+    for each in found:
+        groups.setdefault((each.input, each.maps.shape[3:]), []).append(each)
+    return [
+        Seen(input, torch.cat([each.maps for each in some], 2), torch.cat([each.gradients for each in some], 2))
+        for (input, _), some in groups.items()
+    ]
 
 
 @contextlib.contextmanager
