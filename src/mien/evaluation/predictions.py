@@ -83,7 +83,7 @@ class PredictionTable:
         if n and not (self.label_ids.min() >= -1 and self.label_ids.max() < k):
             raise DataError(f"expected class ids in -1..{k - 1} in the predictions, got others")
         p = self.probabilities
-        wrong = np.flatnonzero(~((p >= 0).all(1) & (np.abs(p.sum(1) - 1) < 1e-3))) if n else ()  # NaN is wrong, too
+        wrong = np.flatnonzero(~((p >= 0).all(1) & (np.abs(p.sum(1) - 1) < 1e-3)))  # NaN is wrong, too
         if len(wrong):
             row = ", ".join(f"{each:.3g}" for each in p[wrong[0]])
             raise DataError(

@@ -14,8 +14,8 @@ from mien.core.toml import to_toml
 
 COLORS = {"gray": 1, "rgb": 3}
 IMAGE, CLIP = "image", "clip"  # what the inputs of a net of clips are called
-AFFECT = ("valence", "arousal")  # the columns of the output that holds them, -1..1
-VALENCE_AROUSAL = "valence_arousal"  # that output, of a net that has learnt them
+AFFECT = ("valence", "arousal")  # columns of a table, -1..1, and of the output of a net that has learnt them
+VALENCE_AROUSAL = "valence_arousal"  # that head, and its output
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ class Classifier:
     @property
     def tells_affect(self) -> bool:
         """Whether the net says valence and arousal, too."""
-        shape = self._session.output_shapes.get(VALENCE_AROUSAL, [])
+        shape: tuple[int | None, ...] = self._session.output_shapes.get(VALENCE_AROUSAL, ())
         return len(shape) == 2 and shape[1] in (None, len(AFFECT))
 
     def affect(self, crops: Crops, *, batch: int = 64) -> Floats:

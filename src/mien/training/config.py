@@ -15,7 +15,7 @@ from typing import Any
 from mien.core.errors import UsageError
 from mien.core.registry import unknown
 from mien.core.toml import parse_setting
-from mien.runtime.card import CropGeometry, InputSpec
+from mien.runtime.card import AFFECT, CropGeometry, InputSpec
 from mien.runtime.session import DEVICES
 from mien.training.augment import Augmentation
 from mien.training.losses import CLASS_WEIGHTS, LOSSES
@@ -28,8 +28,6 @@ PRECISIONS = ("auto", "bf16", "float32")
 LOGS = ("tensorboard", "mlflow")
 NORMALISATIONS = ("", "unit", "symmetric", "dataset", "imagenet")
 SELECTIONS = ("accuracy", "macro_f1", "loss")
-AFFECT = ("valence", "arousal")  # columns of a table, -1..1
-VALENCE_AROUSAL = "valence_arousal"  # the head that learns them
 SEEDS = 1 << 32  # times what else chance depends on, they must fit into 64 bits
 # Settings that count with some choices only: key -> (the choice, with which of its values).
 ONLY_WITH = {

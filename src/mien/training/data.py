@@ -13,10 +13,11 @@ from mien.core.labels import LabelSet
 from mien.datasets.clips import clips_of
 from mien.datasets.explore import moments
 from mien.datasets.table import LabelColumn, Table
+from mien.runtime.card import AFFECT, VALENCE_AROUSAL
 from mien.runtime.preprocess import fit_crops
 from mien.training.augment import Augmentation, augment
 from mien.training.clips import ClipRows, change_alike
-from mien.training.config import AFFECT, FER2013_INPUT, VALENCE_AROUSAL, TrainConfig, size_in_epoch
+from mien.training.config import FER2013_INPUT, TrainConfig, size_in_epoch
 from mien.training.mixing import mix_weights, mixing
 from mien.training.sampling import draw_order
 

@@ -15,10 +15,10 @@ from mien.core.files import replacing
 from mien.datasets.clips import clips_of
 from mien.datasets.table import Table
 from mien.nets.heads import MultiHead, example_inputs, mac_count, parameter_count
-from mien.runtime.card import CLIP, IMAGE, Card, Head, WeightFile
+from mien.runtime.card import CLIP, IMAGE, VALENCE_AROUSAL, Card, Head, WeightFile
 from mien.runtime.preprocess import clips_to_tensor, fit_crops, to_tensor
 from mien.runtime.quantize import quantize_int8, store_float16
-from mien.training.config import VALENCE_AROUSAL, TrainConfig
+from mien.training.config import TrainConfig
 from mien.training.fit import label_sets_of, load_run
 
 FEATURES = "features"

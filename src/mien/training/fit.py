@@ -25,8 +25,9 @@ from mien.datasets.clips import clips_of
 from mien.datasets.table import Table
 from mien.nets import build_trunk
 from mien.nets.heads import MultiHead
+from mien.runtime.card import AFFECT, VALENCE_AROUSAL
 from mien.training.callbacks import EpochLog, StopAfter, WholeCheckpoints, read_log
-from mien.training.config import AFFECT, VALENCE_AROUSAL, TrainConfig, as_settings, load_config
+from mien.training.config import TrainConfig, as_settings, load_config
 from mien.training.data import choose_heads, expect_labels, resident, resolve_input, size_notes
 from mien.training.diagnosis import diagnose
 from mien.training.distill import distilled, read_teachers

@@ -10,7 +10,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 from torchmetrics.regression import ConcordanceCorrCoef
 
 from mien.core.labels import LabelSet
-from mien.training.config import AFFECT, VALENCE_AROUSAL
+from mien.runtime.card import AFFECT, VALENCE_AROUSAL
 from mien.training.data import Batch, Targets
 
 

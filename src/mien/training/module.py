@@ -13,8 +13,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mien.core.errors import DataError, TrainingError, UsageError
 from mien.nets.heads import inputs_of
+from mien.runtime.card import VALENCE_AROUSAL
 from mien.training.clips import fit_to_net
-from mien.training.config import VALENCE_AROUSAL, TrainConfig
+from mien.training.config import TrainConfig
 from mien.training.data import Batch, Faces, Targets, TrainingBatches, ValidationBatches
 from mien.training.losses import choose_loss, class_weights, concordance_loss, smooth, weighted_mean
 from mien.training.measures import Measures, selection

@@ -227,8 +227,9 @@ def _predict(classifier: Classifier, name: str, faces: _Faces, config: EvaluateC
     rows = [_join(classifier, faces, head, source, probabilities, affect, name)]
     if config.tta:
         mean = (probabilities + _probabilities(classifier, faces, head, step, mirrored=True)) / np.float32(2)
-        if affect is not None:
-            affect = (affect + _affect(classifier, faces, mirrored=True)) / np.float32(2)
+        mirrored = _affect(classifier, faces, mirrored=True)
+        if affect is not None and mirrored is not None:
+            affect = (affect + mirrored) / np.float32(2)
         row = _join(classifier, faces, head, source, mean, affect, f"{name}+flip")
         rows.append(replace(row, passes=2))
     return rows
