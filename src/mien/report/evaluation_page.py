@@ -253,8 +253,9 @@ def _classes(models: Sequence[Reported]) -> Extra:
             Plan(
                 what,
                 f"{title} of each class",
-                "Of the faces of a class, the share that was found." if what == "recall" else
-                "Of the faces that were taken for a class, the share that belongs to it.",
+                "Of the faces of a class, the share that was found."
+                if what == "recall"
+                else "Of the faces that were taken for a class, the share that belongs to it.",
                 partial(draw.by_class, figures, labels),
             )  # fmt: skip
         )

@@ -80,7 +80,9 @@ def by_class(figures: Mapping[str, Sequence[Estimate]], labels: Sequence[str], w
     axis.tick_params(axis="y", labelcolor=INK, labelsize=8.5)
     axis.set(ylim=(len(labels) - 0.4, -0.6), xlim=(0, 101), xlabel="percent")
     if len(figures) > 1:
-        axis.legend(frameon=False, fontsize=7.5, loc="lower left", bbox_to_anchor=(0, 1), ncols=2 if is_narrow(width) else 4)
+        axis.legend(
+            frameon=False, fontsize=7.5, loc="lower left", bbox_to_anchor=(0, 1), ncols=2 if is_narrow(width) else 4
+        )
     return figure
 
 
@@ -240,7 +242,9 @@ def conditions(bins: Mapping[str, Mapping[str, Sequence[tuple[float, float, Esti
             x = [(low + high) / 2 for low, high, _ in found]
             low, value, high = (100 * np.array([getattr(e, n) for *_, e in found]) for n in ("low", "value", "high"))
             axis.vlines(x, low, high, color=color_of_run(k), lw=2.2, alpha=0.45)
-            axis.plot(x, value, _MARKS[k % len(_MARKS)] + "-", color=color_of_run(k), ms=4, lw=1, label=short(model, 24))
+            axis.plot(
+                x, value, _MARKS[k % len(_MARKS)] + "-", color=color_of_run(k), ms=4, lw=1, label=short(model, 24)
+            )
         axis.set_title(condition)
         axis.grid(axis="both")
     axes[0].set_ylabel("accuracy (%)")

@@ -114,6 +114,19 @@ def write_errors(
         raise OutputError(f"expected a folder for the errors, got the file {out}: choose another name")
     if (out / JSON).exists() and not overwrite:
         raise OutputError(f"expected no errors in {out}, got {JSON}: choose another folder, or overwrite")
+    found, images = errors_in(predictions, data, pose=pose, second=second, tell=tell)
+    return ErrorsResult(found, _write(found, images, out))
+
+
+def errors_in(
+    predictions: PredictionTable,
+    data: Table,
+    *,
+    pose: bool = True,
+    second: str | None = None,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[ErrorAnalysis, npt.NDArray[np.uint8]]:
+    """Analyse errors with all that the data know of the faces; the pictures of its rows, too. See `write_errors`."""
     if (predictions.label_ids >= 0).any():  # else `find_errors` says what is wrong
         predictions = predictions.labelled()
     faces = data.select(_rows(predictions, data))
@@ -122,8 +135,7 @@ def write_errors(
     found = analyse_errors(
         predictions, faces.images, landmarks=landmarks, conditions=_conditions(faces, predictions, name), second=labels
     )
-    found = replace(found, notes=(*found.notes, *note))
-    return ErrorsResult(found, _write(found, faces.images, out))
+    return replace(found, notes=(*found.notes, *note)), faces.images
 
 
 def _rows(predictions: PredictionTable, data: Table) -> npt.NDArray[np.intp]:

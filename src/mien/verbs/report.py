@@ -111,7 +111,11 @@ def report(
         head = head or models[0].evaluation.predictions.meta.get("head")
     extras, left_out = extra_sections(models, {each.name: each.model for each in sources}, faces)
     page = report_page(
-        models, title=title or " against ".join(each.name for each in models), extras=extras, left_out=left_out, tell=tell
+        models,
+        title=title or " against ".join(each.name for each in models),
+        extras=extras,
+        left_out=left_out,
+        tell=tell,
     )
     return ReportResult(out, _write(page, out), page.left_out)
 
