@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from mien.evaluation.bootstrap import CONFIDENCE, RESAMPLES
 from mien.evaluation.intervals import paired_difference
-from mien.evaluation.metrics import CONFIDENCE, RESAMPLES, Estimate, UndefinedMetricWarning, wilson
+from mien.evaluation.metrics import Estimate, UndefinedMetricWarning, wilson
 from mien.evaluation.paired import Floats, Paired, pair
 from mien.evaluation.predictions import PredictionTable
 from mien.evaluation.resampling import bootstrap, swap_accuracy, swap_macro_f1

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.core.errors import DataError
-from mien.evaluation.metrics import Estimate, confusion_matrix, wilson
+from mien.evaluation.metrics import Estimate, wilson
+from mien.evaluation.outcomes import confusion_matrix
 from mien.evaluation.predictions import PredictionTable
 
 Floats = npt.NDArray[np.float64]

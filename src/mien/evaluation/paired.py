@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from mien.core.errors import DataError, UsageError
 from mien.core.labels import LabelSet
-from mien.evaluation.metrics import confusion_matrix, f1_by_class
+from mien.evaluation.metrics import f1_by_class
+from mien.evaluation.outcomes import confusion_matrix
 from mien.evaluation.predictions import PredictionTable
 
 Floats = npt.NDArray[np.float64]

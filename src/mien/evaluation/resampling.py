@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.core.optional import require
-from mien.evaluation.metrics import RESAMPLES, f1_by_class
+from mien.evaluation.bootstrap import RESAMPLES
+from mien.evaluation.metrics import f1_by_class
 from mien.evaluation.paired import Floats, Ints, Paired
 from mien.evaluation.statistics import Finding, is_enumerated, permutation, swaps
 

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from mien.core.errors import DataError
 from mien.core.optional import require
-from mien.evaluation.metrics import CONFIDENCE, RESAMPLES, Estimate, UndefinedMetricWarning
+from mien.evaluation.bootstrap import CONFIDENCE, RESAMPLES
+from mien.evaluation.metrics import Estimate, UndefinedMetricWarning
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -247,18 +247,14 @@ def _classes(models: Sequence[Reported]) -> Extra:
     tables, plans = {}, []
     labels = models[0].evaluation.label_set.labels
     same = [each for each in models if each.evaluation.label_set.labels == labels]
-    for what, title in (("recall", "Recall"), ("precision", "Precision")):
+    readings = {
+        "recall": "Of the faces of a class, the share that was found.",
+        "precision": "Of the faces that were taken for a class, the share that belongs to it.",
+    }
+    for what, reading in readings.items():
         figures = {e.name: [e.evaluation.metrics[f"{what}_{label}"] for label in labels] for e in same}
-        plans.append(
-            Plan(
-                what,
-                f"{title} of each class",
-                "Of the faces of a class, the share that was found."
-                if what == "recall"
-                else "Of the faces that were taken for a class, the share that belongs to it.",
-                partial(draw.by_class, figures, labels),
-            )  # fmt: skip
-        )
+        title = f"{what.capitalize()} of each class"
+        plans.append(Plan(what, title, reading, partial(draw.by_class, figures, labels)))
     for k, each in enumerate(models):
         e = each.evaluation
         rows = [

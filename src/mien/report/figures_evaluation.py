@@ -65,7 +65,8 @@ def by_class(figures: Mapping[str, Sequence[Estimate]], labels: Sequence[str], w
     """A row a class, a mark a model: the figure of that class with its interval.
 
     Args:
-        figures: model -> one figure a class. labels: of the classes.
+        figures: model -> one figure a class.
+        labels: of the classes.
         width: of the figure, inches.
     """
     step = 0.8 / len(figures)

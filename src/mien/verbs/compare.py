@@ -12,8 +12,8 @@ from mien.core.errors import OutputError, UsageError
 from mien.core.files import make_folder, replacing
 from mien.core.optional import require
 from mien.evaluation import PredictionTable, read_predictions
+from mien.evaluation.bootstrap import RESAMPLES
 from mien.evaluation.comparison import POSTHOCS, Comparison, compare_predictions
-from mien.evaluation.metrics import RESAMPLES
 
 JSON = "compare.json"
 
