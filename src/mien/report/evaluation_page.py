@@ -194,7 +194,7 @@ def _figures(models: Sequence[Reported]) -> Extra:
         "at the comparison on the same faces before you call one better.",
         partial(draw.intervals, forest),
     )
-    notes = tuple(f"{each.name}: {note}." for each in models for note in each.evaluation.notes)
+    notes = tuple(f"{each.name}: {note.rstrip('.')}." for each in models for note in each.evaluation.notes)
     return Extra("Figures", notes, {"figures.csv": table}, (plan,))
 
 
@@ -202,6 +202,7 @@ def _training(models: Sequence[Reported]) -> Extra:
     trained = [each for each in models if each.settings or each.card]
     keys = [key for key in _SETTINGS if any(key in each.settings for each in trained)]
     rows = [(key, *(_plain(each.settings.get(key, "")) for each in trained)) for key in keys]
+    rows = [row for row in rows if any(row[1:])]
     rows += [
         (name, *(make(each) for each in trained))
         for name, make in (
@@ -222,12 +223,17 @@ def _training(models: Sequence[Reported]) -> Extra:
             "Loss and accuracy of each epoch, on training faces as they were changed and on the valid split as it is; "
             "the line marks the epoch that was selected.",
             partial(training_curves, each.log),
-            " ".join(each.diagnosis),
+            _sentences(each.diagnosis),
         )
         for k, each in enumerate(models)
         if each.log
     )
     return Extra("Training", (), {"training.csv": table} if trained else {}, plans)
+
+
+def _sentences(parts: Sequence[str]) -> str:
+    """Remarks as sentences."""
+    return " ".join(f"{part[:1].upper()}{part[1:].rstrip('.')}." for part in parts)
 
 
 def _software(each: Reported) -> str:

@@ -91,11 +91,10 @@ def confusion(counts: npt.NDArray[np.int64], labels: Sequence[str], width: float
     """Each row a label's faces: in how many percent each class was predicted, and in how many faces."""
     rates = 100 * counts / np.maximum(1, counts.sum(1, keepdims=True))
     k = len(labels)
-    side = min(width, 0.9 + 0.72 * k)
-    figure = new_figure(side, 0.78 * side + 0.35)
+    narrow = is_narrow(width)
+    figure = new_figure(width, (0.3 if narrow else 0.38) * k + 0.7)
     axis = figure.subplots()
     _cells(axis, rates, 0, 100)
-    narrow = is_narrow(width)
     for row in range(k):
         for column in range(k):
             white = rates[row, column] > 100 * _DARK
@@ -167,7 +166,7 @@ def coverage(lines: Sequence[Line], width: float) -> Figure:
         lines: one a model, x the share of faces answered, y the accuracy on them.
         width: of the figure, inches.
     """
-    figure = new_figure(min(width, 6.4), 2.9)
+    figure = new_figure(width, 2.7)
     axis = figure.subplots()
     for k, line in enumerate(lines):
         axis.plot(100 * line.x, 100 * line.y, color=color_of_run(k), lw=1.6, label=short(line.name, 30))
@@ -189,7 +188,7 @@ def robustness(tables: Mapping[str, Sequence[RobustnessCell]], width: float) -> 
     columns = max(sum(cell.corruption == kind for cell in cells) for cells in tables.values() for kind in kinds)
     across = 1 if is_narrow(width) else min(2, len(tables))
     rows = -(-len(tables) // across)
-    figure = new_figure(width if across > 1 or is_narrow(width) else 0.62 * width, rows * (0.3 * len(kinds) + 0.5))
+    figure = new_figure(width, rows * (0.3 * len(kinds) + 0.5))
     axes = figure.subplots(rows, across, squeeze=False).ravel()
     for axis, (name, cells) in zip(axes, tables.items(), strict=False):
         axis.set_title(short(name, 40))

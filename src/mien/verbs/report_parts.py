@@ -144,7 +144,9 @@ def _errors(name: str, number: int, found: ErrorAnalysis, images: npt.NDArray[np
             f" Of {many(found.judged)} of them a second source says the label, too: it agrees with the model on "
             f"{many(len(found.suspects))}."
         )
-    return Extra(f"Errors of {name}", (said, *(f"{note}." for note in found.notes)), {}, tuple(plans))
+    return Extra(
+        f"Errors of {name}", (said, *(f"{note[:1].upper()}{note[1:]}." for note in found.notes)), {}, tuple(plans)
+    )
 
 
 def _conditions(found: Mapping[str, ErrorAnalysis]) -> Extra:
