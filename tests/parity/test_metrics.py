@@ -12,6 +12,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from mien.core.labels import LabelSet
 from mien.evaluation import METRICS, Outcomes
+from mien.evaluation.affect import concordance
 from mien.evaluation.bootstrap import draws, units_of
 from mien.evaluation.metrics import by_class, f1_by_class, precision_by_class, recall_by_class, wilson
 from mien.evaluation.ranking import rank
@@ -181,6 +182,34 @@ def test_calibration_error_of_torchmetrics(outcomes):
     p, y = torch.from_numpy(outcomes.probabilities), torch.from_numpy(outcomes.labels)
     theirs = float(classification.multiclass_calibration_error(p, y, num_classes=K, n_bins=15, norm="l1"))
     assert METRICS["ece"](outcomes).value == pytest.approx(theirs, abs=2e-6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_kappa_and_areas_of_torchmetrics(seed):
+    """That library computes areas in float32, hence the tolerance; it counts a class without faces as 0."""
+    torch = pytest.importorskip("torch")
+    classification = pytest.importorskip("torchmetrics.functional.classification")
+    generator = np.random.default_rng(seed)
+    probabilities, labels = generator.dirichlet(np.ones(K), 200), np.arange(200) % K
+    outcomes = Outcomes(probabilities, labels, LABELS)
+    p, y = torch.from_numpy(probabilities), torch.from_numpy(labels)
+    kappa = classification.multiclass_cohen_kappa(p, y, num_classes=K)
+    assert METRICS["kappa"](outcomes).value == pytest.approx(float(kappa), abs=1e-6)
+    areas = classification.multiclass_auroc(p, y, num_classes=K, average=None)
+    np.testing.assert_allclose(outcomes.ranking.auc, areas.numpy(), atol=2e-6)
+    precisions = classification.multiclass_average_precision(p, y, num_classes=K, average=None)
+    np.testing.assert_allclose(outcomes.ranking.precision, precisions.numpy(), atol=2e-6)
+
+
+def test_concordance_of_torchmetrics():
+    """That library divides the moments by n - 1, Lin by n: of many values they agree, of few they need not."""
+    torch = pytest.importorskip("torch")
+    theirs = pytest.importorskip("torchmetrics.functional.regression").concordance_corrcoef
+    generator = np.random.default_rng(0)
+    x = generator.uniform(-1, 1, 100_000)
+    y = 0.5 * x + generator.normal(0.2, 0.3, len(x))
+    expected = float(theirs(torch.from_numpy(y), torch.from_numpy(x)))
+    assert concordance(x, y) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 50), (50, 50), (7, 10), (2460, 3589), (1, 100_000)])

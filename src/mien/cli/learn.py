@@ -23,6 +23,8 @@ _EVALUATE = examples(
     "mien evaluate runs/a/predictions-valid.parquet",
 )
 
+_GROUPS_SHOWN = 20  # there may be as many as people
+
 Drop = Annotated[list[Path] | None, typer.Option("--drop", metavar="LIST.csv", help="Images to leave out; may repeat.")]
 Relabel = Annotated[
     list[Path] | None, typer.Option("--relabel", metavar="LIST.csv", help="Images to label anew; may repeat.")
@@ -262,13 +264,16 @@ def _of(figure: Any) -> str:
 def _print_groups(groups: Any) -> None:
     unknown = f", {groups.unknown:,} faces of none" if groups.unknown else ""
     print(f"\n  groups by {groups.column}{unknown}")
+    largest = sorted(groups.rows, key=lambda row: -row.n)[:_GROUPS_SHOWN]
     rows = []
-    for row in groups.rows:
+    for row in (each for each in groups.rows if each in largest):
         people = "" if row.people is None else f"{row.people:,}"
         small = ("too small", "") if row.too_small else None
         figures = small or (interval(row.accuracy.to_dict()), interval(row.macro_f1.to_dict()))
         rows.append((f"  {row.name}", f"{row.n:,}", people, *figures))
     print(table(("  group", "n", "people", "accuracy", "macro_f1"), rows, right=(1, 2)))
+    if len(groups.rows) > len(rows):
+        print(f"  ... and {len(groups.rows) - len(rows):,} smaller groups: --out writes all of them")
     for name, gap in (("accuracy", groups.accuracy_gap), ("macro_f1", groups.macro_f1_gap)):
         if gap is not None:
             print(f"  gap in {name}: {interval(gap.to_dict())}, {gap.best} above {gap.worst}")

@@ -186,7 +186,7 @@ def ece(outcomes: Outcomes) -> Estimate:
     if outcomes.units < 2:
         return Estimate(value)
     low, high = percentiles(_resampled_errors(outcomes, confidence))
-    return Estimate(value, max(0.0, 2 * value - high), max(value, 2 * value - low))
+    return Estimate(value, max(0.0, 2 * value - high), min(1.0, max(value, 2 * value - low)))
 
 
 @METRICS.register("brier")
@@ -289,14 +289,16 @@ BY_CLASS = ("recall", "precision", "f1", "roc_auc", "average_precision")
 
 
 def mean(name: str, scores: Floats, subjects: npt.NDArray[np.str_] | None = None, *, seed: int = 0) -> Estimate:
-    """The mean of (n,) scores with a normal interval; where people are known, with a bootstrap interval over them."""
+    """The mean of (n,) scores of 0 or more with a normal interval; where people are known, a bootstrap over them."""
     n = len(scores)
     if n == 0:
         return undefined(name, _NO_FACES)
     value = float(scores.mean())
     if subjects is None:
-        half = _Z * float(scores.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
-        return Estimate(value, value - half, value + half)
+        if n == 1:
+            return Estimate(value)
+        half = _Z * float(scores.std(ddof=1)) / math.sqrt(n)
+        return Estimate(value, max(0.0, value - half), value + half)
     unit = units_of(subjects, n)
     if unit.max() == 0:
         return Estimate(value)

@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mien.core.labels import LABEL_SETS
 from mien.evaluation import METRICS, PredictionTable, judge, read_predictions
+from mien.evaluation.metrics import BY_CLASS
 
 LABELS = LABEL_SETS["fer2013"]
 
@@ -83,6 +85,14 @@ def test_all_can_be_had_again_from_the_file(predictions, tmp_path):
     again = judge(read_predictions(tmp_path / "p.parquet"))
     assert json.dumps(again.to_dict()) == json.dumps(found.to_dict())
     assert again.curves.to_dict() == found.curves.to_dict()
+
+
+def test_the_page_explains_every_figure(predictions):
+    page = (Path(__file__).parents[3] / "docs" / "evaluation.md").read_text("utf-8")
+    found = [name.replace("gender", "<column>") for name in judge(with_more(predictions)).overall]
+    told = [name for name in found if not name.endswith("_age") and not name.startswith("arousal")]  # as their likes
+    assert set(METRICS) < set(told) and [name for name in told if f"`{name}`" not in page] == []
+    assert [kind for kind in BY_CLASS if f"`{kind}_<label>`" not in page] == []
 
 
 def test_one_row_a_class(predictions):

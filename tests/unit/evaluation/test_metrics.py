@@ -201,6 +201,27 @@ def test_one_face_at_probability_nought_is_finite():
     assert METRICS["nll"](sure).value == pytest.approx(-math.log(2.220446049250313e-16) / 2)
 
 
+RANGES = {"kappa": (-1, 1), "brier": (0, 2), "nll": (0, 37)}
+
+
+@pytest.mark.filterwarnings("ignore::mien.evaluation.UndefinedMetricWarning")
+@settings(deadline=None, max_examples=10)
+@given(data=st.data(), n=st.integers(1, 12), by_person=st.booleans())
+def test_whatever_is_said_of_whomever_a_figure_is_in_its_range_or_nan(data, n, by_person):
+    labels, predicted = (data.draw(st.lists(st.integers(0, 2), min_size=n, max_size=n)) for _ in range(2))
+    who = data.draw(st.lists(st.sampled_from("xyz"), min_size=n, max_size=n))
+    confidence = data.draw(st.sampled_from([0.4, 0.8, 1.0]))
+    some = outcomes(labels, predicted, confidence=confidence, subjects=np.array(who) if by_person else None)
+    for name in METRICS:
+        figure, (least, most) = METRICS[name](some), RANGES.get(name, (0, 1))
+        for value in (figure.value, figure.low, figure.high):
+            if name not in ("brier", "nll") or value is not figure.high:  # a normal interval knows no upper end
+                assert math.isnan(value) or least - 1e-9 <= value <= most + 1e-9, (name, figure)
+        assert math.isnan(figure.low) == math.isnan(figure.high) and not figure.low > figure.high, (name, figure)
+        if math.isnan(figure.value):
+            assert name in ("kappa", "roc_auc", "weighted_precision") and math.isnan(figure.low), (name, figure)
+
+
 def test_wrong_shapes_and_ids_are_refused():
     with pytest.raises(DataError, match=r"probabilities of shape \(2, 3\), got \(2, 2\)"):
         Outcomes(np.zeros((2, 2)), np.array([0, 1]), ABC)

@@ -85,6 +85,13 @@ def test_crops_of_another_size_or_colour_are_fitted(card: Card, session: Session
         classifier.predict(np.zeros((48, 48), np.uint8))
 
 
+def test_a_net_that_has_not_learnt_valence_and_arousal_says_so(card: Card, session: Session) -> None:
+    classifier = Classifier(card, session)
+    assert not classifier.tells_affect
+    with pytest.raises(ModelError, match="expected the output valence_arousal from tiny, got a net without it"):
+        classifier.affect(faces(1))
+
+
 def test_features(card: Card, session: Session) -> None:
     crops = faces(7)
     found = Classifier(card, session).features(crops, batch=3)

@@ -142,6 +142,18 @@ def test_groups_of_people(tiny_model, tmp_path, capsys):
     assert "accuracy_gap_gender" in json.loads((tmp_path / "o" / "metrics-valid.json").read_text("utf-8"))
 
 
+def test_of_many_people_the_largest_groups_are_shown(tmp_path, capsys):
+    from mien.cli.app import main
+
+    rows = [f"{k},{'ab'[k % 2]},0.7,0.3,s{k % 25:02}" for k in range(260)]  # s00 to s09 have eleven faces, others ten
+    (tmp_path / "p.csv").write_text("\n".join(["id,label,p_a,p_b,subject", *rows]) + "\n")
+    assert main(["evaluate", str(tmp_path / "p.csv")]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    shown = [line[0] for line in lines if line and line[0][:2] in ("s0", "s1", "s2")]
+    assert shown == [f"s{k:02}" for k in range(20)]
+    assert ["...", "and", "5", "smaller", "groups:", "--out", "writes", "all", "of", "them"] in lines
+
+
 def teach_affect(path):
     """Give a net the output `valence_arousal`: tanh of the means of the upper and the lower half."""
     onnx = pytest.importorskip("onnx")
@@ -358,10 +370,18 @@ def test_models_whose_labels_differ_have_no_mean(tmp_path):
 
 
 def test_it_needs_no_torch(tiny_model, table):
-    code = (
-        "import sys; sys.modules['torch'] = None; from mien.verbs.evaluate import evaluate; "
-        f"print(evaluate({str(tiny_model)!r}, data={table!r}).evaluations[0].n)"
-    )
+    code = f"""
+import sys
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchmetrics"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, NoTorch())
+from mien.verbs.evaluate import evaluate
+found = evaluate({str(tiny_model)!r}, data={table!r}).evaluations[0]
+assert len(found.curves.roc) == 8  # scikit-learn's part
+print(found.n)
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 0
