@@ -12,7 +12,8 @@ from mien.core.errors import OutputError, UsageError
 from mien.core.files import make_folder, replacing
 from mien.core.optional import require
 from mien.evaluation import PredictionTable, read_predictions
-from mien.evaluation.comparison import POSTHOCS, Comparison, compare_predictions
+from mien.evaluation.compared import Comparison
+from mien.evaluation.comparison import POSTHOCS, compare_predictions
 from mien.evaluation.metrics import RESAMPLES
 
 JSON = "compare.json"
