@@ -3,18 +3,19 @@
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
 from mien.evaluation.bootstrap import CONFIDENCE, RESAMPLES
+from mien.evaluation.compared import METRICS_COMPARED, Comparison, Diagram, Judged, Pair, Score
 from mien.evaluation.intervals import paired_difference
 from mien.evaluation.metrics import Estimate, UndefinedMetricWarning, wilson
 from mien.evaluation.paired import Floats, Paired, pair
 from mien.evaluation.predictions import PredictionTable
 from mien.evaluation.resampling import bootstrap, swap_accuracy, swap_macro_f1
+from mien.evaluation.sentences import sentence_of
 from mien.evaluation.statistics import (
     ALPHA,
     Finding,
@@ -22,7 +23,6 @@ from mien.evaluation.statistics import (
     cochran_q,
     corrected_paired_t,
     critical_difference,
-    finite,
     friedman,
     friedman_holm,
     holm,
@@ -35,170 +35,6 @@ from mien.evaluation.statistics import (
 )
 
 POSTHOCS = ("nemenyi", "holm")
-METRICS_COMPARED = ("accuracy", "macro_f1")
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One test of one figure.
-
-    Attributes:
-        metric: accuracy or macro_f1.
-        over: what its observations are: images, subjects or runs.
-        finding: what it says.
-        p_holm: its p corrected for the number of pairs; p itself where there is one pair, or the test corrects by
-            itself.
-    """
-
-    metric: str
-    over: str
-    finding: Finding
-    p_holm: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"metric": self.metric, "over": self.over, **self.finding.to_dict(), "p_holm": finite(self.p_holm)}
-
-
-@dataclass(frozen=True)
-class Score:
-    """What one model reaches.
-
-    Attributes:
-        name: of the model.
-        accuracy: with its interval. macro_f1: the same. Means over seeds.
-        runs: accuracy and macro_f1 of each fold or seed.
-    """
-
-    name: str
-    accuracy: Estimate
-    macro_f1: Estimate
-    runs: Mapping[str, tuple[float, ...]]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        runs = {metric: list(values) for metric, values in self.runs.items()}
-        return {
-            "name": self.name,
-            "accuracy": self.accuracy.to_dict(),
-            "macro_f1": self.macro_f1.to_dict(),
-            **({"runs": runs} if any(runs.values()) else {}),
-        }
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two models.
-
-    Attributes:
-        first: a name. second: another.
-        differences: metric -> first less second, with its interval.
-        tests: all of them.
-        decided_by: the test of `tests` that decides: McNemar's, or a permutation test where images are not
-            independent of each other or were predicted several times.
-        sentence: what follows, in words.
-    """
-
-    first: str
-    second: str
-    differences: Mapping[str, Estimate]
-    tests: tuple[Judged, ...]
-    decided_by: Judged
-    sentence: str
-
-    @property
-    def differ(self) -> bool:
-        """Whether the accuracies differ, at 5 % with Holm's correction."""
-        return self.decided_by.p_holm < ALPHA and self.differences["accuracy"].value != 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "first": self.first,
-            "second": self.second,
-            "differences": {metric: each.to_dict() for metric, each in self.differences.items()},
-            "p": finite(self.decided_by.p_holm),
-            "decided_by": self.decided_by.finding.test,
-            "differ": self.differ,
-            "sentence": self.sentence,
-            "tests": [each.to_dict() for each in self.tests],
-        }
-
-
-@dataclass(frozen=True)
-class Diagram:
-    """What a critical-difference diagram shows.
-
-    Attributes:
-        names: of the models. places: of each on the axis. axis: what it shows.
-        bars: models that are not shown to differ, by number, best first.
-        critical_difference: between places; NaN where there is no one such distance.
-        test: which one the bars rest on.
-        low_is_best: whether the axis shows ranks.
-    """
-
-    names: tuple[str, ...]
-    places: tuple[float, ...]
-    axis: str
-    bars: tuple[tuple[int, ...], ...]
-    critical_difference: float
-    test: str
-    low_is_best: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**vars(self), "critical_difference": finite(self.critical_difference)}
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """All that is known of several models on the same images.
-
-    Attributes:
-        paired: their predictions.
-        scores: a model each. pairs: of models, each once. overall: tests of all models at once; none for two.
-        diagram: of all models.
-        sentences: what follows, in words; one for each pair.
-        notes: what a reader has to know.
-    """
-
-    paired: Paired
-    scores: tuple[Score, ...]
-    pairs: tuple[Pair, ...]
-    overall: tuple[Judged, ...]
-    diagram: Diagram
-    notes: tuple[str, ...] = ()
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """What follows, in words: a sentence a pair."""
-        return tuple(each.sentence for each in self.pairs)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        paired = self.paired
-        return {
-            "n": len(paired),
-            "labels": list(paired.label_set.labels),
-            "repeats": paired.repeats,
-            "folds": paired.folds,
-            "subjects": None if paired.subjects is None else len(np.unique(paired.subjects)),
-            **{key: paired.shared[key] for key in ("data", "split", "rule", "label_source") if key in paired.shared},
-            "sentences": list(self.sentences),
-            "scores": [each.to_dict() for each in self.scores],
-            "pairs": [each.to_dict() for each in self.pairs],
-            "overall": [each.to_dict() for each in self.overall],
-            "diagram": self.diagram.to_dict(),
-            "notes": list(self.notes),
-        }
-
-    def tables(self) -> dict[str, list[list[Any]]]:
-        """Name of a csv -> its rows, the header first; empty cells for what is not defined."""
-        return {
-            "scores.csv": _scores_rows(self),
-            "differences.csv": _differences_rows(self),
-            "tests.csv": _tests_rows(self),
-        }
 
 
 def compare_predictions(
@@ -380,48 +216,8 @@ def _pair(
         )
     )
     same = bool((paired.correct[i] == paired.correct[j]).all())
-    sentence = _sentence(paired, (first.name, second.name), differences["accuracy"], decided, same=same)
+    sentence = sentence_of(paired, (first.name, second.name), differences["accuracy"], decided, same=same)
     return Pair(first.name, second.name, differences, tuple(tests), decided, sentence)
-
-
-def _sentence(paired: Paired, names: tuple[str, str], difference: Estimate, decided: Judged, *, same: bool) -> str:
-    first, second = names
-    where = f"on the same {len(paired):,} images"
-    if paired.subjects is not None:
-        where += f" of {len(np.unique(paired.subjects)):,} subjects"
-    if paired.repeats > 1:
-        where += f" (mean of {paired.repeats} seeds)"
-    if same:
-        return f"{first} and {second} are right {where}: nothing tells their accuracies apart."
-    if difference.value < 0:
-        first, second = second, first
-        difference = Estimate(-difference.value, -difference.high, -difference.low)
-    within = (
-        "" if math.isnan(difference.low) else f", 95 % interval {_points(difference.low)} to {_points(difference.high)}"
-    )
-    p = f"p {_p(decided.p_holm)}{' after Holm' if decided.p_holm != decided.finding.p else ''}"
-    if decided.p_holm < ALPHA and difference.value:
-        return f"{first} is {_points(difference.value)} points better than {second} {where}{within}, {p}."
-    ahead = (
-        f"{first} is {_points(difference.value)} points ahead" if difference.value else "both are right equally often"
-    )
-    return f"{first} and {second} are not shown to differ {where}: {ahead}{within}, {p}."
-
-
-def _points(share: float) -> str:
-    """A share in points of a hundred, with as many digits as keep it from looking like 0."""
-    points = 100 * share
-    text = f"{points:.1f}" if not 0 < abs(points) < 0.05 else f"{points:.2g}"
-    return text if float(text) else text.removeprefix("-")
-
-
-def _p(value: float) -> str:
-    if math.isnan(value):
-        return "not defined"
-    if value < 0.001:
-        return "< 0.001"
-    digits = 4 if 0.0495 <= value < ALPHA else 3 if value < 0.1 else 2  # 0.0497 must not read 0.050
-    return f"= {value:.{digits}f}"
 
 
 def _diagram(paired: Paired, runs: Mapping[str, Floats], pairs: Sequence[Pair], posthoc: str) -> Diagram:
@@ -446,54 +242,3 @@ def _diagram(paired: Paired, runs: Mapping[str, Floats], pairs: Sequence[Pair], 
     bars = tuple(alike(order, different))
     axis, test = f"accuracy on {len(paired):,} images (%)", name + (", Holm" if m > 2 else "")
     return Diagram(paired.names, tuple((100 * values).tolist()), axis, bars, math.nan, test, low_is_best=False)
-
-
-def _scores_rows(found: Comparison) -> list[list[Any]]:
-    rows: list[list[Any]] = [["name", "run", "n", "metric", "value", "low", "high"]]
-    for each in found.scores:
-        for metric in METRICS_COMPARED:
-            figure: Estimate = getattr(each, metric)
-            rows.append([each.name, "all", len(found.paired), metric, *_cells(figure.value, figure.low, figure.high)])
-            for run, value in enumerate(each.runs[metric], start=1):
-                rows.append([each.name, run, len(found.paired.runs[run - 1][1]), metric, *_cells(value), "", ""])
-    return rows
-
-
-def _differences_rows(found: Comparison) -> list[list[Any]]:
-    rows: list[list[Any]] = [["first", "second", "metric", "difference", "low", "high"]]
-    for each in found.pairs:
-        for metric, figure in each.differences.items():
-            rows.append([each.first, each.second, metric, *_cells(figure.value, figure.low, figure.high)])
-    return rows
-
-
-def _tests_rows(found: Comparison) -> list[list[Any]]:
-    header = [
-        "first",
-        "second",
-        "metric",
-        "over",
-        "test",
-        "n",
-        "statistic",
-        "df",
-        "p",
-        "p_holm",
-        "effect",
-        "effect_size",
-    ]
-    everything = [("all", "all", each) for each in found.overall]
-    everything += [(pair.first, pair.second, each) for pair in found.pairs for each in pair.tests]
-    rows: list[list[Any]] = [header]
-    for first, second, each in everything:
-        finding = each.finding
-        df = " ".join(f"{value:g}" for value in finding.df)
-        effect, size = next(iter(finding.effects.items()), ("", math.nan))
-        about = [first, second, each.metric, each.over, finding.test, finding.n]
-        figures = [*_cells(finding.statistic), df, *_cells(finding.p, each.p_holm)]
-        rows.append([*about, *figures, effect, *_cells(size)])
-    return rows
-
-
-def _cells(*values: float) -> list[Any]:
-    return ["" if finite(value) is None else value for value in values]

@@ -55,7 +55,7 @@ class Paired:
     @property
     def repeats(self) -> int:
         """How often each image was predicted by each model: seeds."""
-        return self.predicted.shape[1]
+        return int(self.predicted.shape[1])
 
     @property
     def correct(self) -> npt.NDArray[np.bool_]:

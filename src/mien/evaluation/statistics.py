@@ -280,7 +280,9 @@ def swaps(counts: Ints, *, resamples: int, seed: int) -> Iterator[tuple[Floats, 
         weights = np.ones(len(cases))
         for column, count in enumerate(counts.tolist()):
             weights *= _stats().binom.pmf(cases[:, column], count, 0.5)
-        yield cases.astype(np.float64), weights
+        for start in range(0, len(cases), _AT_ONCE):
+            some = slice(start, start + _AT_ONCE)
+            yield cases[some].astype(np.float64), weights[some]
         return
     generator = np.random.default_rng(seed)
     for start in range(0, resamples, _AT_ONCE):
@@ -434,8 +436,7 @@ def _matrix(x: npt.NDArray[Any]) -> tuple[int, int]:
 
 def _tied(values: npt.ArrayLike) -> Floats:
     """Numbers without what rounding put into their last digits, which would break ties."""
-    rounded: Floats = np.round(np.asarray(values, np.float64), _DECIMALS)
-    return rounded
+    return np.asarray(np.round(np.asarray(values, np.float64), _DECIMALS), np.float64)
 
 
 def _deviation(d: Floats) -> float:

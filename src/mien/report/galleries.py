@@ -1,6 +1,6 @@
 """Picture galleries of a model's errors: confused classes, hard faces, and labels that may be wrong."""
 
-from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -25,13 +25,13 @@ def error_galleries(found: ErrorAnalysis, images: Images) -> list[Drawing]:
         found: the errors.
         images: (n, H, W) or (n, H, W, 3) uint8, a picture for each row of ``found.predictions``.
     """
-    return [render(name, lambda width, make=make: make(found, images, width)) for name, make in _there(found).items()]
-
-
-def _there(found: ErrorAnalysis) -> Mapping[str, Callable[[ErrorAnalysis, Images, float], Figure]]:
-    makers = (confused_gallery, hardest_gallery, confident_gallery, suspects_gallery)
-    shown = (found.confused, found.hardest, found.confident, found.suspects)
-    return {name: make for name, make, faces in zip(GALLERIES, makers, shown, strict=True) if len(faces)}
+    shown = {
+        "confused": (confused_gallery, len(found.confused)),
+        "hardest": (hardest_gallery, len(found.hardest)),
+        "confident": (confident_gallery, len(found.confident)),
+        "suspects": (suspects_gallery, len(found.suspects)),
+    }
+    return [render(name, partial(make, found, images)) for name, (make, faces) in shown.items() if faces]
 
 
 def confused_gallery(found: ErrorAnalysis, images: Images, width: float) -> Figure:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mien.evaluation.comparison import Diagram
+from mien.evaluation.compared import Diagram
 from mien.report.drawing import Drawing, render
 from mien.report.style import ACCENT, INK, MUTED, is_narrow, new_figure, short
 

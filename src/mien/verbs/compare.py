@@ -13,7 +13,8 @@ from mien.core.files import make_folder, replacing
 from mien.core.optional import require
 from mien.evaluation import PredictionTable, read_predictions
 from mien.evaluation.bootstrap import RESAMPLES
-from mien.evaluation.comparison import POSTHOCS, Comparison, compare_predictions
+from mien.evaluation.compared import Comparison
+from mien.evaluation.comparison import POSTHOCS, compare_predictions
 
 JSON = "compare.json"
 

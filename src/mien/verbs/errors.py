@@ -187,7 +187,7 @@ def _conditions(faces: Table, predictions: PredictionTable, second: str | None) 
         size = (box[:, 2:] - box[:, :2]).astype(np.float64).max(1)
         found["face_size"] = np.where(size > 0, size, np.nan)
     for source in (second, predictions.meta.get("label_source"), *faces.sources):
-        votes = votes_of(faces, source) if source in faces.sources else None
+        votes = votes_of(faces, source) if source is not None and source in faces.sources else None
         if votes is not None and votes.any():
             found["vote_entropy"] = entropy_bits(votes)
             break

@@ -82,7 +82,7 @@ def test_one_image_labelled_in_two_ways():
 
 
 def test_other_classes_are_refused_but_another_order_is_not():
-    said = refused(FOUR, table([0, 1, 2, 0], [0, 1, 2, 1], label_set=LabelSet("abd", ("a", "b", "d"))))
+    said = refused(FOUR, table([0, 1, 2, 0], [0, 1, 2, 1], label_set=LabelSet("other", ("a", "b", "d"))))
     assert "got c only in A; d only in B" in said
     turned = table([2, 1, 0, 2], [2, 1, 0, 1], label_set=LabelSet("cba", ("c", "b", "a")))
     assert (pair({"A": [FOUR], "B": [turned]}).predicted[:, 0] == [[0, 1, 2, 1]] * 2).all()

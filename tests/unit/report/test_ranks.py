@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from mien.evaluation.comparison import Diagram
+from mien.evaluation.compared import Diagram
 from mien.report.ranks import diagram_figure, draw_diagram
 from mien.report.style import NARROW, WIDE
 
