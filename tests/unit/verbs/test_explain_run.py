@@ -80,7 +80,7 @@ def test_the_net_says_what_its_exported_file_says_and_is_made_to_forget(run, fac
     )
     (a,), (b,) = of_run.rows, of_file.rows
     layers = a.pop("randomised")
-    assert list(layers)[0] == "heads.ferplus" and list(layers)[-1] == "stem.0"
+    assert next(iter(layers)) == "heads.ferplus" and list(layers)[-1] == "stem.0"
     assert layers["stem.0"] is None or layers["stem.0"] < 0.9
     assert "randomised" not in b
     assert a.pop("p") == pytest.approx(b.pop("p"), abs=1e-5)
