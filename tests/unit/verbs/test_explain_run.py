@@ -28,6 +28,7 @@ def run(tmp_path):
         name="small",
         net="resnet-cbam",
         net_options=SMALL,
+        start_size=24,
         input=InputSpec(size=24, color="gray", mean=(0.5,), std=(0.25,)),
         heads=("ferplus",),
     )
