@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from mien.core.errors import DataError, MienError
 from mien.datasets import Table
-from mien.evaluation.comparison import Comparison, compare_predictions
+from mien.evaluation.compared import Comparison
+from mien.evaluation.comparison import compare_predictions
 from mien.evaluation.errors import ErrorAnalysis
 from mien.evaluation.fairness import GroupTable
 from mien.explanation.explainer import ModelExplainer
