@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -276,7 +276,7 @@ class _Work:
         )
         forgotten = None
         if hasattr(self._explainer, "randomise"):
-            net: NetExplainer = self._explainer
+            net = cast("NetExplainer", self._explainer)
             forgotten = net.randomise(crops, classes, method=config.method, head=config.head, seed=config.seed)
         for i in range(len(crops)):
             row: Row = {name: round(float(each[i]), 4) for name, each in zip(AREAS, areas, strict=True)}
@@ -289,7 +289,7 @@ class _Work:
         """The weights of each attention layer, as a picture and as numbers."""
         if self._config.method != "attention" or not hasattr(self._explainer, "attention"):
             return
-        net: NetExplainer = self._explainer
+        net = cast("NetExplainer", self._explainer)
         layers = net.attention(crops)
         if not layers:
             return
