@@ -1,4 +1,4 @@
-"""Make the shipped models: train teachers, distil them, export, measure, write the cards, put the files in place.
+"""Make the shipped models: train, distil, join, export, measure, write the cards, put the files in place.
 
     python scripts/ship.py --data ferplus=DIR --wild FOLDER --work runs/ship [--max-minutes 60]
     python scripts/ship.py --work runs/ship --status
@@ -34,6 +34,7 @@ from mien.runtime.card import Card, Figure
 from mien.training.callbacks import read_log
 from mien.training.config import load_config
 from mien.verbs.evaluate import evaluate
+from mien.verbs.join import join
 from mien.verbs.robustness import measure_robustness
 from mien.verbs.train import train
 from mien.zoo.store import CLONE, RUN_CARD, WEIGHTS, load_classifier, verify
@@ -48,12 +49,14 @@ WITHOUT_COPIES = "accuracy_without_train_duplicates"
 
 @dataclass(frozen=True)
 class Stage:
-    """One training, and where its model goes.
+    """One training, or several joined, and where the model goes.
 
     Attributes:
         name: of its run folder.
         preset, changes: as `mien train` takes them.
         teachers: stages before it that it learns from.
+        join: stages before it whose mean it is, instead of a training.
+        title: of a joined model.
         place: out of `PLACES`, or "" for a model that is not shipped.
     """
 
@@ -61,6 +64,8 @@ class Stage:
     preset: str | None = None
     changes: tuple[str, ...] = ()
     teachers: tuple[str, ...] = ()
+    join: tuple[str, ...] = ()
+    title: str = ""
     place: str = ""
 
 
@@ -94,15 +99,16 @@ def read_recipe(path: Path) -> Recipe:
     stages: dict[str, Stage] = {}
     for each in raw["stages"]:
         model = stages[each["like"]] if "like" in each else Stage(each["name"])
-        teachers, place = tuple(each.get("teachers", ())), each.get("place", "")
-        unknown = [name for name in teachers if name not in stages]
+        teachers, joined, place = tuple(each.get("teachers", ())), tuple(each.get("join", ())), each.get("place", "")
+        unknown = [name for name in (*teachers, *joined) if name not in stages]
         if unknown or place not in ("", *PLACES):
             raise UsageError(
-                f"expected stages before {each['name']} as its teachers and a place out of {', '.join(PLACES)}, "
-                f"got {', '.join(unknown) or place}"
+                f"expected stages before {each['name']} as its teachers and parts and a place out of "
+                f"{', '.join(PLACES)}, got {', '.join(unknown) or place}"
             )
         changes = (*model.changes, *as_changes(each.get("settings", {})), *each.get("set", ()))
-        stages[each["name"]] = Stage(each["name"], each.get("preset", model.preset), changes, teachers, place)
+        preset, title = each.get("preset", model.preset), each.get("title", "")
+        stages[each["name"]] = Stage(each["name"], preset, changes, teachers, joined, title, place)
     return Recipe(tuple(stages.values()), raw.get("restricted", {}))
 
 
@@ -128,9 +134,13 @@ def changes_of(stage: Stage, work: Path) -> list[str]:
     return [f"name='{stage.name}'", *stage.changes, *taught]
 
 
-def train_stage(stage: Stage, data: str, work: Path, clock: Clock) -> bool:
+def make_stage(stage: Stage, data: str, work: Path, clock: Clock) -> bool:
     """Begin or go on; whether the run is finished now."""
     run = work / stage.name
+    if stage.join:
+        shutil.rmtree(run, ignore_errors=True)  # what a call that was broken off left
+        join([work / each for each in stage.join], data=data, out=run, name=stage.name, title=stage.title)
+        return True
     rows = read_log(run / "metrics.csv")
     if not clock.allows(float(rows[-1]["seconds"]) if rows else 1):
         return False
@@ -162,13 +172,19 @@ def measure(stage: Stage, recipe: Recipe, table: Table, wild: Path, run: Path) -
     cells = tuple(
         replace(each, accuracy=round(each.accuracy, 5), relative=round(each.relative, 5)) for each in changed.cells
     )
-    taught = f' --set "teachers={list(stage.teachers)}"' if stage.teachers else ""
-    said = "".join(f" --set {each}" for each in stage.changes)
-    made = {**card.train, "command": f"mien train --data DATA --preset {stage.preset}{said}{taught} --out RUN"}
+    made = {**card.train, "command": _command(stage)}
     card = replace(card, name=stage.name, files=files, figures=tuple(figures), robustness=cells, train=made)
     with replacing(run / MEASURED) as partial:
         partial.write_text(card.dump(), "utf-8", newline="\n")
     return card
+
+
+def _command(stage: Stage) -> str:
+    if stage.join:
+        return f"mien join {' '.join(stage.join)} --data DATA --name {stage.name} --out RUN"
+    taught = f' --set "teachers={list(stage.teachers)}"' if stage.teachers else ""
+    said = "".join(f' --set "{each}"' for each in stage.changes)
+    return f"mien train --data DATA --preset {stage.preset}{said}{taught} --out RUN"
 
 
 def _on_the_data(card: Card, table: Table, run: Path, restricted: Mapping[str, Sequence[str]]) -> list[Figure]:
@@ -217,29 +233,41 @@ def _figure(card: Card, data: str, split: str, head: str, n: int, found: Estimat
 
 def put(stage: Stage, run: Path) -> None:
     """Copy weights and card to where models are looked for, and the run's log to the documentation."""
-    card, folder, log = Card.load(run / MEASURED), PLACES[stage.place], LOGS / stage.name
-    for each in (folder, log):
-        make_folder(each)
+    card, folder = Card.load(run / MEASURED), PLACES[stage.place]
+    make_folder(folder)
     for name, file in Card.load(run / RUN_CARD).files.items():
         with replacing(folder / card.files[name].file) as partial:
             shutil.copyfile(run / file.file, partial)
     with replacing(_placed(stage)) as partial:
         shutil.copyfile(run / MEASURED, partial)
-    for name in ("config.toml", "metrics.csv", "versions.json"):  # where the run lay is nobody's business
-        with replacing(log / name) as partial:
-            partial.write_text((run / name).read_text("utf-8").replace(f"{run.parent.as_posix()}/", ""), "utf-8")
+    for part in (stage.name, *stage.join):
+        _keep_log(run.parent / part, LOGS / part)
+
+
+def _keep_log(run: Path, log: Path) -> None:
+    """Settings, versions and epochs of a run; a joined one has no epochs."""
+    make_folder(log)
+    for name in ("config.toml", "metrics.csv", "versions.json"):
+        if (run / name).exists():
+            with replacing(log / name) as partial:  # where the run lay is nobody's business
+                partial.write_text((run / name).read_text("utf-8").replace(f"{run.parent.as_posix()}/", ""), "utf-8")
 
 
 def _placed(stage: Stage) -> Path:
     return PLACES[stage.place] / f"{stage.name}.toml"
 
 
+def is_made(run: Path) -> bool:
+    """Whether a run is finished: a card without figures is one whose export or measurement was broken off."""
+    return (run / RUN_CARD).exists() and bool(Card.load(run / RUN_CARD).figures)
+
+
 def done(stage: Stage, run: Path) -> dict[str, bool]:
     """Which steps of a stage are finished, as the files say."""
-    # A card without figures is one whose export or measurement was broken off.
-    steps = {"train": (run / RUN_CARD).exists() and bool(Card.load(run / RUN_CARD).figures)}
+    made = is_made(run)
+    steps = {"join" if stage.join else "train": made}
     if stage.place:
-        steps["measure"] = steps["train"] and (run / MEASURED).exists()
+        steps["measure"] = made and (run / MEASURED).exists()
         same = steps["measure"] and _placed(stage).exists()
         steps["place"] = same and _placed(stage).read_bytes() == (run / MEASURED).read_bytes()
     return steps
@@ -254,7 +282,8 @@ def status(recipe: Recipe, work: Path) -> str:
         best = max((float(row["selection"]) for row in rows), default=0)
         total = load_config(preset=stage.preset, changes=changes_of(stage, work)).epochs
         steps = ", ".join(f"{name} {'done' if ready else 'to do'}" for name, ready in done(stage, run).items())
-        lines.append(f"{stage.name:12} {len(rows):3} of {total} epochs, best {best:.4f}; {steps}")
+        far = f"{' and '.join(stage.join)} joined" if stage.join else f"{len(rows)} of {total} epochs, best {best:.4f}"
+        lines.append(f"{stage.name:12} {far}; {steps}")
     return "\n".join(lines)
 
 
@@ -272,7 +301,7 @@ def ship(recipe: Recipe, data: str, wild: Path, work: Path, clock: Clock) -> boo
     table = open_data(data)
     for stage in recipe.stages:
         run = work / stage.name
-        if not done(stage, run)["train"] and not train_stage(stage, data, work, clock):
+        if not is_made(run) and not make_stage(stage, data, work, clock):
             return False
         if stage.place and not done(stage, run)["measure"]:
             measure(stage, recipe, table, wild, run)

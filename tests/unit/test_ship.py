@@ -38,6 +38,12 @@ like = "teacher"
 teachers = ["teacher"]
 set = ["epochs=2"]
 place = "models"
+
+[[stages]]
+name = "both"
+join = ["teacher", "student"]
+title = "two nets in one"
+place = "package"
 """
 
 
@@ -89,14 +95,16 @@ def test_slices_lead_to_models_in_place(ship: ModuleType, samples: Path, tmp_pat
         def allows(self, seconds: float) -> bool:
             return True
 
-    assert "teacher        0 of 1 epochs" in ship.status(recipe, work) and not work.exists()
+    assert "teacher      0 of 1 epochs" in ship.status(recipe, work) and not work.exists()
     assert not ship.ship(recipe, str(data), wild, work, Slice(None))  # the teacher, and the student's first epoch
     said = ship.status(recipe, work).splitlines()
-    assert "  1 of 1 epochs" in said[0] and said[0].endswith("train done")
-    assert "  1 of 2 epochs" in said[1] and said[1].endswith("train to do, measure to do, place to do")
+    assert "1 of 1 epochs" in said[0] and said[0].endswith("train done")
+    assert "1 of 2 epochs" in said[1] and said[1].endswith("train to do, measure to do, place to do")
     assert (work / "student" / "distill.npz").exists()
     assert ship.ship(recipe, str(data), wild, work, Slice(None))
-    assert ship.status(recipe, work).endswith("train done, measure done, place done")
+    said = ship.status(recipe, work).splitlines()
+    assert said[1].endswith("train done, measure done, place done")
+    assert said[2].endswith("teacher and student joined; join done, measure done, place done")
 
     names = {each.name for each in (tmp_path / "models").iterdir()}
     assert names == {"student.toml", "student.onnx", "student.int8.onnx"}
@@ -112,6 +120,13 @@ def test_slices_lead_to_models_in_place(ship: ModuleType, samples: Path, tmp_pat
     assert set(logs) == {"config.toml", "metrics.csv", "versions.json"}
     assert not any(str(tmp_path) in text for text in logs.values()) and "teacher" in logs["config.toml"]
 
+    both = Card.load(tmp_path / "package" / "both.toml")
+    assert (both.name, both.title) == ("both", "two nets in one")
+    assert both.train["command"] == "mien join teacher student --data DATA --name both --out RUN"
+    assert both.parameters == pytest.approx(2 * card.parameters, rel=0.01)
+    assert {each.name for each in (tmp_path / "logs").iterdir()} == {"teacher", "student", "both"}
+    assert not (tmp_path / "logs" / "both" / "metrics.csv").exists()  # there were no epochs
+
     before = (tmp_path / "models" / "student.toml").stat().st_mtime_ns
     assert ship.ship(recipe, str(data), wild, work, Slice(None))  # nothing is left to do
     assert (tmp_path / "models" / "student.toml").stat().st_mtime_ns == before
@@ -125,18 +140,18 @@ def test_a_call_without_time_for_an_epoch_does_nothing(ship: ModuleType, tmp_pat
     assert clock.allows(20) and not clock.allows(40) and ship.Clock(None).allows(1e9)
     (tmp_path / "recipe.toml").write_text(RECIPE)
     stage = ship.read_recipe(tmp_path / "recipe.toml").stages[0]
-    assert not ship.train_stage(stage, "no data", tmp_path / "work", ship.Clock(0))
+    assert not ship.make_stage(stage, "no data", tmp_path / "work", ship.Clock(0))
 
 
 def test_the_recipe_itself(ship: ModuleType, tmp_path: Path) -> None:
     recipe = ship.read_recipe(ship.RECIPE)
-    assert [each.name for each in recipe.stages if each.place] == ["mien-m", "mien-s"]
-    assert [each.place for each in recipe.stages] == ["models", "package"]
-    configs = [ship.load_config(preset=each.preset, changes=ship.changes_of(each, Path("w"))) for each in recipe.stages]
-    assert [each.teachers for each in configs] == [(), ("w/mien-m",)]
-    assert configs[1].distill_weight > 0 and configs[1].label_smoothing == 0
+    assert {each.name: each.place for each in recipe.stages} == {"wide": "", "mien-s": "package", "mien-m": "models"}
+    trained = [each for each in recipe.stages if not each.join]
+    configs = [ship.load_config(preset=each.preset, changes=ship.changes_of(each, Path("w"))) for each in trained]
+    assert all(each.teachers and each.distill_weight > 0 and each.label_smoothing == 0 for each in configs)
+    assert recipe.stages[-1].join == ("wide", "mien-s")
     (tmp_path / "recipe.toml").write_text(RECIPE.replace('["teacher"]', '["nobody"]'))
-    with pytest.raises(UsageError, match="expected stages before student as its teachers .*, got nobody"):
+    with pytest.raises(UsageError, match="expected stages before student as its teachers and parts .*, got nobody"):
         ship.read_recipe(tmp_path / "recipe.toml")
     with pytest.raises(UsageError, match="expected --run NAME=FOLDER of a stage and a run"):
         ship.accept(recipe, "mien-m=nowhere", tmp_path)
