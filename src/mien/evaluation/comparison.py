@@ -91,6 +91,11 @@ def _score(paired: Paired, i: int, drawn: Mapping[str, Floats], runs: Mapping[st
     return Score(name, accuracy, f1, {metric: tuple(each[:, i].tolist()) for metric, each in runs.items()})
 
 
+def _less(one: float, other: float) -> float:
+    """The difference of two scores; 0 where it is rounding alone, as it is between means of seeds."""
+    return one - other if abs(one - other) > 1e-12 else 0.0
+
+
 def _independent(paired: Paired) -> bool:
     """Whether each image was predicted once and shows somebody else: what McNemar, Wilson and Tango ask for."""
     return paired.repeats == 1 and paired.subjects is None
@@ -195,7 +200,7 @@ def _pair(
     differences = {
         metric: _percentiles(
             f"the interval of the difference in {metric} {of}",
-            getattr(first, metric).value - getattr(second, metric).value,
+            _less(getattr(first, metric).value, getattr(second, metric).value),
             drawn[metric][:, i] - drawn[metric][:, j],
         )
         for metric in METRICS_COMPARED

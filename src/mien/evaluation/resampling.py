@@ -52,13 +52,16 @@ def swap_accuracy(paired: Paired, first: int, second: int, *, resamples: int = R
     Returns:
         statistic: the difference. n: images or subjects.
     """
-    difference = paired.correct[first].mean(0) - paired.correct[second].mean(0)
-    by_unit = difference
+    # Counted, not averaged: means of seeds would differ by rounding where the models do not.
+    more = paired.correct[first].sum(0) - paired.correct[second].sum(0)
+    by_unit = more
     if paired.subjects is not None:
         _, who = np.unique(paired.subjects, return_inverse=True)
-        by_unit = np.bincount(who, difference)
+        by_unit = np.bincount(who, more)
     found = permutation(by_unit, resamples=resamples, seed=seed)
-    return Finding(found.test, float(difference.mean()), found.p, found.n, (), found.effects, found.also)
+    return Finding(
+        found.test, float(more.sum()) / (paired.repeats * len(paired)), found.p, found.n, (), found.effects, found.also
+    )
 
 
 def swap_macro_f1(paired: Paired, first: int, second: int, *, resamples: int = RESAMPLES, seed: int = 0) -> Finding:

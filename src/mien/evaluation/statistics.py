@@ -230,12 +230,11 @@ def permutation(differences: npt.ArrayLike, *, resamples: int = RESAMPLES, seed:
     Returns:
         statistic: the mean difference. Effect: Cohen's d_z.
     """
-    d = np.asarray(differences, np.float64)
+    d = _tied(differences)
     n = len(d)
     if not n:
         return _undefined("permutation", "there is nothing to swap", 0, effects=("cohen_dz",))
-    rounded = np.abs(_tied(d))
-    sizes, counts = np.unique(rounded[rounded > 0], return_counts=True)
+    sizes, counts = np.unique(np.abs(d[d != 0]), return_counts=True)
     seen = abs(float(d.sum())) - 1e-9 * float(np.abs(d).sum())
     hits = weight = 0.0
     for swapped, weights in swaps(counts, resamples=resamples, seed=seed):

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from mien.core.errors import DataError, UsageError
@@ -237,6 +239,30 @@ def test_one_image_one_subject_and_perfect_models_crash_nothing():
     one_subject = found.pairs[0]
     assert math.isnan(one_subject.differences["accuracy"].low) and one_subject.decided_by.finding.p == 1
     assert any("the interval of the difference in accuracy" in line for line in found.notes)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(2, 3), st.integers(1, 2), st.integers(1, 3), st.integers(1, 7), st.booleans(), st.integers(0, 10**6))
+def test_whatever_few_predictions_say_nothing_is_made_up(models, seeds, parts, n, people, number):
+    """Each p is a probability or missing with a note, each interval has a width or is missing."""
+    generator = np.random.default_rng(number)
+    labels = [generator.integers(0, 3, n) for _ in range(parts)]
+    ids = [[f"{part}-{k}" for k in range(n)] for part in range(parts)]
+    who = generator.integers(0, 2, n).astype(str) if people else None
+
+    def tables():
+        said = lambda y: np.where(generator.random(n) < 0.5, y, generator.integers(0, 3, n))  # noqa: E731
+        return [table(y, said(y), ids=i, subject=who) for _ in range(seeds) for y, i in zip(labels, ids, strict=True)]
+
+    found = compared(*(tables() for _ in range(models)), resamples=100)
+    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert len(plain["sentences"]) == models * (models - 1) // 2 and "nan" not in " ".join(plain["sentences"])
+    tests = [each for one in plain["pairs"] for each in one["tests"]] + plain["overall"]
+    assert all(each["p"] is None or 0 < each["p"] <= 1 for each in tests)
+    assert plain["notes"] or all(each["p"] is not None for each in tests)
+    for figure in [each for one in plain["pairs"] for each in one["differences"].values()]:
+        assert figure["low"] is None or -1 <= figure["low"] < figure["high"] <= 1
+    assert len(found.paired.runs) == (seeds * parts if seeds * parts > 1 else 0)
 
 
 def test_several_models_are_corrected_together():

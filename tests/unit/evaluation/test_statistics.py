@@ -102,6 +102,12 @@ def test_rounding_breaks_no_tie():
     assert friedman([[0.1 + 0.2, 0.3, 0.5]] * 2).effects["kendall_w"] == pytest.approx(1)
 
 
+def test_a_difference_that_is_rounding_alone_is_none():
+    with pytest.warns(UndefinedMetricWarning, match="effect size of permutation"):
+        found = permutation([0.1 + 0.2 - 0.3])
+    assert found.p == 1 and found.statistic == 0
+
+
 def test_a_sampled_permutation_depends_on_the_seed_alone_and_is_never_0():
     d = np.random.default_rng(0).normal(5, 1, 30)  # all the same sign: 2 of 2^30 cases
     found = permutation(d, resamples=500, seed=1)
