@@ -14,6 +14,7 @@ from mien.core.labels import LabelSet
 from mien.evaluation import METRICS, Outcomes
 from mien.evaluation.affect import concordance
 from mien.evaluation.bootstrap import draws, units_of
+from mien.evaluation.curves import precision_recall_curve, roc_curve
 from mien.evaluation.metrics import by_class, f1_by_class, precision_by_class, recall_by_class, wilson
 from mien.evaluation.ranking import rank
 
@@ -115,6 +116,24 @@ def test_areas_under_curves_with_ties(data, n):
     labels = data.draw(arrays.arrays(np.int64, n, elements=st.integers(0, 2)))
     found = rank(scores, labels, seed=0, resamples=1)
     np.testing.assert_allclose([found.auc, found.precision], areas_of_sklearn(scores, labels), atol=1e-9)
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data(), n=st.integers(2, 30), levels=st.sampled_from([2, 4, 1000]))
+def test_curves_point_by_point(data, n, levels):
+    scores = data.draw(arrays.arrays(np.float64, n, elements=st.integers(0, levels).map(lambda k: k / levels)))
+    inside = data.draw(arrays.arrays(np.bool_, n))
+    if inside.any() and not inside.all():
+        ours = roc_curve("a", inside, scores)
+        theirs = sklearn.roc_curve(inside, scores)
+        found = (ours.false_positive_rate, ours.true_positive_rate, ours.thresholds)
+        for a, b in zip(found, theirs, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-12)
+    if inside.any():
+        ours = precision_recall_curve("a", inside, scores)
+        theirs = sklearn.precision_recall_curve(inside, scores, drop_intermediate=True)
+        for a, b in zip((ours.precision, ours.recall, ours.thresholds[:-1]), theirs, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-12)
 
 
 @pytest.mark.parametrize("people", [None, np.array([f"s{k // 4}" for k in range(40)])])

@@ -20,8 +20,17 @@ _NUMBERS_AT_ONCE = 2_000_000  # 16 MB of float64: what stays in the processor's 
 
 
 def units_of(subjects: npt.NDArray[np.str_] | None, n: int) -> npt.NDArray[np.intp]:
-    """(n,) number of what each face is drawn with: its person where people are known, else itself."""
-    return np.arange(n) if subjects is None else np.unique(subjects, return_inverse=True)[1]
+    """(n,) number, from 0 without a gap, of what each face is drawn with: its person, or itself.
+
+    Faces of nobody known ("") are drawn by themselves: they are not all of one person.
+    """
+    if subjects is None:
+        return np.arange(n)
+    known = subjects != ""
+    unit = np.empty(n, np.intp)
+    people, unit[known] = np.unique(subjects[known], return_inverse=True)
+    unit[~known] = len(people) + np.arange(n - np.count_nonzero(known))
+    return unit
 
 
 def draws(units: int, *, seed: int | tuple[int, ...], resamples: int = RESAMPLES) -> Iterator[Floats]:
@@ -65,10 +74,10 @@ def resampled_counts(
         resamples: how many samples.
     """
     if subjects is not None:
-        people, who = np.unique(subjects, return_inverse=True)
-        owned = np.zeros((len(people), size))
-        np.add.at(owned, (who, cells), 1)
-        parts = [(times @ owned).astype(np.int64) for times in draws(len(people), seed=seed, resamples=resamples)]
+        unit = units_of(subjects, len(cells))
+        owned = np.zeros((int(unit.max()) + 1, size))
+        np.add.at(owned, (unit, cells), 1)
+        parts = [(times @ owned).astype(np.int64) for times in draws(len(owned), seed=seed, resamples=resamples)]
         return np.concatenate(parts)
     counts = np.bincount(cells, minlength=size)
     there = np.flatnonzero(counts)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.core.optional import require
 from mien.evaluation.bootstrap import Floats, Ints
 from mien.evaluation.metrics import BINS, bins_of, ratio, wilson_bounds
 from mien.evaluation.outcomes import Outcomes
@@ -133,7 +132,7 @@ class Curves:
 
 
 def curves_of(outcomes: Outcomes) -> Curves:
-    """All curves of a model's outcomes; needs the extra `data`."""
+    """All curves of a model's outcomes."""
     classes = [
         (label, outcomes.labels == k, outcomes.probabilities[:, k]) for k, label in enumerate(outcomes.label_set)
     ]
@@ -146,19 +145,43 @@ def curves_of(outcomes: Outcomes) -> Curves:
 
 
 def roc_curve(label: str, inside: npt.NDArray[np.bool_], scores: Floats) -> RocCurve:
-    """The curve of a class: (n,) whether a face is of it, and (n,) its probability. Points on a line are left out."""
+    """The curve of a class: (n,) whether a face is of it, and (n,) its probability. Points on a line are left out.
+
+    Its points are those of scikit-learn, which takes longer to import than all of an evaluation's figures to compute.
+    """
     if not inside.any() or inside.all():
         return RocCurve(label, *(np.empty(0) for _ in range(3)))
-    return RocCurve(label, *require("sklearn.metrics", extra="data").roc_curve(inside, scores))
+    false, found, thresholds = _by_threshold(inside, scores)
+    if len(false) > 2:
+        bends = np.concatenate([[True], (np.diff(false, 2) != 0) | (np.diff(found, 2) != 0), [True]])
+        false, found, thresholds = false[bends], found[bends], thresholds[bends]
+    false, found = (np.concatenate([[0], each]) / each[-1] for each in (false, found))
+    return RocCurve(label, false, found, np.concatenate([[np.inf], thresholds]))
 
 
 def precision_recall_curve(label: str, inside: npt.NDArray[np.bool_], scores: Floats) -> PrecisionRecallCurve:
-    """The curve of a class, as `roc_curve`; points that only lose precision are left out."""
+    """The curve of a class, as `roc_curve`; of points with one recall all but the ends are left out."""
     if not inside.any():
         return PrecisionRecallCurve(label, *(np.empty(0) for _ in range(3)))
-    sklearn = require("sklearn.metrics", extra="data")
-    precision, recall, thresholds = sklearn.precision_recall_curve(inside, scores, drop_intermediate=True)
-    return PrecisionRecallCurve(label, precision, recall, np.append(thresholds, np.inf))
+    false, found, thresholds = _by_threshold(inside, scores)
+    if len(false) > 2:
+        gains = np.diff(found) != 0
+        ends = np.concatenate([[True], gains[:-1] | gains[1:], [True]])
+        false, found, thresholds = false[ends], found[ends], thresholds[ends]
+    precision, recall = found / (found + false), found / found[-1]
+    last = np.array([np.inf])
+    return PrecisionRecallCurve(
+        label, np.append(precision[::-1], 1), np.append(recall[::-1], 0), np.append(thresholds[::-1], last)
+    )
+
+
+def _by_threshold(inside: npt.NDArray[np.bool_], scores: Floats) -> tuple[Ints, Ints, Floats]:
+    """How many of the rest and of the class have at least each of the distinct scores, highest first."""
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+    found = np.cumsum(inside[order])[ends]
+    return 1 + ends - found, found, ranked[ends]
 
 
 def reliability_bins(outcomes: Outcomes) -> ReliabilityBins:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.core.errors import DataError
-from mien.evaluation.bootstrap import RESAMPLES, Floats, Ints, percentiles, resampled_counts
+from mien.evaluation.bootstrap import RESAMPLES, Floats, Ints, percentiles, resampled_counts, units_of
 from mien.evaluation.metrics import Estimate, UndefinedMetricWarning, f1_by_class, mean_of_defined, ratio, wilson
 from mien.evaluation.predictions import PredictionTable
 
@@ -115,7 +115,7 @@ def by_group(table: PredictionTable, column: str, *, seed: int = 0) -> GroupTabl
     names, which = np.unique(known.group_columns[column], return_inverse=True)
     subjects = None if column == "subject" else known.subject
     sizes = np.bincount(which, minlength=len(names))
-    people = [None if subjects is None else len(np.unique(subjects[which == k])) for k in range(len(names))]
+    people = [None if subjects is None else _people(subjects[which == k]) for k in range(len(names))]
     large = np.flatnonzero(sizes >= FEWEST)
     accuracy, macro_f1 = _measure(known, which, large, subjects, seed)
     rows, place = [], {int(k): number for number, k in enumerate(large)}
@@ -132,6 +132,11 @@ def by_group(table: PredictionTable, column: str, *, seed: int = 0) -> GroupTabl
         warnings.warn(message, UndefinedMetricWarning, stacklevel=2)
     gaps = accuracy.gap(named, alone), macro_f1.gap(named, alone)
     return GroupTable(column, tuple(rows), gaps[0], gaps[1], len(labelled) - len(known))
+
+
+def _people(subjects: npt.NDArray[np.str_]) -> int:
+    """How many there are; faces of nobody known are of one each."""
+    return int(units_of(subjects, len(subjects)).max()) + 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,7 +73,8 @@ def wilson_bounds(successes: npt.NDArray[np.integer], n: npt.NDArray[np.integer]
     spread = 1 + _Z**2 / whole
     centre = (share + _Z**2 / (2 * whole)) / spread
     half = _Z / spread * np.sqrt(share * (1 - share) / whole + _Z**2 / (4 * whole**2))
-    return np.maximum(0.0, centre - half), np.minimum(1.0, centre + half)
+    # Beside 0 and 1 rounding would leave the share itself outside.
+    return np.minimum(share, np.maximum(0.0, centre - half)), np.maximum(share, np.minimum(1.0, centre + half))
 
 
 @METRICS.register("accuracy")

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from mien.core.errors import DataError
 from mien.core.labels import LabelSet
-from mien.evaluation.bootstrap import Floats, Ints, resampled_counts
+from mien.evaluation.bootstrap import Floats, Ints, resampled_counts, units_of
 from mien.evaluation.ranking import Ranking, rank
 
 
@@ -22,7 +22,8 @@ class Outcomes:
         probabilities: (n, K), rows sum to 1.
         labels: (n,) class ids in 0..K-1.
         label_set: names of the K classes.
-        subjects: (n,) who is seen, so that intervals resample people instead of faces; None: every face by itself.
+        subjects: (n,) who is seen, "" where not known, so that intervals resample people instead of faces; None: every
+            face by itself.
         seed: of the bootstrap.
     """
 
@@ -47,7 +48,7 @@ class Outcomes:
     @cached_property
     def units(self) -> int:
         """How many people, or faces where people are not known, the bootstrap draws from."""
-        return len(self) if self.subjects is None else len(np.unique(self.subjects))
+        return int(units_of(self.subjects, len(self)).max(initial=-1)) + 1
 
     @cached_property
     def predicted(self) -> Ints:

@@ -11,7 +11,14 @@ from mien.evaluation import METRICS, pooled, read_predictions
 from mien.verbs.evaluate import evaluate
 
 # The classes one by one stay in the runs' own files.
-_BESIDE = ("accuracy_without_train_duplicates", "ece_cross_fitted")
+_BESIDE = (
+    "accuracy_without_train_duplicates",
+    "macro_f1_without_train_duplicates",
+    "ece_cross_fitted",
+    "votes_mae",
+    "valence_ccc",
+    "arousal_ccc",
+)
 
 
 def heads_measured(run: Path, split: str) -> list[str]:

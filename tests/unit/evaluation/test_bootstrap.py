@@ -26,6 +26,13 @@ def test_a_person_is_drawn_with_all_faces():
     assert seen == {tuple(2 * a), tuple(a + b), tuple(2 * b)}
 
 
+def test_faces_of_nobody_known_are_not_of_one_person():
+    assert units_of(np.array(["b", "", "a", "b", ""]), 5).tolist() == [1, 2, 0, 1, 3]
+    assert units_of(np.array(["", ""]), 2).tolist() == [0, 1] and units_of(None, 2).tolist() == [0, 1]
+    counts = resampled_counts(CELLS, 9, np.array([""] * 6), seed=0, resamples=4000)
+    assert (counts.sum(1) == 6).all() and counts.std(0)[0] == pytest.approx(np.sqrt(6 * (1 / 3) * (2 / 3)), abs=0.05)
+
+
 def test_sums_are_those_of_the_drawn_faces():
     values, unit = np.array([[1.0, 10], [2, 20], [4, 40]]), units_of(np.array(["x", "y", "x"]), 3)
     sums = resampled_sums(values, unit, seed=3, resamples=50)

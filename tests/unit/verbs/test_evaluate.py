@@ -379,7 +379,7 @@ class NoTorch:
 sys.meta_path.insert(0, NoTorch())
 from mien.verbs.evaluate import evaluate
 found = evaluate({str(tiny_model)!r}, data={table!r}).evaluations[0]
-assert len(found.curves.roc) == 8  # scikit-learn's part
+assert len(found.curves.roc) == 8
 print(found.n)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
