@@ -176,6 +176,9 @@ def evaluate(
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Also on faces that were changed, in kinds and strengths.")
     ] = False,
+    errors: Annotated[
+        bool, typer.Option("--errors", help="Also hard faces, confused classes and suspect labels, into --out.")
+    ] = False,
     drop: Drop = None,
     relabel: Relabel = None,
     out: Annotated[
@@ -198,6 +201,7 @@ def evaluate(
             out=out,
             tta=tta,
             robustness=robustness,
+            errors=errors,
             drop=drop,
             relabel=relabel,
             device=device,

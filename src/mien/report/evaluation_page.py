@@ -36,7 +36,8 @@ METRICS = (
     ("ece_cross_fitted", "ECE after cross-fitted temperature"),
     ("brier", "Brier score"),
     ("nll", "negative log likelihood"),
-    ("mae_votes", "MAE to the votes"),
+    ("votes_mae", "MAE to the votes"),
+    *((f"{what}_{kind}", f"{what}, {kind.upper()}") for what in ("valence", "arousal") for kind in ("mae", "ccc")),
 )
 _SHARES = {"accuracy", "accuracy_without_train_duplicates", "balanced_accuracy", "macro_precision", "macro_recall"}
 _SHARES |= {"macro_f1", "weighted_f1", "ece", "ece_cross_fitted"}

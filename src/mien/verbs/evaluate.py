@@ -23,6 +23,7 @@ from mien.evaluation.robustness import Robustness
 from mien.runtime.card import AFFECT
 from mien.runtime.classifier import Classifier
 from mien.runtime.session import check_options
+from mien.verbs.errors import write_errors
 from mien.verbs.robustness import cell_count, measure_robustness
 from mien.zoo.store import RUN_CARD, load_card, load_classifier
 
@@ -45,6 +46,7 @@ class EvaluateConfig:
         relabel: csv lists with the columns `id` and `suggestion` of faces to judge by another label.
         tta: evaluate the mean over each face and its mirror image too, as a row of its own.
         robustness: measure each model on changed faces, too: see `mien.core.corruptions`.
+        errors: write where each model is wrong, too, as tables and galleries: see `mien.verbs.errors.write_errors`.
         device, threads, variant: as in `load_classifier`.
         seed: of the bootstrap and the folds.
         out: a folder for the results. overwrite: replace those of an earlier evaluation.
@@ -57,6 +59,7 @@ class EvaluateConfig:
     relabel: Spec | Sequence[Spec] | None = None
     tta: bool = False
     robustness: bool = False
+    errors: bool = False
     device: str = "auto"
     threads: int | None = None
     variant: str | None = None
@@ -141,18 +144,22 @@ def evaluate(
     if not specs:
         raise UsageError("expected a model, run folder or prediction table, got none")
     names = _names(specs)
-    if config.data is None and not config.tta and not config.robustness:
+    if config.data is None and not config.tta and not config.robustness and not config.errors:
         specs = [_stored(spec, config) for spec in specs]
     networks = [spec for spec in specs if not _is_predictions(spec)]
     if networks and config.data is None:
         raise UsageError(f"expected --data TABLE or NAME=ROOT to evaluate {networks[0]} on, got none")
     if config.robustness and not networks:
         raise UsageError("expected a model to measure its robustness, got prediction tables only")
+    if config.errors and (config.data is None or config.out is None):
+        raise UsageError(
+            "expected --data with the faces and --out for the tables to look at errors, got one or neither"
+        )
     if config.out is not None:
         _check_out(Path(config.out), config.split, overwrite=config.overwrite)
     # Models before data: a name that is not known is said at once, not after the data were read.
     classifiers = [None if _is_predictions(spec) else _load(spec, config) for spec in specs]
-    faces = _open(config) if networks else None
+    faces = _open(config) if networks or config.errors else None
     seen = [None if each is None or faces is None else _seen_by(each, faces) for each in classifiers]
     step = _Steps(tell, sum(_passes(each.table, config) for each in seen if each is not None))
     tables: dict[str, Robustness] = {}
@@ -173,7 +180,11 @@ def evaluate(
     for row in rows:
         _expect_labels(row.predictions, config)
     evaluations = tuple(judge(row.predictions, notes=row.notes, passes=row.passes, seed=config.seed) for row in rows)
-    files = _write(evaluations, Path(config.out), config.split, tables) if config.out is not None else ()
+    files: tuple[Path, ...] = ()
+    if config.out is not None:
+        files = _write(evaluations, Path(config.out), config.split, tables)
+        if config.errors and faces is not None:
+            files += _write_errors(evaluations, faces.table, Path(config.out), config)
     return EvaluateResult(evaluations, files, tables)
 
 
@@ -463,7 +474,7 @@ def _write(
     make_folder(out)
     files: list[Path] = []
     for each in evaluations:
-        stem = split if len(evaluations) == 1 else f"{split}-" + re.sub(r"[^\w.+-]", "_", each.name)
+        stem = _stem(each, split, alone=len(evaluations) == 1)
         table = out / f"predictions-{stem}.parquet"
         each.predictions.write(table)
         texts = {
@@ -482,6 +493,22 @@ def _write(
                 partial.write_text(text, "utf-8", newline="\n")
         files += [table, *texts]
     return tuple(files)
+
+
+def _write_errors(
+    evaluations: Sequence[Evaluation], table: Table, out: Path, config: EvaluateConfig
+) -> tuple[Path, ...]:
+    """A folder of tables and galleries for each evaluation."""
+    files: tuple[Path, ...] = ()
+    for each in evaluations:
+        folder = out / f"errors-{_stem(each, config.split, alone=len(evaluations) == 1)}"
+        files += write_errors(each.predictions, table, folder, overwrite=config.overwrite).files
+    return files
+
+
+def _stem(evaluation: Evaluation, split: str, *, alone: bool) -> str:
+    """What the files of an evaluation are called after."""
+    return split if alone else f"{split}-" + re.sub(r"[^\w.+-]", "_", evaluation.name)
 
 
 def _json(values: Mapping[str, Any], *, indent: int | None = 2) -> str:
