@@ -280,6 +280,20 @@ def test_several_lists_drop_and_relabel(tiny_model, table, tmp_path):
             evaluate(model, data=table, relabel=tmp_path / "new.csv")
 
 
+def test_where_it_is_wrong(tiny_model, table, tmp_path, capsys):
+    out = tmp_path / "out"
+    words = ["evaluate", str(tiny_model), "--data", str(table), "--head", "fer2013", "--errors", "--out", str(out)]
+    assert main(words) == 0
+    found = json.loads((out / "errors-valid" / "errors.json").read_text("utf-8"))
+    confusion = only(mien.evaluate(tiny_model, data=table, head="fer2013")).confusion
+    assert sum(pair["count"] for pair in found["confused"]) == confusion.sum() - confusion.trace()
+    assert (out / "errors-valid" / "hardest.png").stat().st_size > 1000
+    assert "errors-valid" in capsys.readouterr().err
+    for missing in ({"data": table}, {"out": out}):
+        with pytest.raises(UsageError, match="expected --data with the faces and --out"):
+            mien.evaluate(tiny_model, errors=True, **missing)
+
+
 def test_notes_name_the_model_they_are_about(tiny_model, table, tmp_path, capsys):
     from mien.cli.app import main
 
