@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from mien.cli.app import main
 from mien.core.errors import DataError, ModelError, OutputError, UsageError
 from mien.core.labels import LABEL_SETS
 from mien.datasets import LabelColumn, Table, write_table
@@ -285,13 +286,13 @@ def test_where_it_is_wrong(tiny_model, table, tmp_path, capsys):
     words = ["evaluate", str(tiny_model), "--data", str(table), "--head", "fer2013", "--errors", "--out", str(out)]
     assert main(words) == 0
     found = json.loads((out / "errors-valid" / "errors.json").read_text("utf-8"))
-    confusion = only(mien.evaluate(tiny_model, data=table, head="fer2013")).confusion
+    confusion = only(evaluate(tiny_model, data=table, head="fer2013")).confusion
     assert sum(pair["count"] for pair in found["confused"]) == confusion.sum() - confusion.trace()
     assert (out / "errors-valid" / "hardest.png").stat().st_size > 1000
     assert "errors-valid" in capsys.readouterr().err
     for missing in ({"data": table}, {"out": out}):
         with pytest.raises(UsageError, match="expected --data with the faces and --out"):
-            mien.evaluate(tiny_model, errors=True, **missing)
+            evaluate(tiny_model, errors=True, **missing)
 
 
 def test_notes_name_the_model_they_are_about(tiny_model, table, tmp_path, capsys):
