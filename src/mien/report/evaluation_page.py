@@ -308,7 +308,9 @@ def _scores(models: Sequence[Reported]) -> Extra:
     for each in models:
         bins, answered = each.evaluation.curves.reliability, each.evaluation.curves.coverage
         full = bins.n > 0
-        reliability.append(draw.Line(each.name, bins.confidence[full], bins.accuracy[full], bins.n[full]))
+        reliability.append(
+            draw.Line(each.name, bins.confidence[full], bins.accuracy[full], bins.n[full].astype(np.float64))
+        )
         coverage.append(draw.Line(each.name, *_thinned(answered.coverage, answered.accuracy)))
     plans = [
         Plan(
