@@ -145,11 +145,13 @@ def test_a_call_without_time_for_an_epoch_does_nothing(ship: ModuleType, tmp_pat
 
 def test_the_recipe_itself(ship: ModuleType, tmp_path: Path) -> None:
     recipe = ship.read_recipe(ship.RECIPE)
-    assert {each.name: each.place for each in recipe.stages} == {"wide": "", "mien-s": "package", "mien-m": "models"}
+    places = {each.name: each.place for each in recipe.stages}
+    assert places == {"first": "", "wide": "", "mien-s": "package", "mien-m": "models"}
     trained = [each for each in recipe.stages if not each.join]
     configs = [ship.load_config(preset=each.preset, changes=ship.changes_of(each, Path("w"))) for each in trained]
-    assert all(each.teachers and each.distill_weight > 0 and each.label_smoothing == 0 for each in configs)
-    assert recipe.stages[-1].join == ("wide", "mien-s")
+    assert [each.teachers for each in configs] == [(), ("w/first",), ("w/first",)]
+    assert all(each.distill_weight > 0 and each.label_smoothing == 0 for each in configs[1:])
+    assert recipe.stages[-1].join == ("first", "wide", "mien-s")
     (tmp_path / "recipe.toml").write_text(RECIPE.replace('["teacher"]', '["nobody"]'))
     with pytest.raises(UsageError, match="expected stages before student as its teachers and parts .*, got nobody"):
         ship.read_recipe(tmp_path / "recipe.toml")
