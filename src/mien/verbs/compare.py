@@ -130,7 +130,7 @@ def _check_out(out: Path, *, overwrite: bool) -> None:
 
 
 def _write(found: Comparison, out: Path) -> tuple[Path, ...]:
-    from mien.report.ranks import draw_diagram
+    from mien.reporting.ranks import draw_diagram
 
     drawing = draw_diagram(found.diagram)
     make_folder(out)

@@ -195,7 +195,7 @@ def _conditions(faces: Table, predictions: PredictionTable, second: str | None) 
 
 
 def _write(found: ErrorAnalysis, images: npt.NDArray[np.uint8], out: Path) -> tuple[Path, ...]:
-    from mien.report.galleries import GALLERIES, error_galleries
+    from mien.reporting.galleries import GALLERIES, error_galleries
 
     drawings = error_galleries(found, images)
     make_folder(out)

@@ -15,8 +15,8 @@ from mien.datasets import Table, open_data
 from mien.datasets.explore import explore_table
 
 if TYPE_CHECKING:
-    from mien.report.exploration import ExplorationPage
-    from mien.report.numbers import Rows
+    from mien.reporting.exploration import ExplorationPage
+    from mien.reporting.numbers import Rows
 
 PAGE, NUMBERS, FIGURES = "index.html", "numbers.json", "figures"
 TABLES = ("classes.csv", "images.csv", "intensities.csv", "groups.csv", "duplicates.csv", "agreement.csv")
@@ -72,9 +72,9 @@ def explore(
     """
     for package in ("matplotlib", "jinja2"):
         require(package, extra="report")
-    from mien.report.exploration import exploration_page
-    from mien.report.numbers import to_numbers, to_tables
-    from mien.report.plates import PLATES
+    from mien.reporting.exploration import exploration_page
+    from mien.reporting.numbers import to_numbers, to_tables
+    from mien.reporting.plates import PLATES
 
     out = Path(out)
     _expect_empty(out, overwrite=overwrite)

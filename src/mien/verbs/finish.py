@@ -83,7 +83,7 @@ def draw(run: Path) -> str | None:
         require("matplotlib", extra="report")
     except MissingExtraError as error:
         return f"no curves drawn: {error}"
-    from mien.report.curves import draw_curves
+    from mien.reporting.curves import draw_curves
 
     with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
         drawing = draw_curves(list(csv.DictReader(file)))

@@ -21,7 +21,7 @@ from mien.verbs.evaluate import evaluate
 from mien.zoo.store import RUN_CARD, find_card, load_card
 
 if TYPE_CHECKING:
-    from mien.report.evaluation_page import Reported, ReportPage
+    from mien.reporting.evaluation_page import Reported, ReportPage
 
 Spec = str | os.PathLike[str]
 
@@ -92,7 +92,7 @@ def report(
     """
     for package in ("matplotlib", "jinja2"):
         require(package, extra="report")
-    from mien.report.evaluation_page import report_page
+    from mien.reporting.evaluation_page import report_page
     from mien.verbs.report_parts import extra_sections
 
     out = Path(out)
@@ -159,7 +159,7 @@ def _expect_distinct(names: Sequence[str]) -> None:
 
 
 def _reported(source: _Source, faces: Table | None, split: str, head: str | None) -> "Reported":
-    from mien.report.evaluation_page import Reported
+    from mien.reporting.evaluation_page import Reported
 
     card = None if source.model is None else load_card(source.model)
     tables = {name: read_predictions(path) for name, path in source.predictions.items()}

@@ -17,13 +17,13 @@ from mien.evaluation.fairness import GroupTable
 from mien.explanation.explainer import ModelExplainer
 from mien.explanation.gallery import ClassGallery, galleries
 from mien.pipeline.heat import heated_large
-from mien.report.evaluation_page import Extra, Plan, Reported, shown
-from mien.report.figures_evaluation import conditions
-from mien.report.galleries import confused_gallery, hardest_gallery, suspects_gallery
-from mien.report.page import TableView
-from mien.report.pictures import Tile, gallery
-from mien.report.ranks import diagram_figure
-from mien.report.style import is_narrow, many
+from mien.reporting.evaluation_page import Extra, Plan, Reported, shown
+from mien.reporting.figures_evaluation import conditions
+from mien.reporting.galleries import confused_gallery, hardest_gallery, suspects_gallery
+from mien.reporting.page import TableView
+from mien.reporting.pictures import Tile, gallery
+from mien.reporting.ranks import diagram_figure
+from mien.reporting.style import is_narrow, many
 from mien.verbs.errors import errors_in
 from mien.zoo.store import load_classifier, weights_of
 

@@ -13,8 +13,8 @@ from mien.cli.app import main
 from mien.core.errors import DataError, MissingExtraError, OutputError, UsageError
 from mien.core.labels import LABEL_SETS
 from mien.datasets import LabelColumn, Table, write_table
-from mien.report import exploration
-from mien.report.plates import PLATES
+from mien.reporting import exploration
+from mien.reporting.plates import PLATES
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mien.report.drawing import Drawing, render
-from mien.report.style import INK, MUTED, SPLIT_COLORS, is_narrow, new_figure
+from mien.reporting.drawing import Drawing, render
+from mien.reporting.style import INK, MUTED, SPLIT_COLORS, is_narrow, new_figure
 
 _STROKES = ("-", "--", ":", "-.")  # heads of a model
 

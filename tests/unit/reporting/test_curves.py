@@ -4,8 +4,8 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from mien.report.curves import draw_curves, training_curves
-from mien.report.style import NARROW, WIDE
+from mien.reporting.curves import draw_curves, training_curves
+from mien.reporting.style import NARROW, WIDE
 
 ROWS = [
     {

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mien.datasets.explore import Exploration
-from mien.report import figures_classes, figures_labels, figures_pixels, findings
+from mien.reporting import figures_classes, figures_labels, figures_pixels, findings
 
 
 def _none(e: Exploration) -> str:

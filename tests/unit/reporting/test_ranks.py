@@ -7,8 +7,8 @@ import pytest
 pytest.importorskip("matplotlib")
 
 from mien.evaluation.compared import Diagram
-from mien.report.ranks import diagram_figure, draw_diagram
-from mien.report.style import NARROW, WIDE
+from mien.reporting.ranks import diagram_figure, draw_diagram
+from mien.reporting.style import NARROW, WIDE
 
 RANKS = Diagram(("a", "b", "c"), (2.5, 1.25, 2.25), "mean rank", ((1, 2), (2, 0)), 1.1, "Friedman, Nemenyi", True)
 POINTS = Diagram(("a", "b"), (73.0, 71.0), "accuracy (%)", (), math.nan, "McNemar", False)

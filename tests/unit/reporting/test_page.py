@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from mien.report.drawing import Drawing
-from mien.report.page import FigureView, Section, TableView, render_page
+from mien.reporting.drawing import Drawing
+from mien.reporting.page import FigureView, Section, TableView, render_page
 
 NASTY = '<script>alert("x")</script>'
 

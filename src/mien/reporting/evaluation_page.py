@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 
 from mien.evaluation import Evaluation
 from mien.evaluation.metrics import Estimate
-from mien.report import figures_evaluation as draw
-from mien.report.curves import training_curves
-from mien.report.drawing import Drawing, render
-from mien.report.page import FigureView, Section, TableView, render_page
-from mien.report.style import many
+from mien.reporting import figures_evaluation as draw
+from mien.reporting.curves import training_curves
+from mien.reporting.drawing import Drawing, render
+from mien.reporting.page import FigureView, Section, TableView, render_page
+from mien.reporting.style import many
 from mien.runtime.card import Card, RobustnessCell
 
 Floats = npt.NDArray[np.float64]

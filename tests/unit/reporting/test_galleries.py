@@ -8,8 +8,8 @@ pytest.importorskip("matplotlib")
 from mien.core.labels import LABEL_SETS
 from mien.evaluation import PredictionTable
 from mien.evaluation.errors import find_errors
-from mien.report.galleries import confused_gallery, error_galleries, hardest_gallery, suspects_gallery
-from mien.report.style import NARROW, WIDE
+from mien.reporting.galleries import confused_gallery, error_galleries, hardest_gallery, suspects_gallery
+from mien.reporting.style import NARROW, WIDE
 
 FER = LABEL_SETS["fer2013"]
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mien.evaluation.metrics import Estimate
-from mien.report.style import ACCENT, GRID, INK, MUTED, color_of, fading, is_narrow, new_figure, panels, short
+from mien.reporting.style import ACCENT, GRID, INK, MUTED, color_of, fading, is_narrow, new_figure, panels, short
 from mien.runtime.card import RobustnessCell
 
 Floats = npt.NDArray[np.float64]

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from mien.report.style import MUTED, new_figure
+from mien.reporting.style import MUTED, new_figure
 
 _LARGEST = 80  # pixels a side: a page holds hundreds of pictures
 _LINE = 0.135  # inches, of a caption

@@ -13,11 +13,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from mien.core.labels import LabelSet
 from mien.datasets.explore import explore_table
 from mien.datasets.table import LabelColumn, Table
-from mien.report import exploration
-from mien.report.exploration import exploration_page
-from mien.report.numbers import to_numbers, to_tables
-from mien.report.plates import PLATES
-from mien.report.style import NARROW, RC, WIDE
+from mien.reporting import exploration
+from mien.reporting.exploration import exploration_page
+from mien.reporting.numbers import to_numbers, to_tables
+from mien.reporting.plates import PLATES
+from mien.reporting.style import NARROW, RC, WIDE
 from mien.verbs.explore import TABLES
 
 ALL = [plate for each in PLATES.values() for plate in each]

@@ -7,9 +7,9 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from mien.evaluation.errors import ErrorAnalysis
-from mien.report.drawing import Drawing, render
-from mien.report.pictures import Tile, gallery
-from mien.report.style import is_narrow, many
+from mien.reporting.drawing import Drawing, render
+from mien.reporting.pictures import Tile, gallery
+from mien.reporting.style import is_narrow, many
 
 Images = npt.NDArray[np.uint8]
 

@@ -8,7 +8,7 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup
 
-from mien.report.drawing import Drawing
+from mien.reporting.drawing import Drawing
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def render_page(
         facts: names and values that come before all else.
         foot: stands at the end.
     """
-    template = resources.files("mien.report").joinpath("templates/page.html").read_text("utf-8")
+    template = resources.files("mien.reporting").joinpath("templates/page.html").read_text("utf-8")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page = environment.from_string(template)
     return page.render(title=title, subtitle=subtitle, sections=sections, facts=facts, foot=foot)

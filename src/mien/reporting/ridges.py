@@ -8,7 +8,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mien.report.style import INK, MUTED, color_of, new_figure, plain_logarithms
+from mien.reporting.style import INK, MUTED, color_of, new_figure, plain_logarithms
 
 _BARS = 80  # of a hill, before it is smoothed
 _FEW = 1000  # images; of fewer the hill is smoothed more

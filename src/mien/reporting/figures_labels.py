@@ -5,9 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mien.datasets.explore import Exploration, Group, Rows
-from mien.report.clouds import cloud, cross_hairs
-from mien.report.pictures import Tile, gallery
-from mien.report.style import ACCENT, INK, beside, color_of, fading, is_narrow, many, new_figure, panels, short
+from mien.reporting.clouds import cloud, cross_hairs
+from mien.reporting.pictures import Tile, gallery
+from mien.reporting.style import ACCENT, INK, beside, color_of, fading, is_narrow, many, new_figure, panels, short
 
 _SEED = 0
 _MOST_BARS = 12

@@ -10,9 +10,9 @@ import pytest
 from mien.core.labels import LABEL_SETS, LabelSet
 from mien.evaluation import PredictionTable, judge
 from mien.evaluation.metrics import Estimate
-from mien.report.evaluation_page import Extra, Plan, Reported, report_page, shown
-from mien.report.page import TableView
-from mien.report.style import new_figure
+from mien.reporting.evaluation_page import Extra, Plan, Reported, report_page, shown
+from mien.reporting.page import TableView
+from mien.reporting.style import new_figure
 from mien.runtime.card import RobustnessCell
 
 LABELS = LABEL_SETS["fer2013"]

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
-from mien.report.style import INK, MUTED, fading
+from mien.reporting.style import INK, MUTED, fading
 
 _FEW = 1000  # points that can be seen one by one
 _CELLS = 64

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.datasets.explore import Agreement, Classes, Exploration
-from mien.report.drawing import Drawing, render
-from mien.report.page import FigureView, Section, TableView, render_page
-from mien.report.plates import PLATES, Plate
-from mien.report.style import many, short
+from mien.reporting.drawing import Drawing, render
+from mien.reporting.page import FigureView, Section, TableView, render_page
+from mien.reporting.plates import PLATES, Plate
+from mien.reporting.style import many, short
 
 _MOST_CLASSES = 24  # more cannot be told apart in one figure
 

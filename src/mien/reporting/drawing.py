@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import matplotlib
 from matplotlib.figure import Figure
 
-from mien.report.style import GRID, INK, MUTED, NARROW, RC, WIDE
+from mien.reporting.style import GRID, INK, MUTED, NARROW, RC, WIDE
 
 _DPI = 160
 _IN_PAGE = {INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--grid)"}

@@ -10,8 +10,8 @@ import matplotlib
 import numpy as np
 import pytest
 
-from mien.report.drawing import render
-from mien.report.style import NARROW, WIDE, new_figure
+from mien.reporting.drawing import render
+from mien.reporting.style import NARROW, WIDE, new_figure
 
 
 def simple(width):
@@ -66,6 +66,6 @@ def test_nothing_of_pyplot_and_no_setting_is_left_behind():
     before = dict(matplotlib.rcParams)
     render("simple", simple)
     assert dict(matplotlib.rcParams) == before
-    code = "import sys, mien.report.exploration; print('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, mien.reporting.exploration; print('matplotlib.pyplot' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

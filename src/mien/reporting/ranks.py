@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mien.evaluation.compared import Diagram
-from mien.report.drawing import Drawing, render
-from mien.report.style import ACCENT, INK, MUTED, is_narrow, new_figure, short
+from mien.reporting.drawing import Drawing, render
+from mien.reporting.style import ACCENT, INK, MUTED, is_narrow, new_figure, short
 
 NAME = "critical-difference"
 

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from mien.core.labels import CANONICAL
-from mien.report.style import LABEL_COLORS, color_of, short
+from mien.reporting.style import LABEL_COLORS, color_of, short
 
 # What is left of linear RGB for eyes without one kind of cone: Machado, Oliveira and Fernandes 2009,
 # https://doi.org/10.1109/TVCG.2009.113.

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mien.datasets.explore import Exploration
-from mien.report.clouds import cloud, cross_hairs
-from mien.report.ridges import ridges
-from mien.report.style import (
+from mien.reporting.clouds import cloud, cross_hairs
+from mien.reporting.ridges import ridges
+from mien.reporting.style import (
     ACCENT,
     INK,
     SPLIT_COLORS,

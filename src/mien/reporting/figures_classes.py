@@ -8,8 +8,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from mien.datasets.explore import Exploration
-from mien.report.pictures import Tile, gallery
-from mien.report.style import INK, MUTED, beside, color_of, is_narrow, many, new_figure
+from mien.reporting.pictures import Tile, gallery
+from mien.reporting.style import INK, MUTED, beside, color_of, is_narrow, many, new_figure
 
 _SEED = 0
 
