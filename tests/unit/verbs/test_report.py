@@ -103,7 +103,7 @@ def test_bad_input(runs, tmp_path):
         mien.report([], out=out)
     with pytest.raises(DataError, match="mien-s, got none: give --data"):
         mien.report("mien-s", out=out)
-    with pytest.raises(UsageError, match="unknown model"):
+    with pytest.raises(UsageError, match="expected a model out of .*, got 'no-such-model'"):
         mien.report("no-such-model", out=out)
     with pytest.raises(DataError, match="expected predictions of head 'ferplus' of one, got those of fer2013"):
         mien.report(runs, out=out, head="ferplus")
