@@ -144,17 +144,17 @@ def evaluate(
     if not specs:
         raise UsageError("expected a model, run folder or prediction table, got none")
     names = _names(specs)
-    if config.data is None and not config.tta and not config.robustness and not config.errors:
+    if config.errors and (config.data is None or config.out is None):
+        raise UsageError(
+            "expected --data with the faces and --out for the tables to look at errors, got one or neither"
+        )
+    if config.data is None and not config.tta and not config.robustness:
         specs = [_stored(spec, config) for spec in specs]
     networks = [spec for spec in specs if not _is_predictions(spec)]
     if networks and config.data is None:
         raise UsageError(f"expected --data TABLE or NAME=ROOT to evaluate {networks[0]} on, got none")
     if config.robustness and not networks:
         raise UsageError("expected a model to measure its robustness, got prediction tables only")
-    if config.errors and (config.data is None or config.out is None):
-        raise UsageError(
-            "expected --data with the faces and --out for the tables to look at errors, got one or neither"
-        )
     if config.out is not None:
         _check_out(Path(config.out), config.split, overwrite=config.overwrite)
     # Models before data: a name that is not known is said at once, not after the data were read.
