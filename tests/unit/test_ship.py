@@ -151,7 +151,7 @@ def test_the_recipe_itself(ship: ModuleType, tmp_path: Path) -> None:
     configs = [ship.load_config(preset=each.preset, changes=ship.changes_of(each, Path("w"))) for each in trained]
     assert [each.teachers for each in configs] == [(), ("w/first",), ("w/first",)]
     assert all(each.distill_weight > 0 and each.label_smoothing == 0 for each in configs[1:])
-    assert recipe.stages[-1].join == ("first", "wide", "mien-s")
+    assert recipe.stages[-1].join == ("first", "wide")
     (tmp_path / "recipe.toml").write_text(RECIPE.replace('["teacher"]', '["nobody"]'))
     with pytest.raises(UsageError, match="expected stages before student as its teachers and parts .*, got nobody"):
         ship.read_recipe(tmp_path / "recipe.toml")
