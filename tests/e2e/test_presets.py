@@ -121,7 +121,7 @@ class Case:
 SHIPPED = Case(
     fer,
     {"ferplus": FERPLUS, "fer2013": FER2013},
-    {**GREY, "net": "resnet", "optimizer": "sgd", "schedule": "one-cycle", "ema": 0.999, "batch": 128},
+    {**GREY, "net": "resnet", "optimizer": "muon", "schedule": "one-cycle", "ema": 0.999, "batch": 128},
     on=("augment.blur", "augment.downscale", "augment.jpeg"),
 )
 
