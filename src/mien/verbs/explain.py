@@ -133,7 +133,7 @@ def explain(
         MissingExtraError: the method needs torch, which is not installed.
 
     Example:
-        >>> import tempfile
+        >>> import tempfile, mien
         >>> found = mien.explain("mien-s", mien.sample("astronaut"), out=tempfile.mkdtemp())
         >>> found.rows[0]["explained"]
         'happiness'
