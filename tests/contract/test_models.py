@@ -81,13 +81,21 @@ def test_the_card_states_what_one_must_know(name: str) -> None:
     assert card.title and card.license and card.version
     assert card.data, "on which data, under which licence"
     assert card.parameters > 0 and card.macs > 0
-    assert str(card.train.get("command", "")).startswith("mien train"), "the command that makes it again"
+    assert str(card.train.get("command", "")).startswith(("mien train", "mien join")), "the command that makes it again"
     for head in card.heads:
         figures = [each for each in card.figures if each.head == head]
         assert {"accuracy"} <= {each.metric for each in figures}, head
         for each in figures:
             assert each.data and each.split and each.n > 100
             assert math.isfinite(each.low) and math.isfinite(each.high), each.metric
+
+
+def test_mien_m_is_not_much_larger() -> None:
+    if "mien-m" not in store.names():  # an installed package has no `models/`
+        pytest.skip("needs a clone")
+    card = card_of("mien-m")
+    assert card.parameters <= 12e6
+    assert sum(each.bytes for name in ("mien-s", "mien-m") for each in card_of(name).files.values()) < 50e6
 
 
 def test_mien_s_is_compact() -> None:
