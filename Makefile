@@ -20,8 +20,9 @@ help: ## this list
 run: .venv/installed ## install the core and recognise the faces in a bundled photograph
 	@$(RUN)/mien demo
 
+# Two processes of one thread each: OpenMP's threads wait for each other by spinning, which costs the other process a core.
 test: check ## install everything, run the checks and the whole test suite
-	$(DEV)/python -m pytest
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(DEV)/python -m pytest -n 2 --dist loadfile
 
 check: .venv-dev/installed ## style, types, imports between rooms, spelling
 	$(DEV)/ruff check .
