@@ -1,9 +1,11 @@
 """Files that are complete or not there at all, and that are not replaced unasked."""
 
 import contextlib
+import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from mien.core.errors import OutputError
 
@@ -35,6 +37,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def write_csv(path: str | os.PathLike[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows, the header first, as UTF-8 with a line feed after each; whole or not at all, see `replacing`."""
+    with replacing(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
 
 
 def partial_path(path: str | os.PathLike[str]) -> Path:

@@ -1,6 +1,5 @@
 """`mien compare`: prediction tables of several models in, whether they differ and by how much out."""
 
-import csv
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.core.errors import OutputError, UsageError
-from mien.core.files import make_folder, replacing
+from mien.core.files import make_folder, replacing, write_csv
 from mien.core.optional import require
 from mien.evaluation import PredictionTable, read_predictions
 from mien.evaluation.bootstrap import RESAMPLES
@@ -136,8 +135,7 @@ def _write(found: Comparison, out: Path) -> tuple[Path, ...]:
     make_folder(out)
     files = []
     for name, rows in found.tables().items():
-        with replacing(out / name) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows(rows)
+        write_csv(out / name, rows)
         files.append(out / name)
     text = json.dumps(found.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     contents = {f"{drawing.name}.png": drawing.png, f"{drawing.name}.svg": drawing.svg.encode(), JSON: text.encode()}

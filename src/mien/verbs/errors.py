@@ -1,6 +1,5 @@
 """Where a model is wrong: a prediction table and its faces in, tables and picture galleries out."""
 
-import csv
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.core.errors import DataError, OutputError
-from mien.core.files import make_folder, replacing, unwritable
+from mien.core.files import make_folder, replacing, unwritable, write_csv
 from mien.core.images import as_image
 from mien.core.optional import require
 from mien.datasets import Table
@@ -129,7 +128,7 @@ def errors_in(
     """Analyse errors with all that the data know of the faces; the pictures of its rows, too. See `write_errors`."""
     if (predictions.label_ids >= 0).any():  # else `find_errors` says what is wrong
         predictions = predictions.labelled()
-    faces = data.select(_rows(predictions, data))
+    faces = data.select(rows_of(predictions, data))
     landmarks = _landmarks(faces.images, tell) if pose else None
     name, labels, note = _second_source(faces, predictions, second)
     found = analyse_errors(
@@ -138,8 +137,8 @@ def errors_in(
     return replace(found, notes=(*found.notes, *note)), faces.images
 
 
-def _rows(predictions: PredictionTable, data: Table) -> npt.NDArray[np.intp]:
-    """The row of each prediction's face in the data."""
+def rows_of(predictions: PredictionTable, data: Table) -> npt.NDArray[np.intp]:
+    """The row of each prediction's face in the data; DataError where some are not there."""
     rows = {name: row for row, name in enumerate(data.ids.tolist())}
     missing = [each for each in predictions.ids.tolist() if each not in rows]
     if missing:
@@ -206,8 +205,7 @@ def _write(found: ErrorAnalysis, images: npt.NDArray[np.uint8], out: Path) -> tu
             raise unwritable(out / f"{name}.png", error) from error
     files = []
     for name, rows in found.tables().items():
-        with replacing(out / name) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows(rows)
+        write_csv(out / name, rows)
         files.append(out / name)
     for drawing in drawings:
         with replacing(out / f"{drawing.name}.png") as partial:

@@ -1,6 +1,6 @@
 """`mien data explore`: a table in, a page of figures with the numbers behind them out."""
 
-import csv
+import itertools
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.core.errors import OutputError
-from mien.core.files import make_folder, replacing, unwritable
+from mien.core.files import make_folder, replacing, unwritable, write_csv
 from mien.core.optional import require
 from mien.datasets import Table, open_data
 from mien.datasets.explore import explore_table
@@ -125,10 +125,7 @@ def _write_figures(page: "ExplorationPage", folder: Path) -> tuple[Path, ...]:
 
 
 def _write_table(table: "Rows", path: Path) -> Path:
-    with replacing(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(table.header)
-        writer.writerows(table.rows)
+    write_csv(path, itertools.chain([table.header], table.rows))
     return path
 
 

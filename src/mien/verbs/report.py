@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.core.errors import DataError, MienError, ModelError, UsageError
-from mien.core.files import expect_free, make_folder, replacing
+from mien.core.files import expect_free, make_folder, replacing, write_csv
 from mien.core.optional import require
 from mien.datasets import Table, open_data
 from mien.evaluation import Evaluation, judge, read_predictions
 from mien.runtime.card import Card, RobustnessCell
 from mien.training.diagnosis import diagnose
 from mien.verbs.evaluate import evaluate
-from mien.zoo.store import RUN_CARD, find_card, load_card
+from mien.zoo.store import RUN_CARD, load_card
 
 if TYPE_CHECKING:
     from mien.reporting.evaluation_page import Reported, ReportPage
@@ -138,9 +138,9 @@ def _source(spec: Spec, split: str) -> _Source:
             raise UsageError(f"expected predictions of one model in {path}, got several: give {several[0]} and so on")
         there = f"predictions of {', '.join(others)} only" if others else "none"
         raise DataError(f"expected predictions of the split {split} in {path}, got {there}: run mien evaluate first")
-    find_card(path if path.exists() else str(path))  # says what is wrong with a model that is none
     spec = path if path.exists() else str(path)
-    return _Source(name or load_card(spec).name, {}, None, spec)
+    card = load_card(spec)  # says what is wrong with a model that is none
+    return _Source(name or card.name, {}, None, spec)
 
 
 def _named(spec: Spec) -> tuple[str, Path]:
@@ -264,10 +264,7 @@ def _write(page: "ReportPage", out: Path) -> tuple[Path, ...]:
         files += [_written(folder / f"{stem}.png", drawing.png), _written(folder / f"{stem}.svg", drawing.svg.encode())]
     for name, table in page.tables.items():
         path = folder / re.sub(r"[^\w.+-]", "_", name)
-        with replacing(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(table.header)
-            writer.writerows(table.rows)
+        write_csv(path, [table.header, *table.rows])
         files.append(path)
     _written(out, page.html.encode())  # last: where there is a page, all it speaks of is there
     return tuple(files)

@@ -24,7 +24,7 @@ from mien.reporting.page import TableView
 from mien.reporting.pictures import Tile, gallery
 from mien.reporting.ranks import diagram_figure
 from mien.reporting.style import is_narrow, many
-from mien.verbs.errors import errors_in
+from mien.verbs.errors import errors_in, rows_of
 from mien.zoo.store import load_classifier, weights_of
 
 if TYPE_CHECKING:
@@ -179,11 +179,7 @@ def _explanations(each: Reported, number: int, source: str | os.PathLike[str], f
     predictions = each.evaluation.predictions.labelled()
     head = predictions.meta.get("head") or None
     method = explainer.quickest(head)
-    rows = {name: row for row, name in enumerate(faces.ids.tolist())}
-    missing = [name for name in predictions.ids.tolist() if name not in rows]
-    if missing:
-        raise DataError(f"{len(missing):,} faces of the predictions are not in the data")
-    images = faces.images[[rows[name] for name in predictions.ids.tolist()]]
+    images = faces.images[rows_of(predictions, faces)]
     places = predictions.label_set.columns_in(explainer.label_set(head))
     classes = np.asarray(places)[predictions.label_ids]
     few = _EXPLAINED if method == "gradcam" else _SHOWN

@@ -126,7 +126,6 @@ def with_groups(rows):
 
 
 def test_groups_of_people(tiny_model, tmp_path, capsys):
-
     write_table(with_groups(make_table()), tmp_path / "t.parquet")
     arguments = ["evaluate", str(tiny_model), "--data", str(tmp_path / "t.parquet"), "--out", str(tmp_path / "o")]
     assert main(arguments) == 0
@@ -143,7 +142,6 @@ def test_groups_of_people(tiny_model, tmp_path, capsys):
 
 
 def test_of_many_people_the_largest_groups_are_shown(tmp_path, capsys):
-
     rows = [f"{k},{'ab'[k % 2]},0.7,0.3,s{k % 25:02}" for k in range(260)]  # s00 to s09 have eleven faces, others ten
     (tmp_path / "p.csv").write_text("\n".join(["id,label,p_a,p_b,subject", *rows]) + "\n")
     assert main(["evaluate", str(tmp_path / "p.csv")]) == 0
@@ -294,7 +292,6 @@ def test_where_it_is_wrong(tiny_model, table, tmp_path, capsys):
 
 
 def test_notes_name_the_model_they_are_about(tiny_model, table, tmp_path, capsys):
-
     evaluate(tiny_model, data=table, out=tmp_path / "o")
     stored = str(tmp_path / "o" / "predictions-valid.parquet")
     (tmp_path / "list.csv").write_text("id\nface-31\n")
