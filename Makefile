@@ -8,8 +8,8 @@ BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN := .venv/$(BIN)
 DEV := .venv-dev/$(BIN)
 
-# Debian packages that the tests need beside Python's: none so far.
-SYSTEM_PACKAGES :=
+# Debian packages that the tests need beside Python's: a search shared by several workers is shown on a real server.
+SYSTEM_PACKAGES := postgresql
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check format bench soak ship system clean
@@ -48,7 +48,7 @@ system: ## system packages for the tests (Debian and Ubuntu, as root)
 ifeq ($(strip $(SYSTEM_PACKAGES)),)
 	@echo "system packages: none needed"
 else
-	apt-get update -qq && apt-get install -y -qq --no-install-recommends $(SYSTEM_PACKAGES)
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SYSTEM_PACKAGES)
 endif
 
 clean: ## remove the environments and caches, never data or runs
