@@ -103,7 +103,13 @@ def _print(found: dict[str, Any]) -> None:
     for head, about in found["heads"].items():
         print(f"\n{head}: {_basis(about)}")
         rows = [_row(row) for row in found["table"] if row["head"] == head]
-        header = ("  variant", "accuracy (95 % interval)", "macro F1 (95 % interval)", "less full, points", "p (Holm)")
+        header = (
+            "  variant",
+            "accuracy (95 % interval)",
+            "macro F1 (95 % interval)",
+            "less full, points",
+            "p (Holm; * below 0.05)",
+        )
         print(table((*header, "effect size"), rows) + "\n")
         for sentence in about["sentences"]:
             print(sentence)

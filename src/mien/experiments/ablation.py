@@ -73,6 +73,8 @@ def choose_parts(config: TrainConfig, wanted: Sequence[str], *, votes: bool) -> 
             raise UsageError(unknown("part to go without", part, list(PARTS)))
     if len(set(wanted)) < len(wanted):
         raise UsageError(f"expected each part once in --without, got {', '.join(wanted)}")
+    if wanted and not any(why_not(part, config, votes=votes) for part in wanted):
+        return tuple(wanted)
     reasons = {part: why_not(part, config, votes=votes) for part in PARTS}
     can = [part for part, reason in reasons.items() if not reason]
     cannot = [f"{part} ({reasons[part]})" for part in wanted if reasons[part]]
@@ -80,7 +82,7 @@ def choose_parts(config: TrainConfig, wanted: Sequence[str], *, votes: bool) -> 
         there = f"choose out of {', '.join(can)}" if can else "there is nothing to take away"
         got = ", ".join(cannot or (f"{part} ({reason})" for part, reason in reasons.items()))
         raise UsageError(f"expected parts that this training has in --without, got {got}: {there}")
-    return tuple(wanted or can)
+    return tuple(can)
 
 
 def why_not(part: str, config: TrainConfig, *, votes: bool) -> str:
