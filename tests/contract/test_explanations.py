@@ -35,6 +35,7 @@ SMALL = {
     "resnet-sa": (32, {"widths": (8, 16, 16), "blocks": (1, 1, 1)}),
     "cnn-lstm": (32, {"options": {"widths": (8, 16, 16)}, "hidden": 16}),
     "cnn-gru": (32, {"options": {"widths": (8, 16, 16)}, "hidden": 16}),
+    "cnn-mean": (32, {"options": {"widths": (8, 16, 16)}}),
     "fusion": (32, {"width": 16}),
     VIT: (32, {"patch_size": 4, "embed_dim": 32, "depth": 3, "num_heads": 2}),
 }
