@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy.typing as npt
 
 from mien import __version__
 from mien.core.errors import DataError, OutputError, UsageError
-from mien.core.files import make_folder, replacing
+from mien.core.files import file_name, make_folder, replacing
 from mien.datasets import Table, open_data
 from mien.datasets.clips import Clips, clips_of
 from mien.datasets.lists import Applied, apply_lists, as_paths, ids_to_drop, new_labels
@@ -508,7 +507,7 @@ def _write_errors(
 
 def _stem(evaluation: Evaluation, split: str, *, alone: bool) -> str:
     """What the files of an evaluation are called after."""
-    return split if alone else f"{split}-" + re.sub(r"[^\w.+-]", "_", evaluation.name)
+    return split if alone else f"{split}-{file_name(evaluation.name)}"
 
 
 def _json(values: Mapping[str, Any], *, indent: int | None = 2) -> str:
