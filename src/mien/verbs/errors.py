@@ -207,10 +207,10 @@ def _write(found: ErrorAnalysis, images: npt.NDArray[np.uint8], out: Path) -> tu
     for name, rows in found.tables().items():
         write_csv(out / name, rows)
         files.append(out / name)
-    for drawing in drawings:
-        with replacing(out / f"{drawing.name}.png") as partial:
-            partial.write_bytes(drawing.png)
-        files.append(out / f"{drawing.name}.png")
+    for name, png in drawings.items():
+        with replacing(out / f"{name}.png") as partial:
+            partial.write_bytes(png)
+        files.append(out / f"{name}.png")
     text = json.dumps(found.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with replacing(out / JSON) as partial:
         partial.write_text(text, "utf-8", newline="\n")
