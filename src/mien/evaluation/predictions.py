@@ -316,11 +316,14 @@ def _read_parquet(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 def _read_csv(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = csv.reader(file)
-            header = next(rows, [])
-            columns = dict(zip(header, map(list, zip(*rows, strict=True)), strict=True)) if header else {}
+            header, *rows = [row for row in csv.reader(file) if row] or [[]]
     except (ValueError, csv.Error) as error:
-        raise DataError(f"expected a csv with rows of one length in {path}, got: {error}") from error
+        raise DataError(f"expected a csv in UTF-8 at {path}, got: {error}") from error
+    uneven = next((number for number, row in enumerate(rows, start=2) if len(row) != len(header)), None)
+    if uneven is not None:
+        found = f"{len(rows[uneven - 2])} in row {uneven}"
+        raise DataError(f"expected {len(header)} cells in each row of {path}, as in its header, got {found}")
+    columns: dict[str, Any] = {name: [row[k] for row in rows] for k, name in enumerate(header)}
     if "in_train" in columns:
         columns["in_train"] = [each.lower() in ("true", "1") for each in columns["in_train"]]
     return columns, {}

@@ -26,7 +26,7 @@ from mien.runtime.classifier import Classifier
 from mien.runtime.session import check_options
 from mien.verbs.evaluate_files import check_out, write_all_errors, write_evaluations
 from mien.verbs.robustness import cell_count, measure_robustness
-from mien.zoo.store import RUN_CARD, load_card, load_classifier
+from mien.zoo.store import RUN_CARD, find_card, load_card, load_classifier
 
 _FACES_AT_ONCE = 512
 _FLIP = "+flip"  # how the name of a mean with mirror images ends
@@ -156,6 +156,7 @@ def evaluate(
         specs = [_stored(spec, config) for spec in specs]
     networks = [spec for spec in specs if not _is_predictions(spec)]
     if networks and config.data is None:
+        find_card(networks[0])  # a name that is not known is said first
         raise UsageError(f"expected --data TABLE or NAME=ROOT to evaluate {networks[0]} on, got none")
     if (config.robustness or config.tta) and not networks:
         what = "measure its robustness" if config.robustness else "see the mirror images of --tta"

@@ -106,12 +106,16 @@ def test_a_csv_made_elsewhere(tmp_path):
         ("id,label,p_a,p_b\n1,a,1.5,-0.5\n", "rows sum to 1"),
         ("id,label,p_a,p_b\n1,a,nan,nan\n", "rows sum to 1"),
         ("id,label,p_a,p_b\n1,a,x,0.6\n", r"expected numbers in the columns p_<label> of .*p\.csv"),
-        ("id,label,p_a,p_b\n1,a,0.5\n", "rows of one length"),
+        (
+            "id,label,p_a,p_b\n1,a,1,0\n\n2,a,0.5\n",
+            r"expected 4 cells in each row of .*p\.csv, as in its header, got 3 in row 3$",
+        ),
+        ("id,label,p_a,p_b\n1,a,\xff\xfe", "expected a csv in UTF-8 at "),
     ],
 )
 def test_what_is_no_prediction_table(text, message, tmp_path):
     path = tmp_path / "p.csv"
-    path.write_text(text)
+    path.write_text(text, "latin-1")
     with pytest.raises(DataError, match=message) as caught:
         read_predictions(path)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)

@@ -420,8 +420,9 @@ def test_wrong_use_is_one_line(changes, error, message, tiny_model, table):
 
 
 def test_a_model_that_is_not_there(table):
-    with pytest.raises((UsageError, ModelError), match="absent"):
-        evaluate("absent-model", data=table)
+    for data in (table, None):
+        with pytest.raises((UsageError, ModelError), match="expected a model.*absent-model"):
+            evaluate("absent-model", data=data)
     with pytest.raises(UsageError, match="expected a model, run folder or prediction table, got none"):
         evaluate([], data=table)
 
@@ -444,6 +445,9 @@ def test_nobody_with_a_label(tiny_model, tmp_path):
     (tmp_path / "p.csv").write_text("id,label,p_a,p_b\n1,,0.5,0.5\n")
     with pytest.raises(DataError, match="expected faces with a label in the split 'valid', got none of 1: choose"):
         evaluate(tmp_path / "p.csv")
+    (tmp_path / "p.csv").write_text("id,label,p_a,p_b\n")  # an empty split
+    with pytest.raises(DataError, match="expected faces with a label in the split 'valid', got none of 0: choose"):
+        evaluate(tmp_path / "p.csv")
 
 
 def test_models_whose_labels_differ_have_no_mean(tmp_path):
@@ -458,22 +462,25 @@ def test_models_whose_labels_differ_have_no_mean(tmp_path):
         evaluate([tmp_path / "a.csv", tmp_path / "c.csv"])
 
 
-def test_it_needs_no_torch(tiny_model, table):
+def test_it_needs_no_torch(tiny_model, table, tmp_path):
+    """Neither to evaluate, nor to look at errors, nor to compare: nothing tries to import it."""
     code = f"""
 import sys
 class NoTorch:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "torchmetrics"):
-            raise ModuleNotFoundError(name)
+        if name.partition(".")[0] in ("torch", "torchmetrics", "lightning", "timm"):
+            raise AssertionError(name)
 sys.meta_path.insert(0, NoTorch())
-from mien.verbs.evaluate import evaluate
-found = evaluate({str(tiny_model)!r}, data={table!r}).evaluations[0]
-assert len(found.curves.roc) == 8
-print(found.n)
+import mien
+out = {str(tmp_path)!r}
+result = mien.evaluate({str(tiny_model)!r}, data={table!r}, tta=True, errors=True, out=out)
+assert len(result.evaluations[0].curves.roc) == 8 and len(result.errors) == 2
+tables = {{name: f"{{out}}/predictions-valid-tiny{{end}}.parquet" for name, end in (("plain", ""), ("flip", "+flip"))}}
+print(len(mien.compare(tables, out=out, resamples=100).sentences))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 0
+    assert done.stdout == "1\n"
 
 
 def test_the_settings_are_checked_when_made():
