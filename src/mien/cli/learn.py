@@ -270,7 +270,7 @@ def _print_errors(name: str, found: Any) -> None:
     if found.second is not None:
         print(f"  {len(found.suspects):,} of the {found.judged:,} wrong ones are right by another label: suspects.csv")
     if found.bins:
-        print("  accuracy from the fifth of the faces with the lowest value to that with the highest")
+        print("  accuracy from the faces with the lowest values to those with the highest")
     for condition, bins in found.bins.items():
         print(f"  {condition:<14}" + "  ".join(f"{each.accuracy.value:.1%}" for each in bins))
     for line in found.notes:
