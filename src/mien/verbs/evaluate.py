@@ -147,22 +147,11 @@ def evaluate(
     specs = [models] if isinstance(models, str | os.PathLike) else list(models)
     if not specs:
         raise UsageError("expected a model, run folder or prediction table, got none")
-    if config.errors and (config.data is None or config.out is None):
-        raise UsageError(
-            "expected --data with the faces and --out for the tables to look at errors, got one or neither"
-        )
     given = specs
     if config.data is None and not config.tta and not config.robustness:
         specs = [_stored(spec, config) for spec in specs]
     networks = [spec for spec in specs if not _is_predictions(spec)]
-    if networks and config.data is None:
-        find_card(networks[0])  # a name that is not known is said first
-        raise UsageError(f"expected --data TABLE or NAME=ROOT to evaluate {networks[0]} on, got none")
-    if (config.robustness or config.tta) and not networks:
-        what = "measure its robustness" if config.robustness else "see the mirror images of --tta"
-        raise UsageError(f"expected a model to {what}, got prediction tables only")
-    if config.errors:
-        require("matplotlib", extra="report")
+    _expect_enough(networks, config)
     if config.out is not None:
         check_out(Path(config.out), config.split, overwrite=config.overwrite)
     # Models before data: a name that is not known is said at once, not after the data were read.
@@ -202,6 +191,22 @@ def evaluate(
     wrong = write_all_errors(evaluations, shown, out, config.split, tell=tell)
     files += tuple(path for each in wrong.values() for path in each.files)
     return EvaluateResult(evaluations, files, tables, {name: each.analysis for name, each in wrong.items()})
+
+
+def _expect_enough(networks: Sequence[Spec], config: EvaluateConfig) -> None:
+    """Raise UsageError where what is asked for needs more than was given."""
+    if config.errors:
+        if config.data is None or config.out is None:
+            raise UsageError(
+                "expected --data with the faces and --out for the tables to look at errors, got one or neither"
+            )
+        require("matplotlib", extra="report")
+    if networks and config.data is None:
+        find_card(networks[0])  # a name that is not known is said first
+        raise UsageError(f"expected --data TABLE or NAME=ROOT to evaluate {networks[0]} on, got none")
+    if (config.robustness or config.tta) and not networks:
+        what = "measure its robustness" if config.robustness else "see the mirror images of --tta"
+        raise UsageError(f"expected a model to {what}, got prediction tables only")
 
 
 class _Steps:
