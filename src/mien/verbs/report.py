@@ -1,6 +1,5 @@
 """`mien report`: runs, evaluations and models in, one HTML file with everything that can be said of them out."""
 
-import csv
 import json
 import os
 import re
@@ -10,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mien.core.epochs import read_epochs
 from mien.core.errors import DataError, MienError, ModelError, UsageError
 from mien.core.files import expect_free, make_folder, replacing, write_csv
 from mien.core.optional import require
@@ -177,7 +177,7 @@ def _reported(source: _Source, faces: Table | None, split: str, head: str | None
     if not len(first.predictions.labelled()):
         raise DataError(f"expected labelled faces in the predictions of {source.name}, got none")
     card = card or _known(first.predictions.meta.get("model", ""))
-    log = _log(source.folder)
+    log = read_epochs(source.folder / "metrics.csv") if source.folder else []
     return Reported(
         source.name,
         first,
@@ -206,14 +206,6 @@ def _known(model: str) -> Card | None:
         return load_card(model) if model and not set(model) & set("/\\") else None
     except MienError:
         return None
-
-
-def _log(folder: Path | None) -> Sequence[Mapping[str, str]]:
-    path = folder and folder / "metrics.csv"
-    if path is None or not path.exists():
-        return ()
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def _toml(folder: Path | None, name: str) -> Mapping[str, Any]:
