@@ -21,7 +21,8 @@ from mien.verbs.evaluate import evaluate
 from mien.zoo.store import RUN_CARD, load_card
 
 if TYPE_CHECKING:
-    from mien.reporting.evaluation_page import Reported, ReportPage
+    from mien.reporting.evaluation_page import ReportPage
+    from mien.reporting.parts import Reported
 
 Spec = str | os.PathLike[str]
 
@@ -112,12 +113,17 @@ def report(
     extras, left_out = extra_sections(models, {each.name: each.model for each in sources}, faces)
     page = report_page(
         models,
-        title=title or " against ".join(each.name for each in models),
+        title=title or _title([each.name for each in models]),
         extras=extras,
         left_out=left_out,
         tell=tell,
     )
     return ReportResult(out, _write(page, out), page.left_out)
+
+
+def _title(names: Sequence[str]) -> str:
+    """What the page is called if nobody says."""
+    return " against ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _source(spec: Spec, split: str) -> _Source:
@@ -159,7 +165,7 @@ def _expect_distinct(names: Sequence[str]) -> None:
 
 
 def _reported(source: _Source, faces: Table | None, split: str, head: str | None) -> "Reported":
-    from mien.reporting.evaluation_page import Reported
+    from mien.reporting.parts import Reported
 
     card = None if source.model is None else load_card(source.model)
     tables = {name: read_predictions(path) for name, path in source.predictions.items()}

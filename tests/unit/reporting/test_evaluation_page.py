@@ -10,8 +10,9 @@ import pytest
 from mien.core.labels import LABEL_SETS, LabelSet
 from mien.evaluation import PredictionTable, judge
 from mien.evaluation.metrics import Estimate
-from mien.reporting.evaluation_page import Extra, Plan, Reported, report_page, shown
+from mien.reporting.evaluation_page import report_page
 from mien.reporting.page import TableView
+from mien.reporting.parts import Extra, Plan, Reported, shown
 from mien.reporting.style import new_figure
 from mien.runtime.card import RobustnessCell
 
