@@ -24,7 +24,7 @@ from mien.faces.pose import yaw_degrees
 
 JSON = "errors.json"
 
-Values = npt.NDArray[np.float64]
+Values = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
