@@ -74,14 +74,17 @@ def expand_clips(sources: Sequence[str | os.PathLike[str]]) -> Iterator[Found]:
 
 
 def _clips_in(folder: Path) -> Iterator[Found]:
-    entries = sorted(folder.iterdir(), key=_by_number)
-    if any(is_photograph(each.name) and each.is_file() for each in entries):
+    if _frames_in(folder):
         yield Found(str(folder))
-    for each in entries:
+    for each in sorted(folder.iterdir(), key=_by_number):
         if each.is_dir() and not each.is_symlink():
             yield from _clips_in(each)
         elif each.suffix.lower() in VIDEOS and not each.name.startswith("."):
             yield Found(str(each))
+
+
+def _frames_in(folder: Path) -> list[Path]:
+    return sorted((each for each in folder.iterdir() if is_photograph(each.name) and each.is_file()), key=_by_number)
 
 
 def _by_number(path: Path) -> list[tuple[int, str]]:
@@ -96,7 +99,7 @@ def read_clip(source: str, count: int) -> tuple[Frame, ...]:
         InputError: the video or a picture cannot be read.
     """
     if os.path.isdir(source):
-        paths = [each for each in sorted(Path(source).iterdir(), key=_by_number) if is_photograph(each.name)]
+        paths = _frames_in(Path(source))
         chosen = choose_frames(len(paths), count).tolist()
         read = {k: Frame(k, None, str(paths[k]), read_image(paths[k])) for k in dict.fromkeys(chosen)}
     else:

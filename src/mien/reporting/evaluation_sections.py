@@ -82,13 +82,22 @@ def _figures(models: Sequence[Reported]) -> Extra:
 
 
 def _notes(models: Sequence[Reported]) -> tuple[str, ...]:
-    """What is to be said of figures, each remark once, with the models that it is of."""
-    names: dict[str, list[str]] = {}
+    """What is to be said of figures, each remark once, with the classes and the models that it is of."""
+    of: dict[str, list[str]] = {}  # remark -> models
     for each in models:
         for note in each.evaluation.notes:
-            metric, _, rest = note.rstrip(".").partition(" ")
-            names.setdefault(f"{metric.replace('_', ' ')} {rest}", []).append(each.name)
-    return tuple(sentence(f"{note} ({', '.join(of)})" if len(models) > 1 else note) for note, of in names.items())
+            of.setdefault(note.rstrip("."), []).append(each.name)
+    classes: dict[tuple[str, str, str], list[str]] = {}  # figure, what of it, models -> classes
+    for note, names in of.items():
+        metric, _, rest = note.partition(" ")
+        what, _, label = metric.partition("_")
+        known = any(label in each.evaluation.label_set for each in models)
+        key = (what if known else metric.replace("_", " "), rest, f" ({', '.join(names)})" if len(models) > 1 else "")
+        classes.setdefault(key, []).extend([label] if known else [])
+    return tuple(
+        sentence(f"{what}{' of ' + ', '.join(labels) if labels else ''} {rest}{names}")
+        for (what, rest, names), labels in classes.items()
+    )
 
 
 def _training(models: Sequence[Reported]) -> Extra:

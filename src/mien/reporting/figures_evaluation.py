@@ -105,7 +105,7 @@ def confusion(counts: npt.NDArray[np.int64], labels: Sequence[str], width: float
                     column, row, words, ha="center", va="center",
                     fontsize=6.5 if narrow else 7.2, color="white" if white else INK,
                 )  # fmt: skip
-    names = [short(each, 6 if narrow else 12) for each in labels]
+    names = [short(each, 9 if narrow else 12) for each in labels]
     axis.set_xticks(range(k), names, rotation=45 if narrow else 0)
     axis.set_yticks(range(k), names)
     axis.tick_params(labelcolor=INK, labelsize=7 if narrow else 8)

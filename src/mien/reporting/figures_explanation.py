@@ -56,12 +56,13 @@ def forgetting(layers: Sequence[str], similarity: Floats, width: float) -> Figur
     rows = [np.ones(similarity.shape[1]), *(each[np.isfinite(each)] for each in similarity)]
     for y, values in enumerate(rows):
         if len(values):
-            axis.plot(values, np.full(len(values), y), "|", color=ACCENT, ms=7, alpha=0.5)
+            axis.plot(values, np.full(len(values), y), "|", color=ACCENT, ms=7, alpha=0.8)
             axis.plot(np.median(values), y, "o", color=INK, ms=5)
         else:
             axis.annotate("no map has any heat", (0, y), (4, 0), textcoords="offset points", va="center", fontsize=7.5)
+    most = 20 if is_narrow(width) else 40
     axis.axvline(0, color=MUTED, lw=0.7, ls=":")
-    axis.set_yticks(range(len(rows)), ["nothing forgotten", *(f"… {short(each, 20)}" for each in layers)])
+    axis.set_yticks(range(len(rows)), ["nothing forgotten", *(f"… {short(each, most)}" for each in layers)])
     axis.tick_params(axis="y", labelcolor=INK, labelsize=8)
     lowest = min((float(values.min()) for values in rows if len(values)), default=0.0)
     axis.set(xlim=(min(-0.25, lowest - 0.05), 1.05), ylim=(len(rows) - 0.5, -0.5))

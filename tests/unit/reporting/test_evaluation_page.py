@@ -132,11 +132,15 @@ def test_more_sections_and_what_is_missing(models):
 
 
 def test_a_remark_on_several_models_is_made_once(models):
-    said = ("macro_precision leaves out fear_of: predicted of no face.",)
+    gone = "is not defined: it was predicted of no face"
+    macro = "macro_precision leaves out fear, anger: predicted of no face."
+    said = (macro, f"precision_fear {gone}", f"precision_anger {gone}")
     noted = [replace(each, evaluation=replace(each.evaluation, notes=said)) for each in models]
-    (figures, *_) = measured(noted)
-    assert figures.text == ("Macro precision leaves out fear_of: predicted of no face (first, <i>second).",)
-    assert measured(noted[:1])[0].text == ("Macro precision leaves out fear_of: predicted of no face.",)
+    assert measured(noted)[0].text == (
+        "Macro precision leaves out fear, anger: predicted of no face (first, <i>second).",
+        f"Precision of fear, anger {gone} (first, <i>second).",
+    )
+    assert measured(noted[:1])[0].text[1] == f"Precision of fear, anger {gone}."
 
 
 def test_models_with_other_classes_stand_beside_each_other():
