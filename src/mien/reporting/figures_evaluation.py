@@ -17,6 +17,7 @@ Floats = npt.NDArray[np.float64]
 # Models are told apart by colour and by mark, for those who see no colours.
 RUN_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b626c")
 _MARKS = "osD^vPX"
+_PALE = 0.6  # opacity of an interval: on dark paper, too, it must be seen
 _DARK = 0.55  # the share of a colour from which on white words are read best on it
 
 
@@ -53,7 +54,7 @@ def intervals(figures: Mapping[str, Mapping[str, Estimate]], width: float) -> Fi
         for y, (k, model) in enumerate(enumerate(models)):
             found = by_model[model]
             if np.isfinite(found.low):
-                axis.plot((100 * found.low, 100 * found.high), (y, y), color=color_of_run(k), lw=2.4, alpha=0.45)
+                axis.plot((100 * found.low, 100 * found.high), (y, y), color=color_of_run(k), lw=2.4, alpha=_PALE)
             axis.plot(100 * found.value, y, _MARKS[k % len(_MARKS)], color=color_of_run(k), ms=5)
         axis.set_yticks(range(len(models)), [short(each, 22) for each in models])
         axis.tick_params(axis="y", labelcolor=INK, labelsize=8)
@@ -75,7 +76,7 @@ def by_class(figures: Mapping[str, Sequence[Estimate]], labels: Sequence[str], w
     for k, (model, estimates) in enumerate(figures.items()):
         y = np.arange(len(labels)) + (k - (len(figures) - 1) / 2) * step
         low, value, high = (100 * np.array([getattr(e, name) for e in estimates]) for name in ("low", "value", "high"))
-        axis.hlines(y, low, high, color=color_of_run(k), lw=2.2, alpha=0.45)
+        axis.hlines(y, low, high, color=color_of_run(k), lw=2.2, alpha=_PALE)
         axis.plot(value, y, _MARKS[k % len(_MARKS)], color=color_of_run(k), ms=4.5, label=short(model, 30))
     axis.set_yticks(range(len(labels)), [short(each) for each in labels])
     axis.tick_params(axis="y", labelcolor=INK, labelsize=8.5)
@@ -104,7 +105,7 @@ def confusion(counts: npt.NDArray[np.int64], labels: Sequence[str], width: float
                     column, row, words, ha="center", va="center",
                     fontsize=6.5 if narrow else 7.2, color="white" if white else INK,
                 )  # fmt: skip
-    names = [short(each, 6 if narrow else 12) for each in labels]
+    names = [short(each, 9 if narrow else 12) for each in labels]
     axis.set_xticks(range(k), names, rotation=45 if narrow else 0)
     axis.set_yticks(range(k), names)
     axis.tick_params(labelcolor=INK, labelsize=7 if narrow else 8)
@@ -253,7 +254,7 @@ def conditions(bins: Mapping[str, Mapping[str, Sequence[tuple[float, float, Esti
         for k, (model, found) in enumerate(by_model.items()):
             x = np.arange(len(found))
             low, value, high = (100 * np.array([getattr(e, n) for *_, e in found]) for n in ("low", "value", "high"))
-            axis.vlines(x, low, high, color=color_of_run(k), lw=2.2, alpha=0.45)
+            axis.vlines(x, low, high, color=color_of_run(k), lw=2.2, alpha=_PALE)
             axis.plot(
                 x, value, _MARKS[k % len(_MARKS)] + "-", color=color_of_run(k), ms=4, lw=1, label=short(model, 24)
             )
