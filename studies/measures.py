@@ -8,13 +8,13 @@ from pathlib import Path
 
 from study import Experiment
 
+from mien.core.epochs import read_epochs
 from mien.evaluation import judge, read_predictions
 from mien.evaluation.compared import Score
 from mien.evaluation.comparison import compare_predictions
 from mien.evaluation.metrics import Estimate
 from mien.evaluation.predictions import PredictionTable
 from mien.evaluation.statistics import holm
-from mien.training.callbacks import read_log
 from mien.verbs.bench import faces_per_second
 from mien.zoo.store import load_card, load_classifier
 
@@ -94,7 +94,7 @@ def _row(score: Score, tables: Sequence[PredictionTable], runs: Sequence[Path]) 
         return statistics.fmean(each.metrics[name].value for each in judged)
 
     card = load_card(runs[0])
-    logs = [read_log(run / "metrics.csv") for run in runs]
+    logs = [read_epochs(run / "metrics.csv") for run in runs]
     head = tables[0].meta["head"]
     return Row(
         arm=score.name,

@@ -12,7 +12,6 @@ needs no training. `--set threads=1` and the like go to every training.
 
 import argparse
 import csv
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from study import DATA, WILD, Arm, Experiment, Study, TableSpec, names, read_stu
 
 import mien
 from mien.core.errors import MienError, UsageError
-from mien.core.files import make_folder
+from mien.core.files import file_name, make_folder
 from mien.datasets import read_table, write_table
 from mien.training.config import load_config
 from mien.verbs.evaluate import evaluate
@@ -156,7 +155,7 @@ def folder_of(study: Study, experiment: Experiment, arm: Arm, work: Path) -> Pat
         if alike and load_config(preset=same.preset, changes=same.changes) == load_config(
             preset=arm.preset, changes=arm.changes
         ):
-            return work / other.name / re.sub(r"\W+", "-", same.name)
+            return work / other.name / file_name(same.name)
     raise AssertionError(f"{experiment.name}/{arm.name} is not of {study.name}")
 
 

@@ -108,7 +108,7 @@ def test_a_study_runs_through_and_is_not_trained_again(
     assert [(row["experiment"], row["arm"]) for row in rows] == [
         (experiment, arm) for experiment in ("beginnings", "again") for arm in ("from nothing", "from a net")
     ]
-    runs = [tmp_path / "work" / "beginnings" / "from-nothing" / f"seed-{k}" for k in range(2)]
+    runs = [tmp_path / "work" / "beginnings" / "from_nothing" / f"seed-{k}" for k in range(2)]
     tables = [read_predictions(run / "fer2013" / "predictions-valid.parquet").labelled() for run in runs]
     right = [float((table.probabilities.argmax(1) == table.label_ids).mean()) for table in tables]
     assert float(rows[0]["accuracy"]) == pytest.approx(np.mean(right), abs=1e-4)

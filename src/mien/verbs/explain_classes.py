@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.core.errors import DataError
-from mien.core.files import expect_free
+from mien.core.files import expect_free, file_name
 from mien.core.images import write_image
 from mien.datasets import Table
 from mien.explanation.explainer import Explainer
@@ -63,14 +63,9 @@ def explain_classes(
         seed=config.seed,
         tell=tell,
     )
-    sheets = {f"class-{_file_name(each.label)}.png": drawing.gallery_sheet(each) for each in found}
+    sheets = {f"class-{file_name(each.label)}.png": drawing.gallery_sheet(each) for each in found}
     for name, sheet in (sheets | {MEANS: drawing.mean_sheet(found)}).items():
         expect_free(out / name, overwrite=config.overwrite)
         write_image(out / name, sheet)
         files.append(out / name)
     return tuple({"label": each.label, "n": each.n, **peak_of(each.mean_map)} for each in found)
-
-
-def _file_name(label: str) -> str:
-    """A label as part of a file's name, on any system."""
-    return "".join(each if each.isalnum() or each in "-_" else "_" for each in label)

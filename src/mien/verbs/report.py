@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien.core.epochs import read_epochs
 from mien.core.errors import DataError, MienError, ModelError, UsageError
-from mien.core.files import expect_free, make_folder, replacing, write_csv
+from mien.core.files import expect_free, file_name, make_folder, replacing, write_csv
 from mien.core.optional import require
 from mien.datasets import Table, open_data
 from mien.evaluation import Evaluation, judge, read_predictions
@@ -258,10 +257,10 @@ def _write(page: "ReportPage", out: Path) -> tuple[Path, ...]:
     make_folder(folder)
     files: list[Path] = []
     for drawing in page.drawings:
-        stem = re.sub(r"[^\w.+-]", "_", drawing.name)
+        stem = file_name(drawing.name)
         files += [_written(folder / f"{stem}.png", drawing.png), _written(folder / f"{stem}.svg", drawing.svg.encode())]
     for name, table in page.tables.items():
-        path = folder / re.sub(r"[^\w.+-]", "_", name)
+        path = folder / file_name(name)
         write_csv(path, [table.header, *table.rows])
         files.append(path)
     _written(out, page.html.encode())  # last: where there is a page, all it speaks of is there
