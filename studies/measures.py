@@ -14,7 +14,6 @@ from mien.evaluation.compared import Score
 from mien.evaluation.comparison import compare_predictions
 from mien.evaluation.metrics import Estimate
 from mien.evaluation.predictions import PredictionTable
-from mien.evaluation.statistics import holm
 from mien.verbs.bench import faces_per_second
 from mien.zoo.store import load_card, load_classifier
 
@@ -70,18 +69,16 @@ def measure(experiment: Experiment, found: Mapping[str, tuple[Sequence[Path], Se
         found: arm -> its run folders, and the prediction table of each.
     """
     tables = {arm: [read_predictions(path).labelled() for path in paths] for arm, (_, paths) in found.items()}
-    first, *others = tables
-    compared = compare_predictions({arm: tables[arm] for arm in (*others, first)})
-    pairs = {pair.first: pair for pair in compared.pairs if pair.second == first}
-    corrected = dict(zip(pairs, holm([each.decided_by.finding.p for each in pairs.values()]).tolist(), strict=True))
-    scores = {each.name: each for each in compared.scores}
+    first, *_ = tables
+    compared = compare_predictions(tables, against=first)
+    pairs = {pair.first: pair for pair in compared.pairs}
     rows = []
-    for arm, (runs, _) in found.items():
-        row = _row(scores[arm], tables[arm], runs)
-        if arm in pairs:
-            pair = pairs[arm]
-            test = pair.decided_by.finding.test
-            row = replace(row, difference=pair.differences["accuracy"], p=corrected[arm], test=test)
+    for score in compared.scores:
+        row = _row(score, tables[score.name], found[score.name][0])
+        if score.name in pairs:
+            pair = pairs[score.name]
+            decided = pair.decided_by
+            row = replace(row, difference=pair.differences["accuracy"], p=decided.p_holm, test=decided.finding.test)
         rows.append(row)
     judged = judge(tables[first][0])
     return Measured(experiment, judged.n, judged.rule, tuple(rows))
