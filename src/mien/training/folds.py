@@ -166,16 +166,21 @@ def spreads(figures: Mapping[str, Mapping[str, float]]) -> dict[str, Spread]:
 
 
 def summary_csv(heads: Mapping[str, Mapping[str, Spread]]) -> str:
-    """A row a head and run, then rows `mean`, `std`, `min`, `max`; a column a metric; empty where not defined."""
+    """A row a head and run, then rows `mean`, `std`, `min`, `max`; a column a metric; empty where not defined.
+
+    Heads need not have the same metrics: only some labels come with votes.
+    """
     metrics = list(dict.fromkeys(metric for each in heads.values() for metric in each))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["head", "run", *metrics])
     for head, by_metric in heads.items():
         for run in next(iter(by_metric.values())).runs:
-            writer.writerow([head, run, *(_cell(by_metric[each].runs[run]) for each in metrics)])
+            runs = {metric: each.runs[run] for metric, each in by_metric.items()}
+            writer.writerow([head, run, *(_cell(runs.get(each, math.nan)) for each in metrics)])
         for name in ("mean", "std", "min", "max"):
-            writer.writerow([head, name, *(_cell(getattr(by_metric[each], name)) for each in metrics)])
+            values = {metric: getattr(each, name) for metric, each in by_metric.items()}
+            writer.writerow([head, name, *(_cell(values.get(each, math.nan)) for each in metrics)])
     return text.getvalue()
 
 

@@ -130,3 +130,13 @@ def test_the_table_of_runs():
         "labels,max,0.75,",
     ]
     assert summary_csv({}) == "head,run\n"
+
+
+def test_heads_may_have_different_metrics():
+    heads = {
+        "ferplus": spreads({"seed-0": {"accuracy": 0.5, "votes_mae": 0.25}}),
+        "fer2013": spreads({"seed-0": {"accuracy": 1.0}}),
+    }
+    rows = summary_csv(heads).splitlines()
+    assert rows[:3] == ["head,run,accuracy,votes_mae", "ferplus,seed-0,0.5,0.25", "ferplus,mean,0.5,0.25"]
+    assert rows[6:8] == ["fer2013,seed-0,1,", "fer2013,mean,1,"]
