@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
+from mien.core.errors import UsageError
 from mien.evaluation.bootstrap import CONFIDENCE, RESAMPLES
 from mien.evaluation.compared import METRICS_COMPARED, Comparison, Diagram, Judged, Pair, Score
 from mien.evaluation.intervals import paired_difference
@@ -56,8 +57,10 @@ def compare_predictions(
         seed: of both.
 
     Raises:
-        UsageError, DataError: the tables cannot be compared; see `pair`.
+        UsageError: fewer than two models. DataError: the tables cannot be compared; see `pair`.
     """
+    if len(models) < 2:
+        raise UsageError(f"expected two names or more to compare, got {', '.join(models) or 'none'}")
     paired = pair(models)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -77,6 +80,24 @@ def compare_predictions(
         diagram = _diagram(paired, runs, pairs, posthoc)
     undefined = dict.fromkeys(str(each.message) for each in caught if issubclass(each.category, UndefinedMetricWarning))
     return Comparison(paired, scores, pairs, overall, diagram, (*paired.notes, *notes, *undefined))
+
+
+def score_seeds(tables: Sequence[PredictionTable], *, resamples: int = RESAMPLES, seed: int = 0) -> Score:
+    """Mean accuracy and macro F1 of one model's seeds on the same images, with what each seed reaches.
+
+    The intervals are about other images, or other people where they are known: several seeds are not several times as
+    many of them. How far other seeds would be apart is what the single figures say.
+
+    Args:
+        tables: of the seeds.
+        resamples: draws of the bootstrap.
+        seed: of them.
+
+    Raises:
+        UsageError: no table. DataError: they are not of the same images and labels.
+    """
+    paired = pair({"model": tables})
+    return _score(paired, 0, bootstrap(paired, resamples=resamples, seed=seed), paired.run_scores())
 
 
 def _score(paired: Paired, i: int, drawn: Mapping[str, Floats], runs: Mapping[str, Floats]) -> Score:
