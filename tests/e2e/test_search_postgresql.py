@@ -1,4 +1,4 @@
-"""Two workers share a search on a real PostgreSQL server; one is killed, and the server itself goes away for a moment."""
+"""Two workers share a search on a real PostgreSQL server; one is killed, and the server itself goes away and back."""
 
 import multiprocessing
 import os
@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
-optuna = pytest.importorskip("optuna")
+pytest.importorskip("optuna")
 pytest.importorskip("pg8000")
+
+import optuna
 
 from mien.core.errors import TrainingError
 from mien.experiments.space import parse_space
