@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors, whi
     from mien.core.types import Predictions as Predictions
     from mien.pipeline.recognizer import Recognizer as Recognizer
     from mien.runtime.classifier import Classifier as Classifier
+    from mien.verbs.ablate import ablate as ablate
     from mien.verbs.audit import audit as audit
     from mien.verbs.bench import bench as bench
     from mien.verbs.check import check as check
@@ -51,6 +52,7 @@ _HOMES = {
     "MienError": "mien.core.errors",
     "Predictions": "mien.core.types",
     "Recognizer": "mien.pipeline.recognizer",
+    "ablate": "mien.verbs.ablate",
     "audit": "mien.verbs.audit",
     "bench": "mien.verbs.bench",
     "check": "mien.verbs.check",

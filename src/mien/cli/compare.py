@@ -11,6 +11,7 @@ from mien.cli.options import Json
 _COMPARE = examples(
     "mien compare a=runs/a/predictions-test.parquet b=runs/b/predictions-test.parquet",
     "mien compare cnn=f1.parquet,f2.parquet vit=g1.parquet,g2.parquet --out compared/",
+    "mien compare base=a.parquet deeper=b.parquet wider=c.parquet --against base",
 )
 
 
@@ -26,6 +27,9 @@ def compare(
             metavar="NAME=PREDICTIONS[,PREDICTIONS...]", help="Two or more; several tables: folds or seeds."
         ),
     ],
+    against: Annotated[
+        str | None, typer.Option("--against", metavar="NAME", help="Compare each other model with this one alone.")
+    ] = None,
     n_train: Annotated[
         int | None,
         typer.Option("--n-train", metavar="N", help="Images a fold or seed learned from. [folds: all other images]"),
@@ -43,7 +47,7 @@ def compare(
     """Compare models on the same images: paired tests, effect sizes, and how large the difference is."""
     from mien.verbs.compare import compare as run
 
-    result = run(models, n_train=n_train, posthoc=posthoc, seed=seed, out=out, overwrite=overwrite)
+    result = run(models, against=against, n_train=n_train, posthoc=posthoc, seed=seed, out=out, overwrite=overwrite)
     if json:
         print_json(result.to_dict())
         return

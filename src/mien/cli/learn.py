@@ -10,7 +10,25 @@ import typer
 
 from mien.cli.console import Progress, examples, interval, note, print_json, table
 from mien.cli.options import Device, Json
-from mien.core.errors import UsageError
+from mien.cli.training import (
+    Changes,
+    Config,
+    Data,
+    Drop,
+    Folds,
+    Group,
+    MaxMinutes,
+    Net,
+    Preset,
+    Relabel,
+    Resume,
+    Seeds,
+    check_minutes,
+    number,
+    resumable,
+    saying,
+    telling,
+)
 
 _TRAIN = examples(
     "mien train --data ferplus=data/fer2013 --preset mien-s --out runs/mien-s",
@@ -25,11 +43,6 @@ _EVALUATE = examples(
 
 _GROUPS_SHOWN = 20  # there may be as many as people
 
-Drop = Annotated[list[Path] | None, typer.Option("--drop", metavar="LIST.csv", help="Images to leave out; may repeat.")]
-Relabel = Annotated[
-    list[Path] | None, typer.Option("--relabel", metavar="LIST.csv", help="Images to label anew; may repeat.")
-]
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
@@ -40,49 +53,28 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    data: Annotated[
-        list[str], typer.Option("--data", metavar="TABLE|NAME=ROOT", help="A table or a data set; may repeat.")
-    ],
+    data: Data,
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run folder.")],
-    net: Annotated[str | None, typer.Option("--net", metavar="NAME", help="An architecture.")] = None,
-    preset: Annotated[str | None, typer.Option("--preset", metavar="NAME", help="A recipe, such as mien-s.")] = None,
-    config: Annotated[Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings in a file.")] = None,
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; may repeat.")
-    ] = None,
+    net: Net = None,
+    preset: Preset = None,
+    config: Config = None,
+    changes: Changes = None,
     drop: Drop = None,
     relabel: Relabel = None,
-    folds: Annotated[
-        str | None, typer.Option("--folds", metavar="K|loso", help="A model a fold; loso: leave one subject out.")
-    ] = None,
-    group: Annotated[
-        str | None, typer.Option("--group", metavar="COLUMN", help="What stays in one fold. [subject]")
-    ] = None,
-    seeds: Annotated[int | None, typer.Option("--seeds", metavar="K", help="A model a seed.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch.")] = False,
-    max_minutes: Annotated[
-        float | None, typer.Option("--max-minutes", metavar="M", help="Stop between epochs before this; resume later.")
-    ] = None,
+    folds: Folds = None,
+    group: Group = None,
+    seeds: Seeds = None,
+    resume: Resume = False,
+    max_minutes: MaxMinutes = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Train a model, select its best epoch on the valid split, and export it with its card."""
-    if max_minutes is not None and not max_minutes > 0:  # nan is not either
-        raise UsageError(f"expected --max-minutes above 0, got {max_minutes:g}")
+    check_minutes(max_minutes)
     from mien.verbs.train import train as run
 
-    def tell(row: dict[str, Any]) -> None:
-        if not json:
-            print("  ".join(f"{name} {_number(value)}" for name, value in row.items()), flush=True)
-
-    said: set[str] = set()
-
-    def say(line: str) -> None:
-        if not json and line not in said:
-            note(line)
-        said.add(line)
-
-    try:
+    say = saying(silent=json)
+    with resumable(out, "", "*/"):
         result = run(
             data,
             out=out,
@@ -98,14 +90,9 @@ def train(
             device=device,
             resume=resume,
             max_minutes=max_minutes,
-            tell=tell,
+            tell=telling(silent=json),
             note=say,
         )
-    except KeyboardInterrupt:
-        begun = next(out.glob("versions.json"), None) or next(out.glob("*/versions.json"), None)
-        raise KeyboardInterrupt(
-            f"go on with --resume from the last finished epoch in {out}" if begun else "nothing was begun"
-        ) from None
     if os.environ.get("RANK", "0") != "0":  # of several processes the first one speaks
         return
     if json:
@@ -124,7 +111,7 @@ def train(
 def _print_figures(figures: Sequence[Mapping[str, Any]]) -> None:
     if figures:
         header = list(figures[0])
-        print(table(header, [[_number(row.get(name)) for name in header] for row in figures]))
+        print(table(header, [[number(row.get(name)) for name in header] for row in figures]))
 
 
 def join(
@@ -153,14 +140,14 @@ def _print_spread(summary: Mapping[str, Any], head: str) -> None:
     print(f"{head}: {summary['split']}, {len(runs)} of {summary['asked']} runs")
     header = ["  figure", "mean", "std", "min", "max", *(["all folds (95 % interval)"] if pooled else [])]
     rows = [
-        [f"  {name}", *(_number(each[what]) for what in header[1:5]), *([_pooled(pooled.get(name))] if pooled else [])]
+        [f"  {name}", *(number(each[what]) for what in header[1:5]), *([_pooled(pooled.get(name))] if pooled else [])]
         for name, each in summary["heads"][head].items()
     ]
     print(table(header, rows))
 
 
 def _pooled(figure: Any) -> str:
-    return interval(figure) if isinstance(figure, dict) else _number(figure)
+    return interval(figure) if isinstance(figure, dict) else number(figure)
 
 
 def evaluate(
@@ -298,8 +285,3 @@ def export(
         print_json({"files": result.files})
         return
     note("wrote " + ", ".join(map(str, result.files)))
-
-
-def _number(value: Any) -> str:
-    """Few digits: enough to follow a training by."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

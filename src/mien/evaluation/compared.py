@@ -133,7 +133,7 @@ class Comparison:
     Attributes:
         paired: their predictions.
         scores: a model each. pairs: of models, each once. overall: tests of all models at once; none for two.
-        diagram: of all models.
+        diagram: of all models; None where they were compared with one of them alone.
         sentences: what follows, in words; one for each pair.
         notes: what a reader has to know.
     """
@@ -142,7 +142,7 @@ class Comparison:
     scores: tuple[Score, ...]
     pairs: tuple[Pair, ...]
     overall: tuple[Judged, ...]
-    diagram: Diagram
+    diagram: Diagram | None
     notes: tuple[str, ...] = ()
 
     @property
@@ -164,7 +164,7 @@ class Comparison:
             "scores": [each.to_dict() for each in self.scores],
             "pairs": [each.to_dict() for each in self.pairs],
             "overall": [each.to_dict() for each in self.overall],
-            "diagram": self.diagram.to_dict(),
+            "diagram": None if self.diagram is None else self.diagram.to_dict(),
             "notes": list(self.notes),
         }
 

@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from mien.core.errors import UsageError
+from mien.core.registry import unknown
 from mien.evaluation.bootstrap import CONFIDENCE, RESAMPLES
 from mien.evaluation.compared import METRICS_COMPARED, Comparison, Diagram, Judged, Pair, Score
 from mien.evaluation.intervals import paired_difference
@@ -41,6 +42,7 @@ POSTHOCS = ("nemenyi", "holm")
 def compare_predictions(
     models: Mapping[str, Sequence[PredictionTable]],
     *,
+    against: str | None = None,
     n_train: int | None = None,
     posthoc: str = "nemenyi",
     resamples: int = RESAMPLES,
@@ -50,6 +52,8 @@ def compare_predictions(
 
     Args:
         models: name -> its prediction tables; several are its folds or seeds. See `mien.evaluation.paired.pair`.
+        against: one of the names: each other model is compared with it alone, and Holm's correction is for those pairs;
+            there is no post-hoc test and no diagram then. None: every model with every other.
         n_train: images that each model of a fold or seed learned from, for the corrected t test; None: of folds all
             images of the other folds, of seeds no correction.
         posthoc: what follows Friedman's test, and the diagram's bars over runs: nemenyi or holm.
@@ -61,6 +65,8 @@ def compare_predictions(
     """
     if len(models) < 2:
         raise UsageError(f"expected two names or more to compare, got {', '.join(models) or 'none'}")
+    if against is not None and against not in models:
+        raise UsageError(unknown("name to compare with", against, list(models)))
     paired = pair(models)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -68,16 +74,16 @@ def compare_predictions(
         runs = paired.run_scores()
         scores = tuple(_score(paired, i, drawn, runs) for i in range(len(paired.names)))
         share, notes = _test_to_train(paired, n_train)
-        numbers = list(combinations(range(len(paired.names)), 2))
+        numbers = _numbers(paired.names, against)
         draw = {"resamples": resamples, "seed": seed}
         tests = [[*_over_images(paired, i, j, draw), *_over_runs(runs, i, j, share, draw)] for i, j in numbers]
         tests = _corrected(tests)
-        overall, ranked = _overall(paired, runs), _posthoc(runs, posthoc)
+        overall, ranked = _overall(paired, runs), _posthoc(runs, posthoc) if against is None else {}
         pairs = tuple(
             _pair(paired, i, j, scores, drawn, [*found, *ranked.get((i, j), ())])
             for (i, j), found in zip(numbers, tests, strict=True)
         )
-        diagram = _diagram(paired, runs, pairs, posthoc)
+        diagram = _diagram(paired, runs, pairs, posthoc) if against is None else None
     undefined = dict.fromkeys(str(each.message) for each in caught if issubclass(each.category, UndefinedMetricWarning))
     return Comparison(paired, scores, pairs, overall, diagram, (*paired.notes, *notes, *undefined))
 
@@ -98,6 +104,14 @@ def score_seeds(tables: Sequence[PredictionTable], *, resamples: int = RESAMPLES
     """
     paired = pair({"model": tables})
     return _score(paired, 0, bootstrap(paired, resamples=resamples, seed=seed), paired.run_scores())
+
+
+def _numbers(names: Sequence[str], against: str | None) -> list[tuple[int, int]]:
+    """Which models are compared with which, by number."""
+    if against is None:
+        return list(combinations(range(len(names)), 2))
+    base = names.index(against)
+    return [(i, base) for i in range(len(names)) if i != base]
 
 
 def _score(paired: Paired, i: int, drawn: Mapping[str, Floats], runs: Mapping[str, Floats]) -> Score:

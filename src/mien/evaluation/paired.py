@@ -118,10 +118,7 @@ def pair(models: Mapping[str, Sequence[PredictionTable]]) -> Paired:
         for table in tables:
             _same_truth(first, reference, name, table)
     notes = []
-    if (
-        len({each.meta["data_sha256"] for tables in models.values() for each in tables if "data_sha256" in each.meta})
-        > 1
-    ):
+    if len({each for each in map(_digests, models.values()) if each}) > 1:
         notes.append("the models saw these images prepared in different ways (data_sha256 differs)")
     if any(len(each) > 1 for each in parts.values()) and not same_folds:
         notes.append("the folds are not the same ones for each name: compared image by image only, not fold by fold")
@@ -273,6 +270,11 @@ def _subjects(tables: Sequence[PredictionTable]) -> Strings | None:
     alone = np.char.add("image ", known.ids)
     subjects: Strings = np.where(nobody, alone, known.subject)
     return subjects if len(np.unique(subjects)) < len(subjects) else None
+
+
+def _digests(tables: Sequence[PredictionTable]) -> frozenset[str]:
+    """Of the data of one model's tables; each fold has one of its own."""
+    return frozenset(each.meta["data_sha256"] for each in tables if "data_sha256" in each.meta)
 
 
 def _shared(tables: Sequence[PredictionTable]) -> dict[str, str]:

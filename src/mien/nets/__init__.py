@@ -15,7 +15,7 @@ from mien.nets.fusion import Fusion
 from mien.nets.heads import Trunk
 from mien.nets.resnet import ResNet, resnet_cbam, resnet_sa
 from mien.nets.simple import cnn3, cnn5
-from mien.nets.temporal import ClipNet
+from mien.nets.temporal import ClipNet, cnn_mean
 from mien.nets.vgg import vgg4
 
 __all__ = ["NETS", "Trunk", "build_trunk"]
@@ -67,4 +67,5 @@ def _factory(name: str) -> Callable[..., Trunk]:
 # Nets made of other nets, whatever those are called.
 NETS.register("cnn-lstm")(partial(ClipNet, build_trunk, "lstm"))
 NETS.register("cnn-gru")(partial(ClipNet, build_trunk, "gru"))
+NETS.register("cnn-mean")(partial(cnn_mean, build_trunk))
 NETS.register("fusion")(partial(Fusion, build_trunk))

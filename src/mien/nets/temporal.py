@@ -1,4 +1,4 @@
-"""Nets of clips: what a net of pictures sees in each frame, read in order by a recurrent layer."""
+"""Nets of clips: what a net of pictures sees in each frame, read in order by a recurrent layer, or averaged."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,6 +12,7 @@ from mien.nets.heads import Trunk, inputs_of
 from mien.runtime.card import CLIP, IMAGE
 
 CELLS: dict[str, Callable[..., nn.Module]] = {"lstm": nn.LSTM, "gru": nn.GRU}
+NO_CELL = ""  # the frames are not read in order
 POOLING = ("attention", "last", "mean")
 
 # What sees a frame unless another net is named: small, for a clip costs as much as all of its frames.
@@ -94,11 +95,14 @@ class OverTime(nn.Module):
         super().__init__()
         self.neck = neck
         self.dropout = nn.Dropout(dropout)
-        between = dropout if layers > 1 else 0.0
-        self.recurrent = CELLS[cell](
-            width, hidden, layers, batch_first=True, dropout=between, bidirectional=bidirectional
-        )
-        self.width = hidden * (1 + bidirectional)
+        self.recurrent: nn.Module | None = None
+        self.width = width
+        if cell != NO_CELL:
+            between = dropout if layers > 1 else 0.0
+            self.recurrent = CELLS[cell](
+                width, hidden, layers, batch_first=True, dropout=between, bidirectional=bidirectional
+            )
+            self.width = hidden * (1 + bidirectional)
         self.pool: nn.Module = MeanState()
         if pooling == "attention":
             self.pool = AttentionPooling(self.width)
@@ -106,11 +110,11 @@ class OverTime(nn.Module):
             self.pool = LastState(bidirectional=bidirectional)
 
     def states(self, features: Tensor) -> Tensor:
-        """(B, T, F, h, w) -> (B, T, width), what was understood by the time of each frame."""
+        """(B, T, F, h, w) -> (B, T, width), what was understood by the time of each frame, or of it alone."""
         vectors = self.neck(features.flatten(0, 1))  # (B * T, width of a frame)
         # With the batch's own size, not -1, the exported net takes batches of any size.
         steps = self.dropout(vectors.reshape(features.shape[0], features.shape[1], vectors.shape[1]))
-        states: Tensor = self.recurrent(steps)[0]
+        states: Tensor = steps if self.recurrent is None else self.recurrent(steps)[0]
         return states
 
     def forward(self, features: Tensor) -> Tensor:
@@ -127,7 +131,7 @@ class ClipNet(nn.Module):
 
     Args:
         build: makes a net of pictures: `mien.nets.build_trunk`.
-        cell: ``"lstm"`` or ``"gru"``.
+        cell: ``"lstm"``, ``"gru"``, or `NO_CELL`: each frame is seen for itself (see `cnn_mean`).
         in_channels: 1 for grey, 3 for colour.
         size: side of the frames in pixels.
         net, options: which net sees the frames, by name, and its options; a small residual net if not said, which stays
@@ -205,6 +209,23 @@ class ClipNet(nn.Module):
         if not isinstance(over_time, OverTime) or not isinstance(over_time.pool, AttentionPooling):
             raise UsageError("expected a net with pooling=attention for weights over time, got one without")
         return over_time.pool.weights(over_time.states(self(clips)))
+
+
+def cnn_mean(
+    build: Callable[..., Trunk],
+    /,
+    *,
+    in_channels: int = 1,
+    size: int = 48,
+    net: str = FRAME_NET,
+    options: Mapping[str, Any] | None = None,
+) -> ClipNet:
+    """The mean over the frames of a clip of what a net of pictures sees in each: their order does not count.
+
+    With linear heads, the logits of a clip are the mean of those of its frames: a net of single pictures, judged by
+    clips. What a `ClipNet` with the same net of pictures can tell beyond it, it tells by time.
+    """
+    return ClipNet(build, NO_CELL, in_channels=in_channels, size=size, net=net, options=options, pooling="mean")
 
 
 def take_neck(trunk: Trunk) -> nn.Module:

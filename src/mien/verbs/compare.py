@@ -26,6 +26,7 @@ class CompareConfig:
     """What decides a comparison.
 
     Attributes:
+        against: one of the names, with which alone each other model is compared; None: every model with every other.
         n_train: images that the model of one fold or seed learned from, for the corrected t test; None: of folds all
             images of the other folds, of seeds no correction.
         posthoc: what follows Friedman's test: nemenyi or holm.
@@ -34,6 +35,7 @@ class CompareConfig:
         out: a folder for compare.json, csv tables and the diagram. overwrite: replace an earlier comparison.
     """
 
+    against: str | None = None
     n_train: int | None = None
     posthoc: str = "nemenyi"
     resamples: int = RESAMPLES
@@ -98,7 +100,12 @@ def compare(models: Models, config: CompareConfig | None = None, **changes: Any)
         for name, specs in named.items()
     }
     found = compare_predictions(
-        tables, n_train=config.n_train, posthoc=config.posthoc, resamples=config.resamples, seed=config.seed
+        tables,
+        against=config.against,
+        n_train=config.n_train,
+        posthoc=config.posthoc,
+        resamples=config.resamples,
+        seed=config.seed,
     )
     return CompareResult(found, _write(found, Path(config.out)) if config.out is not None else ())
 
@@ -129,9 +136,10 @@ def _check_out(out: Path, *, overwrite: bool) -> None:
 
 
 def _write(found: Comparison, out: Path) -> tuple[Path, ...]:
+    from mien.reporting.differences import draw_differences
     from mien.reporting.ranks import draw_diagram
 
-    drawing = draw_diagram(found.diagram)
+    drawing = draw_differences({"all": found}) if found.diagram is None else draw_diagram(found.diagram)
     make_folder(out)
     files = []
     for name, rows in found.tables().items():

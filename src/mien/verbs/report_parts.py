@@ -112,13 +112,10 @@ def _comparison(found: Comparison) -> Extra:
     ]  # fmt: skip
     header = ("pair", "accuracy, points", "macro F1, points", "p", "p after Holm", "test")
     table = TableView(header, tuple(rows), "Differences on the same faces; in brackets: 95 % intervals.")
-    plan = Plan(
-        "ranks",
-        "Which models differ",
-        "Each model at its place; a bar joins those that are not shown to differ at 5 %.",
-        partial(diagram_figure, found.diagram),
-    )
-    figures = (plan,) if len(found.paired.names) > 2 else ()
+    figures: tuple[Plan, ...] = ()
+    if len(found.paired.names) > 2 and found.diagram is not None:
+        reading = "Each model at its place; a bar joins those that are not shown to differ at 5 %."
+        figures = (Plan("ranks", "Which models differ", reading, partial(diagram_figure, found.diagram)),)
     return Extra("Comparison", (*found.sentences, *found.notes), {"comparison.csv": table}, figures)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Tell = Callable[[dict[str, Any]], None]
 Note = Callable[[str], None]
+Data = str | Table
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,12 @@ class TrainResult:
 
 
 def train(
-    data: str | Sequence[str],
+    data: Data | Sequence[Data],
     *,
     out: str | Path,
     net: str | None = None,
     preset: str | None = None,
-    config: str | Path | None = None,
+    config: "str | Path | TrainConfig | None" = None,
     changes: Sequence[str] = (),
     drop: str | Path | Sequence[str | Path] | None = None,
     relabel: str | Path | Sequence[str | Path] | None = None,
@@ -70,10 +71,10 @@ def train(
     run of its own in `out/fold-0`, `out/seed-1` and so on, and `out/summary.json` has mean, deviation and range.
 
     Args:
-        data: a prepared table, or ``"ferplus=DIR"``; several are joined.
+        data: a prepared table (its path, or one in memory), or ``"ferplus=DIR"``; several are joined.
         out: the run folder.
         preset: name of a recipe, whose settings are the first layer.
-        config: a TOML file of settings that win over the preset's.
+        config: a TOML file of settings that win over the preset's; or all settings, with no preset, net or changes.
         net: name of an architecture; wins over both.
         changes: single settings, ``"key=value"``, that win over all.
         drop: csv lists with a column `id` of images to leave out; one or several.
@@ -95,21 +96,16 @@ def train(
         >>> mien.train("ferplus=data/", preset="mien-s", out="runs/mien-s")  # doctest: +SKIP
     """
     require("lightning", extra="train")
-    from mien.training.config import load_config
     from mien.training.processes import started
 
-    specs = [data] if isinstance(data, str) else list(data)
-    if not specs:
-        raise UsageError("expected --data TABLE or NAME=ROOT, got none")
     _check_several(folds, seeds, group, started().world)
-    named = [f"net='{net}'"] if net else []
-    named += [f"device='{device}'"] if device != "auto" else []
-    settings = load_config(preset=preset, file=Path(config) if config else None, changes=[*named, *changes])
-    table = Table.concatenate([open_data(spec) for spec in specs])
+    settings = settings_of(net=net, preset=preset, config=config, changes=changes, device=device)
+    table = open_all(data)
     applied = apply_lists(table, drop=as_paths(drop), relabel=as_paths(relabel))
     for line in applied.notes if started().first else ():
         note(line)
     parts = ["--data DATA", *([f"--preset {preset}"] if preset else []), *([f"--net {net}"] if net else [])]
+    parts += [f"--config {_name_of(config)}"] if config else []
     parts += [f"--set {change}" for change in changes]
     parts += applied.lists  # by option and name
     parts += [f"--folds {folds}"] if folds is not None else [f"--seeds {seeds}"] if seeds is not None else []
@@ -117,13 +113,43 @@ def train(
     one = _One(applied.lists, " ".join(["mien train", *parts, "--out RUN"]), tell, note)
     if folds is None and seeds is None:
         result = one(Part("", applied.table, settings), Path(out), resume=resume, max_minutes=max_minutes)
-    elif folds is not None:
-        parted = _folds(applied.table, settings, folds, group)
-        result = _several(parted, one, Path(out), resume=resume, max_minutes=max_minutes)
     else:
-        parted = _seeds(applied.table, settings, seeds or 0)
+        parted = trainings_of(applied.table, settings, folds=folds, group=group, seeds=seeds)
         result = _several(parted, one, Path(out), resume=resume, max_minutes=max_minutes)
     return replace(result, notes=(*applied.notes, *result.notes))
+
+
+def settings_of(
+    *,
+    net: str | None,
+    preset: str | None,
+    config: "str | Path | TrainConfig | None",
+    changes: Sequence[str],
+    device: str,
+) -> "TrainConfig":
+    """The settings of a training, out of all that may name some; see `train`."""
+    from mien.training.config import TrainConfig, load_config
+
+    if isinstance(config, TrainConfig):
+        if net or preset or changes:
+            raise UsageError("expected a TrainConfig without net, preset or changes, got both: put them into it")
+        return config if device == "auto" else replace(config, device=device)
+    named = [f"net='{net}'"] if net else []
+    named += [f"device='{device}'"] if device != "auto" else []
+    return load_config(preset=preset, file=Path(config) if config else None, changes=[*named, *changes])
+
+
+def open_all(data: Data | Sequence[Data]) -> Table:
+    """All faces to train on, as one table; see `train`."""
+    specs = [data] if isinstance(data, str | Table) else list(data)
+    if not specs:
+        raise UsageError("expected --data TABLE or NAME=ROOT, got none")
+    return Table.concatenate([each if isinstance(each, Table) else open_data(each) for each in specs])
+
+
+def _name_of(config: "str | Path | TrainConfig") -> str:
+    """The file to repeat a training with: the one given, or the one that is in every run folder."""
+    return Path(config).name if isinstance(config, str | Path) else "config.toml"
 
 
 def _check_several(folds: int | str | None, seeds: int | None, group: str | None, processes: int) -> None:
@@ -150,8 +176,8 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class _Parts:
-    """All trainings of a kind, made when their turn comes; they are compared on `split`."""
+class Parts:
+    """All trainings of a kind, made when their turn comes, once; they are compared on `split`."""
 
     names: tuple[str, ...]
     split: str
@@ -160,7 +186,14 @@ class _Parts:
     notes: tuple[str, ...] = ()
 
 
-def _folds(table: Table, config: "TrainConfig", folds: int | str, group: str | None) -> _Parts:
+def trainings_of(
+    table: Table, config: "TrainConfig", *, folds: int | str | None, group: str | None, seeds: int | None
+) -> Parts:
+    """The trainings of `folds`, or else of `seeds`."""
+    return _folds(table, config, folds, group) if folds is not None else _seeds(table, config, seeds or 0)
+
+
+def _folds(table: Table, config: "TrainConfig", folds: int | str, group: str | None) -> Parts:
     from mien.training import folds as room
     from mien.training.data import choose_heads
 
@@ -177,16 +210,16 @@ def _folds(table: Table, config: "TrainConfig", folds: int | str, group: str | N
     parts = (Part(name, room.of_fold(dealt, k, how), config) for name, k in zip(names, numbers, strict=True))
     kept = len(table) - len(dealt)
     notes = (f"{kept:,} images take no part in the folds (a test split, or fold -1)",) if kept else ()
-    return _Parts(names, "test", parts, dealt.digest(), notes)
+    return Parts(names, "test", parts, dealt.digest(), notes)
 
 
-def _seeds(table: Table, config: "TrainConfig", count: int) -> _Parts:
+def _seeds(table: Table, config: "TrainConfig", count: int) -> Parts:
     from mien.training import folds as room
 
     configs = [room.of_seed(config, k) for k in range(count)]
     names = tuple(room.names("seed", [each.seed for each in configs]))
     parts = (Part(name, table, each) for name, each in zip(names, configs, strict=True))
-    return _Parts(names, "valid", parts, table.digest())
+    return Parts(names, "valid", parts, table.digest())
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +256,7 @@ class _One:
         return TrainResult(run.folder, run.epochs, True, figures, notes, run.diagnosis)
 
 
-def _several(parts: _Parts, one: _One, out: Path, *, resume: bool, max_minutes: float | None) -> TrainResult:
+def _several(parts: Parts, one: _One, out: Path, *, resume: bool, max_minutes: float | None) -> TrainResult:
     """Train one after the other; those that are through already are not trained again."""
     _check_out(out, parts.names, resume=resume)
     for line in parts.notes:

@@ -19,7 +19,7 @@ from mien.evaluation.intervals import paired_difference
 from mien.evaluation.metrics import wilson
 from mien.evaluation.paired import pair
 from mien.evaluation.resampling import bootstrap, swap_accuracy, swap_macro_f1
-from mien.evaluation.statistics import critical_difference, mcnemar, ranks
+from mien.evaluation.statistics import critical_difference, holm, mcnemar, ranks
 
 ABC = LabelSet("abc", ("a", "b", "c"))
 
@@ -351,3 +351,31 @@ def test_seeds_of_one_model_have_a_mean_with_the_interval_it_would_have_beside_o
     assert score.accuracy.low < score.accuracy.value < score.accuracy.high
     one = score_seeds(seeds[:1])
     assert one.accuracy == wilson(round(one.accuracy.value * len(seeds[0])), len(seeds[0]))
+
+
+def test_against_one_each_other_is_compared_with_it_alone_and_corrected_for_those_pairs():
+    tables = [noisy(seed, n=120, skill=skill) for seed, skill in ((1, 0.9), (2, 0.8), (3, 0.6), (4, 0.85))]
+    found, every = compared(*tables, against="B"), compared(*tables)
+    assert [(pair.first, pair.second) for pair in found.pairs] == [("A", "B"), ("C", "B"), ("D", "B")]
+    assert found.diagram is None and found.to_dict()["diagram"] is None and every.diagram is not None
+    alone = [
+        mcnemar(
+            tables[i].label_ids == tables[i].probabilities.argmax(1),
+            tables[1].label_ids == tables[1].probabilities.argmax(1),
+        ).p
+        for i in (0, 2, 3)
+    ]
+    assert [pair.decided_by.finding.p for pair in found.pairs] == pytest.approx(alone)
+    assert [pair.decided_by.p_holm for pair in found.pairs] == pytest.approx(holm(alone).tolist())
+    assert found.overall[0].finding.p == every.overall[0].finding.p
+    with pytest.raises(UsageError, match="expected a name to compare with out of A, B, C, D, got 'E'"):
+        compared(*tables, against="E")
+
+
+def test_folds_have_data_of_their_own_and_are_not_prepared_otherwise():
+    def folds(seed):
+        return [noisy(seed + k, n=20, ids=[f"{k}-{i}" for i in range(20)], data_sha256=f"fold {k}") for k in range(2)]
+
+    assert not any("data_sha256" in note for note in pair({"A": folds(0), "B": folds(5)}).notes)
+    other = [replace(each, meta={"data_sha256": "other"}) for each in folds(5)]
+    assert any("data_sha256" in note for note in pair({"A": folds(0), "B": other}).notes)

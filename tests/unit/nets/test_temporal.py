@@ -87,6 +87,19 @@ def test_order_counts_however_states_are_pooled(pooling):
     assert torch.abs(vectors[0] - vectors[1]).max() > 1e-4
 
 
+@torch.no_grad()
+def test_without_a_cell_the_logits_of_a_clip_are_the_mean_of_those_of_its_frames():
+    torch.manual_seed(0)
+    net = MultiHead(build_trunk("cnn-mean", in_channels=1, size=SIDE, options={"options": SMALL}), {"a": 3}).eval()
+    single = MultiHead(build_trunk("resnet", in_channels=1, size=SIDE, options=SMALL), {"a": 3}).eval()
+    single.trunk.load_state_dict(net.trunk.frame.state_dict())
+    single.heads.load_state_dict(net.heads.state_dict())
+    logits, _ = net(clips())
+    frames, _ = single(clips().flatten(0, 1))
+    torch.testing.assert_close(logits["a"], frames["a"].reshape(3, FRAMES, 3).mean(1))
+    torch.testing.assert_close(logits["a"], net(clips().flip(1))[0]["a"])
+
+
 def test_how_much_each_frame_counts_can_be_asked():
     with torch.no_grad():
         weights = clip_net().attention(clips())
@@ -149,3 +162,5 @@ def test_options_that_make_no_sense_are_refused():
         clip_net(net="cnn-lstm", options={})
     with pytest.raises(UsageError, match="options that the net 'cnn-gru' takes"):
         clip_net(cell="lstm")
+    with pytest.raises(UsageError, match="options that the net 'cnn-mean' takes, got: .*'hidden'"):
+        clip_net("cnn-mean")
