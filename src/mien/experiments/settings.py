@@ -50,6 +50,7 @@ def check_space(space: Space, base: TrainConfig) -> None:
     Raises:
         UsageError: a setting is unknown, or the same in all trials, or has a bound or choice that no training takes.
     """
+    _build(base)  # what is wrong without any space is said as it is
     for each in space:
         if each.key.split(".")[0] in ALIKE:
             raise UsageError(
@@ -95,8 +96,13 @@ def _check(parameter: Parameter, value: Any, config: TrainConfig) -> None:
     if parameter.key.split(".")[0] not in ("net", "net_options", "input"):
         return
     try:
-        build_trunk(config.net, in_channels=config.input.channels, size=config.input.size, options=config.net_options)
+        _build(config)
     except UsageError as error:
         raise UsageError(
             f"expected a space of settings that a training takes, got {parameter.key} = {value!r}: {error}"
         ) from error
+
+
+def _build(config: TrainConfig) -> None:
+    """Make the net, as a training would."""
+    build_trunk(config.net, in_channels=config.input.channels, size=config.input.size, options=config.net_options)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from matplotlib.tri import Triangulation
 
 from mien.reporting.style import (
@@ -21,7 +22,6 @@ from mien.reporting.style import (
     fading,
     is_narrow,
     new_figure,
-    plain_logarithms,
     short,
 )
 
@@ -66,11 +66,11 @@ class Axis:
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
-        """Shares and what stands there: all choices, or the ends and the middle of a range."""
+        """Shares and what stands there: all choices, or the ends of a range."""
         low, high = self._limits
         if self.choices:
             return [(k / max(1.0, high), name) for k, name in enumerate(self.choices)]
-        shares = (0.0, 0.5, 1.0) if high > low else (0.5,)
+        shares = (0.0, 1.0) if high > low else (0.5,)
         values = [low + share * (high - low) for share in shares]
         return [
             (share, f"{math.exp(value) if self.log else value:.3g}")
@@ -165,8 +165,8 @@ def parallel(trials: Trials, width: float) -> Figure:
         axis.axhline(place, color=GRID, lw=0.8, zorder=0)
         for share, words in each.ticks:
             axis.text(
-                share, place + 0.18, short(words, 10 if is_narrow(width) else 16), ha="center", va="top", fontsize=6.5,
-                color=MUTED,
+                share, place + 0.16, short(words, 10 if is_narrow(width) else 16), ha="center", va="top", fontsize=6.5,
+                color=INK, zorder=5,
             )  # fmt: skip
     axis.set_yticks(range(len(axes)), [short(each.name, 16 if is_narrow(width) else 26) for each in axes])
     axis.tick_params(axis="y", labelcolor=INK, labelsize=8)
@@ -218,7 +218,9 @@ def _contour(axis: Axes, one: Axis, other: Axis, rows: npt.NDArray[np.intp], val
     for side, each in ((axis.xaxis, one), (axis.yaxis, other)):
         if each.log:
             (axis.set_xscale if side is axis.xaxis else axis.set_yscale)("log")
-            plain_logarithms(side)
+            side.set_major_locator(LogLocator(numticks=5))
+            side.set_minor_locator(NullLocator())
+            side.set_major_formatter(lambda value, _: f"{value:g}")
         if each.choices:
             side.set_ticks(range(len(each.choices)), [short(name, 12) for name in each.choices])
     axis.set(xlabel=short(one.name, 30), ylabel=short(other.name, 30))

@@ -7,6 +7,7 @@ from functools import partial
 from mien.evaluation.compared import Score
 from mien.reporting import figures_search as draw
 from mien.reporting.drawing import Drawing, render
+from mien.reporting.evaluation_page import shown
 from mien.reporting.figures_search import Trials
 from mien.reporting.page import FigureView, Section, TableView, render_page
 
@@ -90,8 +91,8 @@ def _reached(retrained: Retrained) -> TableView:
     for head, score in retrained.scores.items():
         for metric, figure in (("accuracy", score.accuracy), ("macro_f1", score.macro_f1)):
             runs = score.runs[metric] or (figure.value,)
-            interval = f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
-            rows.append((head, metric.replace("_", " "), interval, *(f"{each:.3f}" for each in runs)))
+            mean = shown(figure, share=False)
+            rows.append((head, metric.replace("_", " "), mean, *(f"{each:.3f}" for each in runs)))
     caption = f"Trained anew with other seeds, on {retrained.n:,} faces ({retrained.split}) that no trial saw."
     return TableView(header, tuple(rows), caption)
 

@@ -3,8 +3,10 @@
 import shutil
 import socket
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +14,9 @@ from mien.core.errors import OutputError, TrainingError, UsageError
 from mien.core.files import make_folder, replacing
 from mien.core.optional import require
 from mien.datasets.lists import apply_lists, as_paths
-from mien.evaluation import read_predictions
+from mien.evaluation import PredictionTable, read_predictions
 from mien.evaluation.comparison import score_seeds
+from mien.evaluation.metrics import UndefinedMetricWarning
 from mien.verbs.evaluate import evaluate
 from mien.verbs.summary import heads_measured
 from mien.verbs.train import Data, Note, Tell, open_all, settings_of, train
@@ -310,19 +313,25 @@ class _Search:
         )
         if not result.finished:
             return replace(found, finished=False)
-        return self._write(replace(found, retrained=self._measure([each.run for each in result.runs])))
+        tables = self._measure([each.run for each in result.runs])
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UndefinedMetricWarning)
+            scores = {head: score_seeds(each) for head, each in tables.items()}
+        undefined = tuple(dict.fromkeys(str(each.message) for each in caught))  # an interval that cannot be told
+        for line in undefined:
+            self.note(line)
+        return self._write(replace(found, retrained=scores, notes=(*found.notes, *undefined)))
 
-    def _measure(self, runs: Sequence[Path]) -> dict[str, "Score"]:
-        split, scores = self.faces.split, {}
-        for head in heads_measured(runs[0], "valid"):
-            tables = []
-            for run in runs:
-                folder = run / "reported" / head
-                if not (folder / f"metrics-{split}.json").exists():
-                    evaluate(run, data=self.faces.whole, split=split, head=head, out=folder, overwrite=True)
-                tables.append(read_predictions(folder / f"predictions-{split}.parquet"))
-            scores[head] = score_seeds(tables)
-        return scores
+    def _measure(self, runs: Sequence[Path]) -> dict[str, list[PredictionTable]]:
+        """What each run says of the faces that are reported on, by label source."""
+        split = self.faces.split
+        tables: dict[str, list[PredictionTable]] = {}
+        for run, head in product(runs, heads_measured(runs[0], "valid")):
+            folder = run / "reported" / head
+            if not (folder / f"metrics-{split}.json").exists():
+                evaluate(run, data=self.faces.whole, split=split, head=head, out=folder, overwrite=True)
+            tables.setdefault(head, []).append(read_predictions(folder / f"predictions-{split}.parquet"))
+        return tables
 
 
 def _all_failed(trials: Sequence["Trial"]) -> str:

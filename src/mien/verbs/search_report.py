@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.core.files import make_folder, replacing, write_csv
+from mien.reporting.evaluation_page import shown
 from mien.reporting.figures_search import Axis, Trials
 from mien.reporting.search_page import Retrained, Searched, search_page
 
@@ -110,11 +111,11 @@ def sentences(found: "SearchResult", faces: "Faces") -> list[str]:
     for head, score in found.retrained.items():
         runs = score.runs["accuracy"] or (score.accuracy.value,)
         n = int((faces.whole.split == found.split).sum())
+        seeds = "another seed" if len(runs) == 1 else f"{len(runs)} other seeds"
+        between = f"; the seeds range from {min(runs):.3f} to {max(runs):.3f}" if len(runs) > 1 else ""
         said.append(
-            f"Trained anew with {'another seed' if len(runs) == 1 else f'{len(runs)} other seeds'}, it has an accuracy "
-            f"of {score.accuracy.value:.3f} for {head} (95 % interval {score.accuracy.low:.3f} to "
-            f"{score.accuracy.high:.3f}) on the {n:,} faces of {found.split}, which no trial saw"
-            + (f"; the seeds range from {min(runs):.3f} to {max(runs):.3f}." if len(runs) > 1 else ".")
+            f"Trained anew with {seeds}, it has an accuracy for {head} of {shown(score.accuracy, share=False)} on the "
+            f"{n:,} faces of {found.split}, which no trial saw{between}."
         )
     if found.retrained:
         said.append("That figure counts, not the first: of many trials the best is also the luckiest.")
