@@ -1,6 +1,5 @@
 """What a search has found: the best trial, which settings mattered, and a table of all trials."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,8 +17,8 @@ _LEAST = 4  # trials from which a forest can say anything
 
 def best(trials: Sequence[Trial]) -> Trial | None:
     """The trial with the largest figure among those that went through, the earliest of equals; None without any."""
-    through = [each for each in trials if each.state == "complete" and each.value is not None]
-    return max(through, key=lambda each: (each.value or -math.inf, -each.number), default=None)
+    through = [each for each in trials if each.state == "complete"]
+    return max(through, key=lambda each: (each.large, -each.number), default=None)
 
 
 def importance(study: SharedStudy) -> dict[str, float]:

@@ -18,6 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from mien.core.errors import TrainingError, UsageError
 from mien.core.files import make_folder
+from mien.core.optional import require
 
 Note = Callable[[str], None]
 T = TypeVar("T")
@@ -80,7 +81,9 @@ class Storage:
         self._waits_s = waits_s
         self._note = note
         self.is_file = self.url.drivername == "sqlite"
-        if self.is_file:
+        if not self.is_file:
+            require("pg8000", extra="search")
+        else:
             make_folder(Path(str(self.url.database)).parent)
         # A connection of its own: the lock lasts while others of the pool come and go.
         self._locks = sqlalchemy.create_engine(self.url, poolclass=NullPool, connect_args={"timeout": _TIMEOUT_S})

@@ -7,6 +7,7 @@ however often it was begun.
 
 import contextlib
 import logging
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -101,6 +102,11 @@ class Trial:
     settings: Mapping[str, Any]
     error: str = ""
     attempts: int = 1
+
+    @property
+    def large(self) -> float:
+        """The figure to sort by: below all others where there is none."""
+        return -math.inf if self.value is None else self.value
 
 
 class SharedStudy:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -158,7 +159,7 @@ def parallel(trials: Trials, width: float) -> Figure:
     # Ranks: one trial that went wrong would otherwise leave all others alike.
     for rank, row in enumerate(rows):
         last = rank == len(rows) - 1
-        style = {"color": _BEST, "lw": 1.8, "ms": 3} if last else {"color": ACCENT, "lw": 1.0, "ms": 2}
+        style: dict[str, Any] = {"color": _BEST, "lw": 1.8, "ms": 3} if last else {"color": ACCENT, "lw": 1.0, "ms": 2}
         alpha = 1.0 if last else 0.06 + 0.6 * ((rank + 1) / len(rows)) ** 3
         axis.plot(shares[row], range(len(axes)), marker="o", alpha=alpha, label=f"trial {trials.numbers[row]}", **style)
     for place, each in enumerate(axes):

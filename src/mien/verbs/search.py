@@ -232,15 +232,14 @@ class _Search:
                 self.note(f"the grid has {study.wanted:,} points that differ")
             worked = work(study, _Trained(self, ends), ends=ends, told=self._after, note=self.note)
             trials = study.trials()
+            finished = worked.finished and not self.seeds
             found = SearchResult(
-                self.out, worked.finished, self.figure, trials, best(trials), importance(study), split=self.faces.split
+                self.out, finished, self.figure, trials, best(trials), importance(study), split=self.faces.split
             )
             found = self._write(found)
             if worked.finished and found.best is None:
                 raise TrainingError(_all_failed(trials))
-            if worked.finished and self.seeds:
-                found = self._retrain(study, found, ends)
-        return found
+            return self._retrain(study, found, ends) if worked.finished and self.seeds else found
 
     @property
     def figure(self) -> str:
@@ -297,7 +296,7 @@ class _Search:
         if owner != study.worker:
             line = f"the best setting is trained anew by the worker {owner}, which came first"
             self.note(line)
-            return replace(found, notes=(*found.notes, line))
+            return self._write(replace(found, finished=True, notes=(*found.notes, line)))
         config = configured(self.plan.base, found.best.settings)
         out = self.out / "retrained" / f"{found.best.number:04d}"
         left = None if self.max_minutes is None else max((ends - time.monotonic()) / 60, 1e-6)
@@ -312,7 +311,7 @@ class _Search:
             note=self.note,
         )
         if not result.finished:
-            return replace(found, finished=False)
+            return found
         tables = self._measure([each.run for each in result.runs])
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UndefinedMetricWarning)
@@ -320,7 +319,7 @@ class _Search:
         undefined = tuple(dict.fromkeys(str(each.message) for each in caught))  # an interval that cannot be told
         for line in undefined:
             self.note(line)
-        return self._write(replace(found, retrained=scores, notes=(*found.notes, *undefined)))
+        return self._write(replace(found, finished=True, retrained=scores, notes=(*found.notes, *undefined)))
 
     def _measure(self, runs: Sequence[Path]) -> dict[str, list[PredictionTable]]:
         """What each run says of the faces that are reported on, by label source."""

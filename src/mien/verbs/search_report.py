@@ -30,8 +30,8 @@ def write(found: "SearchResult", plan: "Plan", faces: "Faces") -> "SearchResult"
     files = {"trials.csv": rows}
     if found.importance:
         files["importance.csv"] = [["setting", "share"], *([key, f"{n:.6g}"] for key, n in found.importance.items())]
-    for name, content in files.items():
-        write_csv(found.out / name, content)
+    for name, lines in files.items():
+        write_csv(found.out / name, lines)
     texts = {}
     if found.best is not None:
         head = [f"Found by mien search: trial {found.best.number} of {len(found.trials)}, {_reached(found)}."]
@@ -90,7 +90,7 @@ def _searched(found: "SearchResult", plan: "Plan", faces: "Faces", rows: list[li
         else ("reported on", "nothing"),
     ]
     header, *body = rows
-    order = sorted(found.trials, key=lambda each: (each.state != "complete", -(each.value or -np.inf), each.number))
+    order = sorted(found.trials, key=lambda each: (each.state != "complete", -each.large, each.number))
     return Searched(
         facts=facts,
         best=None if found.best is None else found.best.number,
@@ -119,8 +119,8 @@ def sentences(found: "SearchResult", faces: "Faces") -> list[str]:
         )
     if found.retrained:
         said.append("That figure counts, not the first: of many trials the best is also the luckiest.")
-    elif found.finished and faces.split:
-        said.append("What it is worth on faces that no trial saw is measured next.")
+    elif faces.split and not found.finished:
+        said.append("What it is worth on faces that no trial saw is measured when all trials are through.")
     return said
 
 
