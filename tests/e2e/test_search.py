@@ -125,11 +125,12 @@ def test_a_grid_that_is_killed_has_the_table_of_one_that_is_not(data: Path, tmp_
         stdout=subprocess.DEVNULL,
     )
     begun = time.monotonic()
-    # The third trial has finished an epoch of two.
-    while not (broken / "trials" / "0002" / "metrics.csv").exists():
-        assert process.poll() is None and time.monotonic() - begun < 300
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
+    try:  # until the third trial has finished an epoch of two
+        while not (broken / "trials" / "0002" / "metrics.csv").exists():
+            assert process.poll() is None and time.monotonic() - begun < 300
+            time.sleep(0.02)
+    finally:
+        process.kill()
     assert process.wait() == -signal.SIGKILL
     assert main(words(data, broken, *grid, "--resume")) == 0
     assert main(words(data, whole, *grid)) == 0

@@ -135,8 +135,12 @@ def test_two_workers_one_of_which_is_killed(server: Server, tmp_path: Path) -> N
     processes = {name: fork.Process(target=worker, args=(server.url, name, log)) for name, log in logs.items()}
     for each in processes.values():
         each.start()
-    kill_in_a_trial(processes["one"], logs["one"])
-    processes["two"].join(180)
+    try:
+        kill_in_a_trial(processes["one"], logs["one"])
+        processes["two"].join(180)
+    finally:
+        for each in processes.values():
+            each.kill()
     assert processes["two"].exitcode == 0 and processes["one"].exitcode == -signal.SIGKILL
 
     begun, ended = (lines(logs["one"], what) for what in ("begin", "end"))

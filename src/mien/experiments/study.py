@@ -214,14 +214,18 @@ class SharedStudy:
         return tuple(self._view(each, counts[each.user_attrs[NUMBER]]) for each in _latest(found))
 
     def _view(self, trial: FrozenTrial, attempts: int) -> Trial:
-        error = trial.user_attrs.get(ERROR, "")
-        if trial.state == TrialState.FAIL and not error:
-            error = f"its worker died {attempts} times"
-        value = None if trial.value is None or trial.state == TrialState.FAIL else float(trial.value)
+        state, error = STATES[trial.state], ""
+        if trial.state == TrialState.FAIL:
+            error = trial.user_attrs.get(ERROR, "")
+            if not error and attempts <= RETRIES:
+                state = "waiting"  # for another attempt, which somebody is about to queue
+            elif not error:
+                error = f"its worker died {attempts} times"
+        value = None if trial.value is None or state == "failed" else float(trial.value)
         curve = tuple(trial.intermediate_values[step] for step in sorted(trial.intermediate_values))
         stored = {key: trial.params[key] for key in self.plan.space.keys}
         settings = self.plan.space.settings(stored)
-        return Trial(trial.user_attrs[NUMBER], STATES[trial.state], value, curve, stored, settings, error, attempts)
+        return Trial(trial.user_attrs[NUMBER], state, value, curve, stored, settings, error, attempts)
 
     def alone(self) -> optuna.Study:
         """A study in memory of the trials that are through, one attempt each: for what counts trials."""

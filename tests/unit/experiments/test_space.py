@@ -80,7 +80,7 @@ RANGE = 'type = "float"\nlow = 0.1\nhigh = 0.4\n'
         ("", "expected settings to search, got an empty space"),
         (f"[learning_rat]\n{RANGE}", "got 'learning_rat'; did you mean 'learning_rate'?"),
         (f"[augment.rotatoin]\n{RANGE}", "did you mean 'augment.rotation'?"),
-        (f"[net_options.kernal]\n{RANGE}", "expected options that the net 'cnn3' takes"),
+        (f"[net_options.kernl]\n{RANGE}", "expected options that the net 'cnn3' takes"),
         ('[dropout]\ntype = "float"\nlow = 0.5\nhigh = 0.1\n', "low below high for dropout, got 0.5 to 0.1: an empty"),
         ('[dropout]\ntype = "float"\nlow = 0.5\nhigh = 0.5\n', "an empty range has nothing to try"),
         ('[loss]\ntype = "categorical"\nchoices = []\n', "expected choices of loss, got none"),

@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import pytest
+from optuna.trial import TrialState
 
 from mien.core.errors import OutputError, TrainingError, UsageError
 from mien.experiments import outcome
@@ -236,3 +237,13 @@ def test_what_mattered_and_what_was_best(url):
     assert header[:4] == ["trial", "state", "value", "epochs"] and len(rows) == 25
     idle = [row for row in rows if row[header.index("optimizer")] == "adam"]
     assert idle and {row[header.index("momentum")] for row in idle} == {""}
+
+
+def test_a_dead_trial_is_not_through_before_another_attempt_at_it_is(url):
+    """Between a death that is noticed and the next attempt, others must not take the study for finished."""
+    with open_study(plan(trials=1), url, worker="a") as dead, open_study(plan(trials=1), url, worker="b") as other:
+        attempt = dead.take()
+        dead.storage.database.set_trial_state_values(attempt.trial_id, TrialState.FAIL)
+        assert [each.state for each in other.trials()] == ["waiting"]
+        assert work(other, objective).finished
+        assert [(each.state, each.attempts) for each in other.trials()] == [("complete", 2)]
