@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from choose_crop import interval_by_person, read_photographs, right
 
+from mien.core.epochs import read_epochs
 from mien.core.errors import MienError, UsageError
 from mien.core.files import make_folder, replacing
 from mien.core.toml import to_toml
@@ -31,7 +32,6 @@ from mien.datasets import open_data
 from mien.datasets.table import Table
 from mien.evaluation.metrics import Estimate, wilson
 from mien.runtime.card import Card, Figure
-from mien.training.callbacks import read_log
 from mien.training.config import load_config
 from mien.verbs.evaluate import evaluate
 from mien.verbs.join import join
@@ -141,7 +141,7 @@ def make_stage(stage: Stage, data: str, work: Path, clock: Clock) -> bool:
         shutil.rmtree(run, ignore_errors=True)  # what a call that was broken off left
         join([work / each for each in stage.join], data=data, out=run, name=stage.name, title=stage.title)
         return True
-    rows = read_log(run / "metrics.csv")
+    rows = read_epochs(run / "metrics.csv")
     if not clock.allows(float(rows[-1]["seconds"]) if rows else 1):
         return False
     result = train(
@@ -278,7 +278,7 @@ def status(recipe: Recipe, work: Path) -> str:
     lines = []
     for stage in recipe.stages:
         run = work / stage.name
-        rows = read_log(run / "metrics.csv")
+        rows = read_epochs(run / "metrics.csv")
         best = max((float(row["selection"]) for row in rows), default=0)
         total = load_config(preset=stage.preset, changes=changes_of(stage, work)).epochs
         steps = ", ".join(f"{name} {'done' if ready else 'to do'}" for name, ready in done(stage, run).items())

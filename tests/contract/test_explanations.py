@@ -1,5 +1,6 @@
 """One battery over every registered net: each method gives a map in 0..1 that lies where a planted signal lies."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -35,6 +36,7 @@ SMALL = {
     "resnet-sa": (32, {"widths": (8, 16, 16), "blocks": (1, 1, 1)}),
     "cnn-lstm": (32, {"options": {"widths": (8, 16, 16)}, "hidden": 16}),
     "cnn-gru": (32, {"options": {"widths": (8, 16, 16)}, "hidden": 16}),
+    "cnn-mean": (32, {"options": {"widths": (8, 16, 16)}}),
     "fusion": (32, {"width": 16}),
     VIT: (32, {"patch_size": 4, "embed_dim": 32, "depth": 3, "num_heads": 2}),
 }
@@ -209,18 +211,21 @@ def test_every_block_of_cbam_is_read(name):
 
 def test_all_methods_behind_one_face(name):
     net, side = learnt(name)
-    if net.inputs != (IMAGE,):
-        with pytest.raises(UsageError, match="expected a net of single pictures to explain, got it, which sees clips"):
-            NetExplainer(net, spec(side), {"disc": LabelSet("disc", ("without", "with"))}, name="it")
-        return
-    explainer = NetExplainer(net, spec(side), {"disc": LabelSet("disc", ("without", "with"))}, name="it")
+    clips = net.inputs != (IMAGE,)
+    input = replace(spec(side), frames=FRAMES if clips else 0)
+    explainer = NetExplainer(net, input, {"disc": LabelSet("disc", ("without", "with"))}, name="it")
     pictures, _ = of_class_1(side, 4)
+    shown = np.repeat(pictures[:, None], FRAMES, 1) if clips else pictures
     for method in METHODS:
+        if method == "attention" and clips:
+            with pytest.raises(UsageError, match="expected a net of single pictures for the method attention, got it"):
+                explain_faces(explainer, shown, method=method)
         if method == "attention" and name not in ATTENTION:
             continue
-        found = explain_faces(explainer, pictures, method=method, label="with")
-        assert in_range(found.maps, (len(pictures), side, side))
+        found = explain_faces(explainer, shown, method=method, label="with")
+        assert in_range(found.maps, (*shown.shape[:-2], side, side))
         assert (found.method, found.model) == (method, "it")
+        assert explain_faces(explainer, shown[:0], method=method).maps.shape == (0, *shown.shape[1:])
 
 
 @pytest.mark.parametrize("method", ["gradcam", "gradcam++", "eigencam"])

@@ -82,8 +82,9 @@ def test_an_order_in_time_is_learnt_by_a_net_of_clips_alone(write, tmp_path: Pat
     )
     assert accuracy(single) < 0.65  # 57 of the 100 clips have one label
 
-    (evaluation,) = mien.evaluate(run.run, data=data, tta=False).evaluations
-    assert evaluation.n == 100
+    result = mien.evaluate(run.run, data=data, errors=True, out=tmp_path / "wrong")
+    (evaluation,), (errors,) = result.evaluations, result.errors.values()
+    assert evaluation.n == len(errors) == 100  # shown by their peaks
     assert evaluation.predictions.ids.tolist() == [f"clip-{clip}" for clip in range(300, 400)]
     classifier = mien.load_classifier(run.run)
     valid = table.of_split("valid").images.reshape(100, FRAMES, SIDE, SIDE)

@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn import metrics as sklearn
+from sklearn.calibration import calibration_curve
 from statsmodels.stats.proportion import proportion_confint
 
 from mien.core.labels import LabelSet
-from mien.evaluation import METRICS, Outcomes
-from mien.evaluation.affect import concordance
+from mien.evaluation import METRICS, Outcomes, PredictionTable, judge
+from mien.evaluation.affect import affect_figures, concordance
 from mien.evaluation.bootstrap import draws, units_of
-from mien.evaluation.curves import precision_recall_curve, roc_curve
+from mien.evaluation.curves import coverage_curve, precision_recall_curve, reliability_bins, roc_curve
 from mien.evaluation.metrics import by_class, f1_by_class, precision_by_class, recall_by_class, wilson
 from mien.evaluation.ranking import rank
 
@@ -192,6 +193,48 @@ def test_calibration_error_in_float64(outcomes):
         if inside.any():
             expected += abs(outcomes.correct[inside].mean() - confidence[inside].mean()) * inside.mean()
     assert METRICS["ece"](outcomes).value == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_reliability_diagram_of_sklearn(outcomes):
+    bins = reliability_bins(outcomes)
+    theirs = calibration_curve(outcomes.correct, outcomes.probabilities.max(1), n_bins=15)
+    there = bins.n > 0
+    np.testing.assert_allclose([bins.accuracy[there], bins.confidence[there]], theirs, atol=1e-9)
+    assert np.isnan(bins.accuracy[~there]).all() and bins.n.sum() == len(outcomes)
+
+
+def test_accuracy_by_coverage_is_that_of_the_faces_answered(outcomes):
+    curve, confidence = coverage_curve(outcomes), outcomes.probabilities.max(1)
+    np.testing.assert_array_equal(curve.thresholds, np.unique(confidence)[::-1])
+    for threshold, coverage, accuracy in zip(curve.thresholds, curve.coverage, curve.accuracy, strict=True):
+        answered = confidence >= threshold
+        expected = sklearn.accuracy_score(outcomes.labels[answered], outcomes.predicted[answered])
+        assert (coverage, accuracy) == pytest.approx((answered.mean(), expected), abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 2, 300])
+@pytest.mark.parametrize("model", ["random", "perfect", "constant"])
+def test_errors_of_valence_and_arousal_and_of_votes_are_those_of_sklearn(n, model):
+    generator = np.random.default_rng(n)
+    truth = generator.integers(-4, 5, (n, 2)) / 4  # with ties
+    said = {"random": generator.uniform(-1, 1, (n, 2)), "perfect": truth, "constant": np.full((n, 2), 0.25)}[model]
+    figures = affect_figures(truth, said)
+    for k, name in enumerate(("valence", "arousal")):
+        x, y = truth[:, k], said[:, k]
+        assert figures[f"{name}_mae"].value == pytest.approx(sklearn.mean_absolute_error(x, y), abs=1e-9)
+        assert figures[f"{name}_rmse"].value == pytest.approx(sklearn.root_mean_squared_error(x, y), abs=1e-9)
+        apart = (
+            np.cov(x, bias=True) + np.cov(y, bias=True) + (x.mean() - y.mean()) ** 2 if n > 1 else (x[0] - y[0]) ** 2
+        )
+        expected = 2 * np.cov(x, y, bias=True)[0, 1] / apart if n > 1 and apart else 0.0 if apart else np.nan
+        assert figures[f"{name}_ccc"].value == pytest.approx(expected, abs=1e-9, nan_ok=True)
+    p = generator.dirichlet(np.ones(K), n).astype(np.float32)
+    votes = {"random": p[::-1], "perfect": p, "constant": np.full_like(p, 1 / K)}[model]
+    table = PredictionTable(
+        np.arange(n).astype(str), np.full(n, "test"), np.zeros(n, np.int16), p, LABELS, soft=np.ascontiguousarray(votes)
+    )
+    expected = sklearn.mean_absolute_error(votes.astype(np.float64), p.astype(np.float64))
+    assert judge(table).metrics["votes_mae"].value == pytest.approx(expected, abs=1e-9)
 
 
 def test_calibration_error_of_torchmetrics(outcomes):

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ _EXPLAIN = examples(
     "mien explain mien-s photo.jpg --out explained/",
     "mien explain runs/mine photo.jpg --method gradcam++ --label anger --faithfulness --out explained/",
     "mien explain mien-s --data ferplus=data/fer2013 --out explained/",
+    "mien explain runs/clips clip.mp4 frames/ --out explained/",
 )
 
 
@@ -26,7 +27,10 @@ def explain(
     model: Annotated[str, typer.Argument(metavar="MODEL|RUN", help="A bundled model, an ONNX file, or a run folder.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where pictures and numbers go.")],
     images: Annotated[
-        list[str] | None, typer.Argument(metavar="IMAGE...", help="Photographs, and folders of them.")
+        list[str] | None,
+        typer.Argument(
+            metavar="IMAGE...", help="Photographs, and folders of them; for a model of clips videos, folders of frames."
+        ),
     ] = None,
     method: Annotated[
         str,
@@ -87,19 +91,35 @@ def explain(
         raise typer.Exit(1)
 
 
-def _print(rows: tuple[dict[str, object], ...], *, measured: bool) -> None:
+def _print(rows: tuple[dict[str, Any], ...], *, measured: bool) -> None:
     if not rows:
+        return
+    if "frame" in rows[0]:
+        _print_clips(rows)
         return
     areas = ("deletion", "(random)", "insertion", "(random)") if measured else ()
     names = ("deletion", "deletion_random", "insertion", "insertion_random") if measured else ()
     lines = [
         (
-            Path(str(row["source"])).name,
+            Path(row["source"]).name,
             row["face_id"],
             row["explained"] or row["label"],
-            share(float(str(row["p"]))),
+            share(row["p"]),
             *(f"{row[name]:.3f}" for name in names),
         )
         for row in rows
     ]
     print(table(("picture", "face", "emotion", "", *areas), lines, right=range(4, 4 + len(areas))))
+
+
+def _print_clips(rows: tuple[dict[str, Any], ...]) -> None:
+    """A line a clip: what the model says of it, and in which frame it sees most of that."""
+    hottest: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row["heat"] > hottest.setdefault(row["source"], row)["heat"]:
+            hottest[row["source"]] = row
+    lines = [
+        (Path(row["source"]).name, row["explained"] or row["label"], share(row["p"]), row["frame"], share(row["heat"]))
+        for row in hottest.values()
+    ]
+    print(table(("clip", "emotion", "", "hottest frame", ""), lines, right=range(3, 5)))

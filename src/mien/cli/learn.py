@@ -207,6 +207,8 @@ def evaluate(
                 note(line if shared else f"{each.name}: {line}")
     for name, changed in result.robustness.items():
         _print_robustness(name, changed)
+    for name, found in result.errors.items():
+        _print_errors(name, found)
     if result.files:
         note("wrote " + ", ".join(map(str, result.files)))
 
@@ -245,6 +247,22 @@ def _print_evaluation(each: Any) -> None:
     header = ("", *(label[:6] for label in each.label_set))
     counts = [(f"  {label}", *row) for label, row in zip(each.label_set, each.confusion.tolist(), strict=True)]
     print(table(header, counts, right=range(1, len(header))) + "\n")
+
+
+def _print_errors(name: str, found: Any) -> None:
+    sure = found.to_dict()["confidently_wrong"]
+    print(f"{name}: {found.wrong:,} of {len(found):,} faces wrong, {sure['count']:,} with p of {sure['from']} or more")
+    for each in found.confused[:3]:
+        print(f"  {len(each.rows):,} times {each.label} as {each.predicted}: {each.share.value:.1%} of {each.label}")
+    if found.second is not None:
+        print(f"  {len(found.suspects):,} of the {found.judged:,} wrong ones are right by another label: suspects.csv")
+    if found.bins:
+        print("  accuracy from the faces with the lowest values to those with the highest")
+    for condition, bins in found.bins.items():
+        print(f"  {condition:<14}" + "  ".join(f"{each.accuracy.value:.1%}" for each in bins))
+    for line in found.notes:
+        note(f"{name}: {line}")
+    print()
 
 
 def _of(figure: Any) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,17 @@ def partial_path(path: str | os.PathLike[str]) -> Path:
 def printable(name: str) -> str:
     """The name of a file, with bytes that are no UTF-8 (Linux allows them) replaced, so that any format can hold it."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def file_name(name: str) -> str:
+    """Any name, such as a model's or a label's, as part of the name of a file that every system allows.
+
+    What is no letter, digit, or one of ``._+-`` becomes ``_``.
+
+    >>> file_name("fear/anger: 50 %")
+    'fear_anger__50__'
+    """
+    return re.sub(r"[^\w.+-]", "_", name)
 
 
 def expect_free(path: str | os.PathLike[str], *, overwrite: bool) -> None:

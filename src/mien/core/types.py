@@ -156,11 +156,11 @@ class Predictions:
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
-    """Where in n faces a model sees what it says of them.
+    """Where in n faces, or clips of a face, a model sees what it says of them.
 
     Attributes:
         maps: (n, H, W) float32 in 0..1, over the face as the model sees it; 1 where it matters most, all 0 where the
-            method found nothing that speaks for the label.
+            method found nothing that speaks for the label. Of clips (n, T, H, W), all frames of one on one scale.
         method: that made the maps, such as ``"gradcam"``.
         label: of each face, the emotion that its map speaks for; "" by a method that asks for none.
         model: its name.
@@ -172,7 +172,7 @@ class Attribution:
     model: str = ""
 
     def __post_init__(self) -> None:
-        maps = _frozen("maps", self.maps, (None, None, None))
+        maps = _frozen("maps", self.maps, (None,) * (4 if np.ndim(self.maps) == 4 else 3))
         if len(self.label) != len(maps):
             raise DataError(f"expected a label for each of {len(maps)} maps, got {len(self.label)}")
         if not (maps.size == 0 or (maps.min() >= 0 and maps.max() <= 1)):  # NaN fails, too

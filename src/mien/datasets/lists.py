@@ -128,12 +128,22 @@ def apply_lists(
         _note(f"{of} labelled anew", {each.id for each in new_labels(path)}, known, here, path) for path in relabel
     ]
     notes += [_note(f"{of} left out", ids_to_drop(path), known, here, path) for path in drop]
-    digests: dict[str, str] = {}
+    return Applied(result, digests(drop=drop, relabel=relabel), tuple(notes))
+
+
+def digests(*, drop: Sequence[ListPath] = (), relabel: Sequence[ListPath] = ()) -> dict[str, str]:
+    """Option and file name -> sha256 of each list, to be saved beside what is made with them."""
+    found: dict[str, str] = {}
     for option, paths in (("--relabel", relabel), ("--drop", drop)):
         for path in paths:
             name = f"{option} {Path(path).name}"
-            digests[name if name not in digests else f"{name} ({len(digests) + 1})"] = _sha256(path)
-    return Applied(result, digests, tuple(notes))
+            found[name if name not in found else f"{name} ({len(found) + 1})"] = _sha256(path)
+    return found
+
+
+def in_words(lists: Mapping[str, str]) -> str:
+    """Lists and their digests, as they stand beside figures: ``--drop a.csv (sha256 0123456789ab)``."""
+    return "; ".join(f"{name} (sha256 {digest[:12]})" for name, digest in lists.items())
 
 
 def as_paths(lists: ListPath | Sequence[ListPath] | None) -> tuple[ListPath, ...]:

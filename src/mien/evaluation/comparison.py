@@ -157,7 +157,7 @@ def _test_to_train(paired: Paired, n_train: int | None) -> tuple[float, list[str
         ]
     return 0.0, [
         "the t test over seeds is not corrected, and speaks of other seeds but not of other images: for both give "
-        "--n-train"
+        "mien compare --n-train"
     ]
 
 

@@ -35,7 +35,6 @@ class Evaluation:
         confusion: (K, K) counts, rows are labels, columns what was predicted.
         predictions: what all is computed from.
         notes: what a reader has to know: labels left out, figures that are not defined.
-        passes: how often a face went through a network.
         groups: column -> the figures of its groups of people; empty where the predictions name none.
     """
 
@@ -45,13 +44,17 @@ class Evaluation:
     confusion: npt.NDArray[np.int64]
     predictions: PredictionTable
     notes: tuple[str, ...] = ()
-    passes: int = 1
     groups: Mapping[str, GroupTable] = field(default_factory=dict)
 
     @property
     def label_set(self) -> LabelSet:
         """Names of the K classes."""
         return self.predictions.label_set
+
+    @property
+    def passes(self) -> int:
+        """How often a face went through a network."""
+        return self.predictions.passes
 
     @property
     def rule(self) -> str:
@@ -129,13 +132,12 @@ class ClassRow:
     average_precision: Estimate
 
 
-def judge(predictions: PredictionTable, *, notes: Sequence[str] = (), passes: int = 1, seed: int = 0) -> Evaluation:
+def judge(predictions: PredictionTable, *, notes: Sequence[str] = (), seed: int = 0) -> Evaluation:
     """Every registered metric, calibration after cross-fitting, the classes one by one, and groups of people.
 
     Args:
         predictions: of one model; rows without a label count for nothing, except for valence and arousal.
-        notes: to stand in the result, before those on figures that are not defined.
-        passes: how often a face went through a network.
+        notes: to stand in the result, before those on labels left out and on figures that are not defined.
         seed: of the bootstrap and the folds.
     """
     labelled = predictions.labelled()
@@ -158,8 +160,9 @@ def judge(predictions: PredictionTable, *, notes: Sequence[str] = (), passes: in
         metrics |= by_class(outcomes)
     undefined = dict.fromkeys(str(each.message) for each in caught)
     name = predictions.meta.get("model", "predictions")
-    said = (*notes, *undefined)
-    return Evaluation(name, len(labelled), metrics, outcomes.confusion, predictions, said, passes, groups)
+    mapping = predictions.meta.get("mapping")
+    said = (*notes, *([mapping] if mapping else []), *undefined)
+    return Evaluation(name, len(labelled), metrics, outcomes.confusion, predictions, said, groups)
 
 
 def _outcomes(labelled: PredictionTable, seed: int = 0) -> Outcomes:

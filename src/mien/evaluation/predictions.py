@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -50,7 +51,8 @@ class PredictionTable:
         soft: (n, K) float32 label distributions, NaN rows where there is none; or None.
         subject, group: (n,) str, who is seen and to which group they belong; or None.
         in_train: (n,) bool, true where the same pixels stand in the train split too; None where not known.
-        meta: words about the whole: model, head, data, rule, label_file, and so on.
+        meta: words about the whole: model, head, data, rule, label_file, and so on; ``passes`` where a face went
+            through a network more than once, ``mapping`` where it is judged by the labels of another source.
         groups: name -> (n,) str, further groups of people, such as gender, age and race; "" where not known.
         affect: (n, 2) float32 valence and arousal that people saw, -1..1, NaN where not known; or None.
         predicted_affect: (n, 2) float32 the same from the model; or None.
@@ -106,6 +108,11 @@ class PredictionTable:
         columns = {"subject": self.subject, "group": self.group, **self.groups}
         return {name: values for name, values in columns.items() if values is not None}
 
+    @property
+    def passes(self) -> int:
+        """How often a face went through a network."""
+        return int(self.meta.get("passes", "1"))
+
     def labelled(self) -> Self:
         """The rows that have a label."""
         return self.select(self.label_ids >= 0)
@@ -160,8 +167,9 @@ def average(tables: Sequence[PredictionTable]) -> PredictionTable:
             raise DataError(f"{wanted}, got {found}, not all in one order: evaluate them on the same data")
     mean = np.stack([each.probabilities for each in tables]).mean(0, dtype=np.float64)
     members = ", ".join(each.meta.get("model", "?") for each in tables)
-    meta = {key: value for key, value in first.meta.items() if key not in ("model_version", "variant")}
-    meta |= {"model": "ensemble", "members": members}
+    of_one = [key for key in ("mapping", "lists") if len({each.meta.get(key) for each in tables}) > 1]
+    meta = {k: v for k, v in first.meta.items() if k not in ("model_version", "variant", *of_one)}
+    meta |= {"model": "ensemble", "members": members, "passes": str(sum(each.passes for each in tables))}
     affects = [each.predicted_affect for each in tables if each.predicted_affect is not None]
     affect = np.stack(affects).mean(0) if len(affects) == len(tables) else None
     return replace(first, probabilities=mean.astype(np.float32), meta=meta, predicted_affect=affect)
@@ -198,8 +206,12 @@ def pooled(tables: Sequence[PredictionTable], **meta: str) -> PredictionTable:
 
 
 def in_common(
-    probabilities: npt.NDArray[np.float32], labels: LabelSet, ids: npt.NDArray[np.int16], other: LabelSet
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int16], LabelSet]:
+    probabilities: npt.NDArray[np.float32],
+    labels: LabelSet,
+    ids: npt.NDArray[np.int16],
+    other: LabelSet,
+    soft: npt.NDArray[np.float32] | None = None,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int16], npt.NDArray[np.float32] | None, LabelSet]:
     """Bring a model's probabilities and another label set's class ids to the labels that both know.
 
     Args:
@@ -207,10 +219,12 @@ def in_common(
         labels: what the model tells apart.
         ids: (n,) class ids in `other`, -1 for none.
         other: the labels of the data.
+        soft: (n, K') label distributions in the order of `other`, or None.
 
     Returns:
         Probabilities of the common labels, each row scaled to sum 1 again (uniform where nothing is left); class ids
-        in those, -1 where the label is not common; the common labels in the model's order.
+        in those, -1 where the label is not common; label distributions, scaled likewise (NaN where nothing is left);
+        the common labels in the model's order.
 
     Raises:
         DataError: fewer than two labels are common.
@@ -218,12 +232,18 @@ def in_common(
     common = tuple(each for each in labels if each in other.labels)
     if len(common) < 2:
         raise DataError(f"expected labels that the model knows ({', '.join(labels)}), got {', '.join(other)}")
-    part = probabilities[:, [labels.labels.index(each) for each in common]]
-    total = part.sum(1, keepdims=True)
-    scaled = np.where(total > 0, part / np.where(total > 0, total, 1), np.float32(1 / len(common)))
     label_set = LabelSet(labels.name if len(common) == len(labels) else f"{labels.name}, common", common)
+    scaled = _scaled(probabilities[:, label_set.columns_in(labels)], nothing=1 / len(common))
+    shares = None if soft is None else _scaled(soft[:, label_set.columns_in(other)], nothing=math.nan)
     mapped = np.array([*other.columns_in(label_set), -1], np.int16)  # id -1 is the last
-    return scaled.astype(np.float32), mapped[ids], label_set
+    return scaled, mapped[ids], shares, label_set
+
+
+def _scaled(part: npt.NDArray[np.float32], *, nothing: float) -> npt.NDArray[np.float32]:
+    """Rows scaled to sum 1, or filled with `nothing` where there is nothing to scale."""
+    total = part.sum(1, keepdims=True)
+    there = total > 0
+    return np.where(there, part / np.where(there, total, 1), np.float32(nothing)).astype(np.float32)
 
 
 def read_predictions(path: str | os.PathLike[str]) -> PredictionTable:
@@ -236,6 +256,10 @@ def read_predictions(path: str | os.PathLike[str]) -> PredictionTable:
         DataError: no such file, or it is no prediction table, or an id stands in it twice.
     """
     path = Path(path)
+    if path.is_dir():
+        there = [str(each.relative_to(path)) for each in sorted(path.glob("**/predictions-*.parquet"))]
+        found = f"a folder that holds {', '.join(there)[:200]}: name one" if there else "a folder: name a file"
+        raise DataError(f"expected a prediction table at {path}, got {found}")
     try:
         columns, about = _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
     except FileNotFoundError:
@@ -292,11 +316,14 @@ def _read_parquet(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 def _read_csv(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = csv.reader(file)
-            header = next(rows, [])
-            columns = dict(zip(header, map(list, zip(*rows, strict=True)), strict=True)) if header else {}
+            header, *rows = [row for row in csv.reader(file) if row] or [[]]
     except (ValueError, csv.Error) as error:
-        raise DataError(f"expected a csv with rows of one length in {path}, got: {error}") from error
+        raise DataError(f"expected a csv in UTF-8 at {path}, got: {error}") from error
+    uneven = next((number for number, row in enumerate(rows, start=2) if len(row) != len(header)), None)
+    if uneven is not None:
+        found = f"{len(rows[uneven - 2])} in row {uneven}"
+        raise DataError(f"expected {len(header)} cells in each row of {path}, as in its header, got {found}")
+    columns: dict[str, Any] = {name: [row[k] for row in rows] for k, name in enumerate(header)}
     if "in_train" in columns:
         columns["in_train"] = [each.lower() in ("true", "1") for each in columns["in_train"]]
     return columns, {}

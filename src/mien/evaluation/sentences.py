@@ -21,7 +21,7 @@ def sentence_of(paired: Paired, names: tuple[str, str], difference: Estimate, de
         same: both are right on exactly the same images.
     """
     first, second = names
-    where = f"on the same {len(paired):,} images"
+    where = f"on the same {len(paired):,} images" if len(paired) > 1 else "on the same image"
     if paired.subjects is not None:
         where += f" of {len(np.unique(paired.subjects)):,} subjects"
     if paired.repeats > 1:

@@ -1,4 +1,7 @@
-"""The methods behind one face: faces in, heat maps out, whether the model is an ONNX file or a net of torch."""
+"""The methods behind one face: faces in, heat maps out, whether the model is an ONNX file or a net of torch.
+
+A model of clips takes clips of a face wherever another takes faces, and has a map for each frame.
+"""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -12,9 +15,10 @@ from mien.core.types import Attribution, Floats
 from mien.explanation.cam import class_activation, eigen_activation
 from mien.explanation.maps import enlarge, to_unit
 from mien.explanation.occlusion import occlusion
+from mien.runtime.card import InputSpec
 from mien.runtime.classifier import Classifier
 from mien.runtime.graph import Graph
-from mien.runtime.preprocess import Crops, fit_crops
+from mien.runtime.preprocess import Crops, fit_clips, fit_crops
 
 METHODS = ("gradcam", "gradcam++", "eigencam", "occlusion", "attention")
 CLASSLESS = ("eigencam", "attention")  # they show where a model looks, whatever it says
@@ -30,11 +34,11 @@ class Explainer(Protocol):
         ...
 
     def predict(self, crops: Crops, *, head: str | None = None) -> Floats:
-        """(n, K) probabilities of faces (n, H, W) or (n, H, W, 3) uint8."""
+        """(n, K) probabilities of faces (n, H, W[, 3]) uint8, or of clips (n, T, H, W[, 3])."""
         ...
 
     def maps(self, crops: Crops, classes: Sequence[int], *, method: str, head: str | None = None) -> Floats:
-        """(n, S, S) in 0..1 over the faces as the model sees them, for a class of each."""
+        """(n, S, S), of clips (n, frames, S, S), in 0..1 over the faces as the model sees them, for a class of each."""
         ...
 
 
@@ -56,7 +60,7 @@ def explain_faces(
 
     Args:
         explainer: the model.
-        crops: (n, H, W) grey or (n, H, W, 3) RGB uint8.
+        crops: (n, H, W) grey or (n, H, W, 3) RGB uint8; for a model of clips (n, T, H, W) or (n, T, H, W, 3).
         method: one of `METHODS`.
         head: which classifier; the default one if None.
         label: what the maps speak for; of each face the most probable label if None.
@@ -71,6 +75,23 @@ def explain_faces(
     maps = explainer.maps(crops, classes, method=method, head=head)
     named = ("",) * len(crops) if method in CLASSLESS else tuple(labels.labels[k] for k in classes)
     return Attribution(maps, method, named, explainer.name)
+
+
+def occluded(
+    explainer: Explainer, crops: Crops, classes: Sequence[int], input: InputSpec, *, head: str | None = None
+) -> Floats:
+    """The method occlusion, which any model allows; see `Explainer.maps`.
+
+    Args:
+        explainer: the model that is asked.
+        crops: faces, or clips.
+        classes: what each map speaks for.
+        input: what the model takes.
+        head: which classifier; the default one if None.
+    """
+    clips = input.frames > 0
+    fitted = (fit_clips if clips else fit_crops)(crops, input)
+    return to_unit(occlusion(lambda some: explainer.predict(some, head=head), fitted, classes, clips=clips))
 
 
 class ModelExplainer:
@@ -91,13 +112,15 @@ class ModelExplainer:
         return self._classifier.label_set(head)
 
     def predict(self, crops: Crops, *, head: str | None = None) -> Floats:
-        """As `Classifier.predict`."""
+        """As `Classifier.predict` or, of a model of clips, `Classifier.predict_clips`."""
+        if self._classifier.takes_clips:
+            return self._classifier.predict_clips(crops, head=head)
         return self._classifier.predict(crops, head=head)
 
     def head_weights(self, head: str | None = None) -> Floats | None:
         """(K, F) of a head that is linear on the mean of the feature map; None of another kind."""
         card = self._classifier.card
-        if not card.features:
+        if not card.features or self._classifier.takes_clips:
             return None
         return self._graph.linear_head(self._classifier.head(head).output, card.features)
 
@@ -113,8 +136,12 @@ class ModelExplainer:
         """
         expect_method(method)
         if method == "occlusion":
-            fitted = fit_crops(crops, self._classifier.card.input)
-            return to_unit(occlusion(lambda some: self.predict(some, head=head), fitted, classes))
+            return occluded(self, crops, classes, self._classifier.card.input, head=head)
+        if self._classifier.takes_clips:
+            raise UsageError(
+                f"expected a run folder, whose net torch can open, for the method {method} of clips, got the ONNX "
+                f"model {self.name}: give the run folder, or choose occlusion"
+            )
         if method not in ("gradcam", "eigencam"):
             raise UsageError(
                 f"expected a run folder, whose net torch can open, for the method {method}, got the ONNX model "

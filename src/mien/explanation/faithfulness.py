@@ -75,6 +75,28 @@ def deletion_and_insertion(
     return Curves((counts / pixels).astype(np.float32), deleted, inserted)
 
 
+def against_random(
+    predict: Predict,
+    pictures: Pictures,
+    maps: Floats,
+    classes: Sequence[int] | npt.NDArray[np.intp],
+    *,
+    others: int,
+    seed: int = 0,
+) -> tuple[Curves, Curves]:
+    """The curves of maps and, for each face, the mean of those of `others` maps that know nothing.
+
+    See `deletion_and_insertion`; the areas under mean curves are the means of the areas.
+    """
+    own = deletion_and_insertion(predict, pictures, maps, classes)
+    random = [
+        deletion_and_insertion(predict, pictures, random_maps(maps.shape, seed=seed + k), classes)
+        for k in range(others)
+    ]
+    deletion, insertion = (np.mean([getattr(each, name) for each in random], 0) for name in ("deletion", "insertion"))
+    return own, Curves(own.shares, deletion, insertion)
+
+
 def random_maps(shape: tuple[int, int, int], *, seed: int = 0, grain: int = 8) -> Floats:
     """Maps (n, H, W) in 0..1 that know nothing: smooth noise of `grain` hills a side, as smooth as a heat map is."""
     n, height, width = shape

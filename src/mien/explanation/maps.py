@@ -27,3 +27,12 @@ def enlarge(maps: Floats, height: int, width: int) -> Floats:
     for out, each in zip(grown, maps, strict=True):
         out[:] = cv2.resize(np.ascontiguousarray(each, np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     return grown
+
+
+def peak_of(heat: Floats) -> dict[str, float]:
+    """Where a map (H, W) is highest, as ``peak_x`` and ``peak_y``: shares of its width and height."""
+    y, x = np.unravel_index(int(heat.argmax()), heat.shape)
+    return {
+        "peak_x": round((float(x) + 0.5) / heat.shape[1], 4),
+        "peak_y": round((float(y) + 0.5) / heat.shape[0], 4),
+    }

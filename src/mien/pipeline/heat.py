@@ -11,13 +11,14 @@ from mien.core.montage import montage
 from mien.core.types import Faces, Floats, Image
 from mien.explanation.gallery import ClassGallery
 from mien.runtime.card import CropGeometry
-from mien.runtime.preprocess import Crops, crop_square
+from mien.runtime.preprocess import ClipCrops, Crops, crop_square
 
 _COLORS = cv2.COLORMAP_INFERNO  # from black over red to yellow: equal steps look equal, and in grey they rise
 _OPACITY = 0.65  # where the map is 1; it falls with the heat, so that a face stays a face where there is none
 _SIDE = 176  # pixels of a face beside the picture
 _LONGEST = 1280  # pixels of the picture's longer side
 _GAP = 12
+_FRAMES = 8  # of a clip in a row
 
 
 def colored(heat: Floats) -> Image:
@@ -95,6 +96,30 @@ def explained(
     return sheet
 
 
+def clip_sheet(crops: ClipCrops, maps: Floats, captions: Sequence[tuple[str, str]], said: str) -> Image:
+    """The face in each frame of a clip, bare, and under it with its map.
+
+    Args:
+        crops: (T, S, S[, 3]) uint8.
+        maps: (T, S, S) in 0..1.
+        captions: of each frame, bare and with its map.
+        said: what the maps speak for, under the first of them.
+    """
+    strips = []
+    for start in range(0, len(crops), _FRAMES):
+        some = range(start, min(start + _FRAMES, len(crops)))
+        bare = [heated_large(crops[k], np.zeros_like(maps[k])) for k in some]
+        heat = [heated_large(crops[k], maps[k]) for k in some]
+        under = [captions[k][0] for k in some] + [captions[k][1] + ("" if k else f"\n{said}") for k in some]
+        strips.append(montage([*bare, *heat], under, columns=len(some), side=_SIDE))
+    sheet = np.full((sum(each.shape[0] for each in strips), strips[0].shape[1], 3), 255, np.uint8)
+    top = 0
+    for each in strips:
+        sheet[top : top + each.shape[0], : each.shape[1]] = each
+        top += each.shape[0]
+    return sheet
+
+
 def gallery_sheet(gallery: ClassGallery, *, columns: int = 6) -> Image:
     """The faces of a class, each with its map, and what the model takes it for."""
     images = [heated_large(face, heat) for face, heat in zip(gallery.crops, gallery.shown.maps, strict=True)]
@@ -103,10 +128,26 @@ def gallery_sheet(gallery: ClassGallery, *, columns: int = 6) -> Image:
     return montage(images, captions, columns=columns, side=_SIDE)
 
 
-def mean_sheet(galleries: Sequence[ClassGallery], *, columns: int = 4) -> Image:
-    """The mean face of each class with the mean of its maps."""
-    images = [heated_large(each.mean_face, each.mean_map) for each in galleries]
-    return montage(images, [f"{each.label}, n = {each.n}" for each in galleries], columns=columns, side=_SIDE)
+def mean_sheet(galleries: Sequence[ClassGallery]) -> Image:
+    """The mean face of each class, and under it with the mean of its maps."""
+    bare, heat = zip(*map(mean_faces, galleries), strict=True)
+    captions = [f"{each.label}, n = {each.n}" for each in galleries]
+    return montage([*bare, *heat], [*captions, *([""] * len(heat))], columns=len(bare), side=_SIDE)
+
+
+def mean_faces(gallery: ClassGallery) -> tuple[Image, Image]:
+    """The mean face of a class, bare and with its mean map.
+
+    A mean face is pale, and a mean map has some heat everywhere: the face is stretched from black to white, and the
+    map from its least to its most, so that both can be seen.
+    """
+    face = gallery.mean_face.astype(np.float32)
+    low, high = np.percentile(face, (1, 99))
+    face = np.clip((face - low) / max(high - low, 1) * 255, 0, 255)
+    least, spread = float(gallery.mean_map.min()), float(np.ptp(gallery.mean_map))
+    heat = (gallery.mean_map - least) / spread if spread else np.zeros_like(gallery.mean_map)
+    clear = np.rint(face).astype(np.uint8)
+    return heated_large(clear, np.zeros_like(heat)), heated_large(clear, heat)
 
 
 def block_sheet(crop: npt.NDArray[np.uint8], blocks: Sequence[tuple[str, Floats]]) -> Image:

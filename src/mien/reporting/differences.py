@@ -42,7 +42,7 @@ def differences_figure(comparisons: Mapping[str, Comparison], width: float) -> F
         height=_ROW * len(names) + 0.55,
         x=f"accuracy less that of {short(base, 30)}, points; filled: shown to differ at 5 % (Holm)",
     )
-    most = 16 if is_narrow(width) else 30
+    most = 21 if is_narrow(width) else 30
     for axis, found in zip(axes, comparisons.values(), strict=True):
         pairs = {pair.first: pair for pair in found.pairs}
         for y, name in enumerate(names):

@@ -1,17 +1,20 @@
 """A figure in the forms in which it is shown: in a page, as a file, on a telephone."""
 
+import contextlib
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from mien.reporting.style import GRID, INK, MUTED, NARROW, RC, WIDE
 
 _DPI = 160
+_MARGIN = 0.1  # inches of white around a picture that stands alone
 _IN_PAGE = {INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--grid)"}
 
 
@@ -38,13 +41,25 @@ def render(name: str, make: Callable[[float], Figure]) -> Drawing:
         name: of its files.
         make: draws it for a width in inches.
     """
-    with matplotlib.rc_context(RC), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a label's script may have no font here; a browser has one
+    with _style():
         wide = make(WIDE)
         svg = _svg(wide, f"{name}-wide")
         narrow = _svg(make(NARROW), f"{name}-narrow")
         file = svg.replace("<svg ", '<svg style="background: white" ', 1)  # for a dark window
         return Drawing(name, _png(wide), file, _inline(svg), _inline(narrow))
+
+
+def render_png(make: Callable[[float], Figure]) -> bytes:
+    """Draw a figure as a PNG file alone."""
+    with _style():
+        return _png(make(WIDE))
+
+
+@contextlib.contextmanager
+def _style() -> Iterator[None]:
+    with matplotlib.rc_context(RC), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a label's script may have no font here; a browser has one
+        yield
 
 
 def _svg(figure: Figure, salt: str) -> str:
@@ -58,8 +73,12 @@ def _svg(figure: Figure, salt: str) -> str:
 
 def _png(figure: Figure) -> bytes:
     _interpolate(figure, "bicubic")
+    width, height = figure.get_size_inches()
+    paper = Bbox.from_extents(-_MARGIN, -_MARGIN, width + _MARGIN, height + _MARGIN)
     out = io.BytesIO()
-    figure.savefig(out, format="png", backend="agg", dpi=_DPI, facecolor="white", metadata={"Software": None})
+    figure.savefig(
+        out, format="png", backend="agg", dpi=_DPI, facecolor="white", bbox_inches=paper, metadata={"Software": None}
+    )
     return out.getvalue()
 
 

@@ -17,6 +17,7 @@ Floats = npt.NDArray[np.float64]
 # Models are told apart by colour and by mark, for those who see no colours.
 RUN_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b626c")
 _MARKS = "osD^vPX"
+_PALE = 0.6  # opacity of an interval: on dark paper, too, it must be seen
 _DARK = 0.55  # the share of a colour from which on white words are read best on it
 
 
@@ -53,7 +54,7 @@ def intervals(figures: Mapping[str, Mapping[str, Estimate]], width: float) -> Fi
         for y, (k, model) in enumerate(enumerate(models)):
             found = by_model[model]
             if np.isfinite(found.low):
-                axis.plot((100 * found.low, 100 * found.high), (y, y), color=color_of_run(k), lw=2.4, alpha=0.45)
+                axis.plot((100 * found.low, 100 * found.high), (y, y), color=color_of_run(k), lw=2.4, alpha=_PALE)
             axis.plot(100 * found.value, y, _MARKS[k % len(_MARKS)], color=color_of_run(k), ms=5)
         axis.set_yticks(range(len(models)), [short(each, 22) for each in models])
         axis.tick_params(axis="y", labelcolor=INK, labelsize=8)
@@ -75,7 +76,7 @@ def by_class(figures: Mapping[str, Sequence[Estimate]], labels: Sequence[str], w
     for k, (model, estimates) in enumerate(figures.items()):
         y = np.arange(len(labels)) + (k - (len(figures) - 1) / 2) * step
         low, value, high = (100 * np.array([getattr(e, name) for e in estimates]) for name in ("low", "value", "high"))
-        axis.hlines(y, low, high, color=color_of_run(k), lw=2.2, alpha=0.45)
+        axis.hlines(y, low, high, color=color_of_run(k), lw=2.2, alpha=_PALE)
         axis.plot(value, y, _MARKS[k % len(_MARKS)], color=color_of_run(k), ms=4.5, label=short(model, 30))
     axis.set_yticks(range(len(labels)), [short(each) for each in labels])
     axis.tick_params(axis="y", labelcolor=INK, labelsize=8.5)
@@ -104,7 +105,7 @@ def confusion(counts: npt.NDArray[np.int64], labels: Sequence[str], width: float
                     column, row, words, ha="center", va="center",
                     fontsize=6.5 if narrow else 7.2, color="white" if white else INK,
                 )  # fmt: skip
-    names = [short(each, 6 if narrow else 12) for each in labels]
+    names = [short(each, 9 if narrow else 12) for each in labels]
     axis.set_xticks(range(k), names, rotation=45 if narrow else 0)
     axis.set_yticks(range(k), names)
     axis.tick_params(labelcolor=INK, labelsize=7 if narrow else 8)
@@ -226,8 +227,19 @@ def _cells(axis: Axes, values: Floats, low: float, high: float) -> None:
     axis.grid(False)
 
 
+CONDITIONS = {
+    "brightness": "brightness (grey levels)",
+    "sharpness": "sharpness (variance of the Laplacian)",
+    "face_size": "size of the face (pixels)",
+    "yaw": "turn of the head (degrees)",
+    "vote_entropy": "entropy of the votes (bits)",
+}
+
+
 def conditions(bins: Mapping[str, Mapping[str, Sequence[tuple[float, float, Estimate]]]], width: float) -> Figure:
     """A panel a condition, such as brightness: the accuracy on faces from dark to bright, with its interval.
+
+    Bins stand side by side, however far their values reach: each holds about as many faces.
 
     Args:
         bins: condition -> model -> (low, high, accuracy) of each bin, from the lowest.
@@ -235,21 +247,37 @@ def conditions(bins: Mapping[str, Mapping[str, Sequence[tuple[float, float, Esti
     """
     columns = 1 if is_narrow(width) else min(3, len(bins))
     rows = -(-len(bins) // columns)
+    columns = -(-len(bins) // rows)
     figure = new_figure(width, 2.0 * rows + 0.3)
     axes = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     for axis, (condition, by_model) in zip(axes, bins.items(), strict=False):
         for k, (model, found) in enumerate(by_model.items()):
-            x = [(low + high) / 2 for low, high, _ in found]
+            x = np.arange(len(found))
             low, value, high = (100 * np.array([getattr(e, n) for *_, e in found]) for n in ("low", "value", "high"))
-            axis.vlines(x, low, high, color=color_of_run(k), lw=2.2, alpha=0.45)
+            axis.vlines(x, low, high, color=color_of_run(k), lw=2.2, alpha=_PALE)
             axis.plot(
                 x, value, _MARKS[k % len(_MARKS)] + "-", color=color_of_run(k), ms=4, lw=1, label=short(model, 24)
             )
-        axis.set_title(condition)
+        axis.set_title(CONDITIONS.get(condition, condition))
         axis.grid(axis="both")
-    axes[0].set_ylabel("accuracy (%)")
+        _edges(axis, by_model)
+    for axis in axes[::columns]:
+        axis.set_ylabel("accuracy (%)")
     if any(len(each) > 1 for each in bins.values()):
         axes[0].legend(frameon=False, fontsize=7)
     for axis in axes[len(bins) :]:
         axis.set_axis_off()
     return figure
+
+
+def _edges(axis: Axes, by_model: Mapping[str, Sequence[tuple[float, float, Estimate]]]) -> None:
+    """Where bins begin and end; of models that were asked about different faces only which end is which."""
+    edges = {(*(low for low, *_ in found), found[-1][1]) for found in by_model.values()}
+    most = max(map(len, edges)) - 1
+    axis.set_xlim(-0.6, most - 0.4)
+    if len(edges) > 1:
+        axis.set_xticks((0, most - 1), ("lowest", "highest"))
+        return
+    (shared,) = edges
+    words = [f"{each:,.0f}" if abs(each) >= 100 else f"{each:.2g}" for each in shared]
+    axis.set_xticks(np.arange(len(shared)) - 0.5, words)

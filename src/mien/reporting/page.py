@@ -66,6 +66,15 @@ class Section:
         return re.sub(r"\W+", "-", self.title.lower()).strip("-")
 
 
+def unbroken(text: str) -> str:
+    r"""A figure that breaks, where it must, before its interval alone.
+
+    >>> unbroken("87.2 % (86.0 to 88.4)").split(" ")
+    ['87.2\xa0%', '(86.0\xa0to\xa088.4)']
+    """
+    return re.sub(r"\([^()]{1,24}\)|\d %", lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+
+
 def render_page(
     title: str,
     sections: Sequence[Section],
@@ -85,5 +94,6 @@ def render_page(
     """
     template = resources.files("mien.reporting").joinpath("templates/page.html").read_text("utf-8")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["unbroken"] = unbroken
     page = environment.from_string(template)
     return page.render(title=title, subtitle=subtitle, sections=sections, facts=facts, foot=foot)

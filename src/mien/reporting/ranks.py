@@ -6,8 +6,10 @@ After Demsar 2006, https://www.jmlr.org/papers/v7/demsar06a.html.
 import math
 
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
 
 from mien.evaluation.compared import Diagram
 from mien.reporting.drawing import Drawing, render
@@ -38,7 +40,9 @@ def diagram_figure(diagram: Diagram, width: float) -> Figure:
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
     low, high = _limits(diagram)
-    side = min(1.9, 0.24 * width)  # inches left free for names
+    most = 8 if is_narrow(width) else 26
+    names = [f"{short(name, most)}  {place:.2f}" for name, place in zip(diagram.names, diagram.places, strict=True)]
+    side = 0.12 + max(map(_length, names))  # inches left free for names
     at = {i: side + (width - 2 * side) * _share(diagram.places[i], low, high, diagram.low_is_best) for i in range(m)}
     _axis(axes, diagram, (low, high), side, width - side, above)
     if math.isfinite(distance):
@@ -49,19 +53,22 @@ def diagram_figure(diagram: Diagram, width: float) -> Figure:
         y = above + 0.1 + _BAR * number
         ends = [at[i] for i in bar]
         axes.plot([min(ends) - 0.04, max(ends) + 0.04], [y, y], color=ACCENT, lw=3, solid_capstyle="butt", label="bar")
-    most = 12 if is_narrow(width) else 26
     for number, i in enumerate(order.tolist()):
         row, is_left = (number, True) if number < left else (m - 1 - number, False)
         y = above + under + _LINE * (row + 0.5)
         edge = side - 0.06 if is_left else width - side + 0.06
         axes.plot([at[i], at[i], edge], [above, y, y], color=INK, lw=0.8)
-        text = f"{short(diagram.names[i], most)}  {diagram.places[i]:.2f}"
-        axes.text(edge + (-0.05 if is_left else 0.05), y, text, va="center", ha="right" if is_left else "left")
+        axes.text(edge + (-0.05 if is_left else 0.05), y, names[i], va="center", ha="right" if is_left else "left")
     rests = (
         f"bars: not shown to differ at 5 % ({diagram.test})" if diagram.bars else f"all differ at 5 % ({diagram.test})"
     )
     axes.text(width / 2, height - 0.12, rests, ha="center", va="center", fontsize=7.5, color=MUTED)
     return figure
+
+
+def _length(text: str) -> float:
+    """Inches that it takes to write it."""
+    return float(TextPath((0, 0), text, size=rcParams["font.size"]).get_extents().x1 / 72)
 
 
 def _limits(diagram: Diagram) -> tuple[float, float]:

@@ -91,8 +91,8 @@ def to_tensor(crops: Crops, input: InputSpec) -> npt.NDArray[np.float32]:
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
 
 
-def clips_to_tensor(clips: ClipCrops, input: InputSpec) -> npt.NDArray[np.float32]:
-    """What a net of clips takes: (n, frames, C, size, size) float32, from clips of any length, size and colour.
+def fit_clips(clips: ClipCrops, input: InputSpec) -> ClipCrops:
+    """Bring clips to the frames, size and colour that a net takes: (n, frames, size, size[, 3]) uint8.
 
     Raises:
         DataError: another shape or type.
@@ -103,8 +103,19 @@ def clips_to_tensor(clips: ClipCrops, input: InputSpec) -> npt.NDArray[np.float3
             f"expected clips of shape (n, T, H, W) or (n, T, H, W, 3) of uint8, got {clips.shape} of {clips.dtype}"
         )
     chosen = clips[:, choose_frames(clips.shape[1], input.frames)]
-    tensor = to_tensor(fit_crops(chosen.reshape(-1, *clips.shape[2:]), input), input)
-    return tensor.reshape(len(clips), input.frames, *tensor.shape[1:])
+    fitted = fit_crops(chosen.reshape(-1, *clips.shape[2:]), input)
+    return fitted.reshape(len(clips), input.frames, *fitted.shape[1:])
+
+
+def clips_to_tensor(clips: ClipCrops, input: InputSpec) -> npt.NDArray[np.float32]:
+    """What a net of clips takes: (n, frames, C, size, size) float32, from clips of any length, size and colour.
+
+    Raises:
+        DataError: another shape or type.
+    """
+    fitted = fit_clips(clips, input)
+    tensor = to_tensor(fitted.reshape(-1, *fitted.shape[2:]), input)
+    return tensor.reshape(*fitted.shape[:2], *tensor.shape[1:])
 
 
 def resize(image: Crops, size: tuple[int, int]) -> Crops:

@@ -12,6 +12,7 @@ from lightning import pytorch as lightning
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback
 
+from mien.core.epochs import read_epochs
 from mien.core.errors import OutputError
 from mien.core.files import make_folder, replacing
 from mien.training.config import size_in_epoch
@@ -54,7 +55,7 @@ class EpochLog(Callback):
             self.tell(row)
 
     def _append(self, row: dict[str, Any]) -> None:
-        rows = [each for each in read_log(self.path) if int(each["epoch"]) < row["epoch"]] + [row]
+        rows = [each for each in read_epochs(self.path) if int(each["epoch"]) < row["epoch"]] + [row]
         # A kill while writing leaves the old file whole.
         with replacing(self.path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(row), lineterminator="\n")
@@ -98,11 +99,3 @@ class WholeCheckpoints(TorchCheckpointIO):
             reason = error.__cause__.strerror if isinstance(error.__cause__, OSError) else error
             kept = "; the checkpoint before is whole" if Path(path).exists() else ""
             raise OutputError(f"expected to write {path}, got: {reason}{kept}: make room, then --resume") from error
-
-
-def read_log(path: Path) -> list[dict[str, str]]:
-    """Rows of a `metrics.csv`, none if there is no such file."""
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))

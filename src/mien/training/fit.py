@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 
+from mien.core.epochs import read_epochs
 from mien.core.errors import TrainingError
 from mien.core.labels import LabelSet
 from mien.core.toml import to_toml
@@ -26,7 +27,7 @@ from mien.datasets.table import Table
 from mien.nets import build_trunk
 from mien.nets.heads import MultiHead
 from mien.runtime.card import AFFECT, VALENCE_AROUSAL
-from mien.training.callbacks import EpochLog, StopAfter, WholeCheckpoints, read_log
+from mien.training.callbacks import EpochLog, StopAfter, WholeCheckpoints
 from mien.training.config import TrainConfig, as_settings, load_config
 from mien.training.data import choose_heads, expect_labels, resident, resolve_input, size_notes
 from mien.training.diagnosis import diagnose
@@ -143,7 +144,7 @@ def fit(
         with quiet():
             trainer = _trainer(config, device, processes, _callbacks(out, on_epoch, max_minutes))
         _train(trainer, module, checkpoint)
-    rows = read_log(out / "metrics.csv")
+    rows = read_epochs(out / "metrics.csv")
     if len(module.history) < config.epochs and not ended_early(module.history, config):
         return Run(out, len(rows), False, notes=notes)
     diagnosis = diagnose(rows)

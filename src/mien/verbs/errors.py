@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from mien.faces.pose import yaw_degrees
 
 JSON = "errors.json"
 
-Values = npt.NDArray[np.float64]
+Values = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -117,23 +117,61 @@ def write_errors(
     return ErrorsResult(found, _write(found, images, out))
 
 
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What was measured in the pictures of faces: once, whatever the number of models.
+
+    Attributes:
+        conditions: name -> a number for each face.
+        row: id of a face -> its place in them.
+    """
+
+    conditions: Mapping[str, Values]
+    row: Mapping[str, int]
+
+    def of(self, ids: Sequence[str]) -> dict[str, Values]:
+        """The numbers of these faces, in this order."""
+        rows = [self.row[each] for each in ids]
+        return {name: values[rows] for name, values in self.conditions.items()}
+
+
+def measure_faces(
+    faces: Table, *, pose: bool = True, tell: Callable[[int, int], None] = lambda done, total: None
+) -> Measured:
+    """Brightness and sharpness of faces and, with `pose`, the turn of the head as ``yaw`` in degrees to either side.
+
+    Args:
+        faces: the table.
+        pose: find landmarks in each face, which takes milliseconds.
+        tell: called with the number of faces done, and their total, while landmarks are found.
+    """
+    found = measure(faces.images)
+    conditions = {"brightness": found.brightness, "sharpness": found.sharpness}
+    if pose:
+        conditions["yaw"] = np.abs(yaw_degrees(_landmarks(faces.images, tell)))
+    return Measured(conditions, {name: row for row, name in enumerate(faces.ids.tolist())})
+
+
 def errors_in(
     predictions: PredictionTable,
     data: Table,
     *,
     pose: bool = True,
     second: str | None = None,
+    measured: Measured | None = None,
     tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[ErrorAnalysis, npt.NDArray[np.uint8]]:
-    """Analyse errors with all that the data know of the faces; the pictures of its rows, too. See `write_errors`."""
+    """Analyse errors with all that the data know of the faces; the pictures of its rows, too. See `write_errors`.
+
+    `measured` holds these faces, and maybe others, where they were measured before.
+    """
     if (predictions.label_ids >= 0).any():  # else `find_errors` says what is wrong
         predictions = predictions.labelled()
     faces = data.select(rows_of(predictions, data))
-    landmarks = _landmarks(faces.images, tell) if pose else None
+    measured = measured or measure_faces(faces, pose=pose, tell=tell)
     name, labels, note = _second_source(faces, predictions, second)
-    found = analyse_errors(
-        predictions, faces.images, landmarks=landmarks, conditions=_conditions(faces, predictions, name), second=labels
-    )
+    conditions = {**measured.of(faces.ids.tolist()), **_conditions(faces, predictions, name)}
+    found = analyse_errors(predictions, conditions=conditions, second=labels)
     return replace(found, notes=(*found.notes, *note)), faces.images
 
 
@@ -207,10 +245,10 @@ def _write(found: ErrorAnalysis, images: npt.NDArray[np.uint8], out: Path) -> tu
     for name, rows in found.tables().items():
         write_csv(out / name, rows)
         files.append(out / name)
-    for drawing in drawings:
-        with replacing(out / f"{drawing.name}.png") as partial:
-            partial.write_bytes(drawing.png)
-        files.append(out / f"{drawing.name}.png")
+    for name, png in drawings.items():
+        with replacing(out / f"{name}.png") as partial:
+            partial.write_bytes(png)
+        files.append(out / f"{name}.png")
     text = json.dumps(found.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with replacing(out / JSON) as partial:
         partial.write_text(text, "utf-8", newline="\n")

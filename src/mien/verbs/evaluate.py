@@ -1,8 +1,7 @@
 """`mien evaluate`: models and labelled faces in, figures with their intervals out."""
 
-import json
+import itertools
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,22 +11,25 @@ import numpy as np
 import numpy.typing as npt
 
 from mien import __version__
-from mien.core.errors import DataError, OutputError, UsageError
-from mien.core.files import make_folder, replacing
+from mien.core.errors import DataError, UsageError
+from mien.core.files import file_name
+from mien.core.optional import require
 from mien.datasets import Table, open_data
 from mien.datasets.clips import Clips, clips_of
-from mien.datasets.lists import Applied, apply_lists, as_paths, ids_to_drop, new_labels
+from mien.datasets.lists import Applied, apply_lists, as_paths, digests, ids_to_drop, in_words, new_labels
 from mien.datasets.table import SPLITS, expect_splits
 from mien.evaluation import Evaluation, PredictionTable, average, in_common, judge, read_predictions
+from mien.evaluation.errors import ErrorAnalysis
 from mien.evaluation.robustness import Robustness
 from mien.runtime.card import AFFECT
 from mien.runtime.classifier import Classifier
 from mien.runtime.session import check_options
-from mien.verbs.errors import write_errors
+from mien.verbs.evaluate_files import check_out, write_all_errors, write_evaluations
 from mien.verbs.robustness import cell_count, measure_robustness
-from mien.zoo.store import RUN_CARD, load_card, load_classifier
+from mien.zoo.store import RUN_CARD, find_card, load_card, load_classifier
 
 _FACES_AT_ONCE = 512
+_FLIP = "+flip"  # how the name of a mean with mirror images ends
 
 Spec = str | os.PathLike[str]
 
@@ -74,19 +76,22 @@ class EvaluateConfig:
 
 @dataclass(frozen=True)
 class EvaluateResult:
-    """All evaluations, in the order of the models, the files written, and the robustness of each model if wanted."""
+    """All evaluations, in the order of the models, and the files written; robustness and errors by name, if wanted."""
 
     evaluations: tuple[Evaluation, ...]
     files: tuple[Path, ...] = ()
     robustness: Mapping[str, Robustness] = field(default_factory=dict)
+    errors: Mapping[str, ErrorAnalysis] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        tables = {name: each.to_dict() for name, each in self.robustness.items()}
+        robustness = {name: each.to_dict() for name, each in self.robustness.items()}
+        errors = {name: each.to_dict() for name, each in self.errors.items()}
         return {
             "evaluations": [each.to_dict() for each in self.evaluations],
             "files": [str(each) for each in self.files],
-            **({"robustness": tables} if tables else {}),
+            **({"robustness": robustness} if robustness else {}),
+            **({"errors": errors} if errors else {}),
         }
 
 
@@ -104,11 +109,10 @@ class _Faces:
 
 @dataclass(frozen=True, eq=False)
 class _Row:
-    """One line of the result to be: predictions, what to say beside, and their cost."""
+    """One line of the result to be: predictions, and what to say beside."""
 
     predictions: PredictionTable
     notes: tuple[str, ...] = ()
-    passes: int = 1
 
 
 def evaluate(
@@ -143,21 +147,16 @@ def evaluate(
     specs = [models] if isinstance(models, str | os.PathLike) else list(models)
     if not specs:
         raise UsageError("expected a model, run folder or prediction table, got none")
-    names = _names(specs)
-    if config.errors and (config.data is None or config.out is None):
-        raise UsageError(
-            "expected --data with the faces and --out for the tables to look at errors, got one or neither"
-        )
+    given = specs
     if config.data is None and not config.tta and not config.robustness:
         specs = [_stored(spec, config) for spec in specs]
     networks = [spec for spec in specs if not _is_predictions(spec)]
-    if networks and config.data is None:
-        raise UsageError(f"expected --data TABLE or NAME=ROOT to evaluate {networks[0]} on, got none")
-    if config.robustness and not networks:
-        raise UsageError("expected a model to measure its robustness, got prediction tables only")
+    _expect_enough(networks, config)
     if config.out is not None:
-        _check_out(Path(config.out), config.split, overwrite=config.overwrite)
+        check_out(Path(config.out), config.split, overwrite=config.overwrite)
     # Models before data: a name that is not known is said at once, not after the data were read.
+    stored = [_read(spec, config) if _is_predictions(spec) else None for spec in specs]
+    names = _names(given, stored, tta=config.tta)
     classifiers = [None if _is_predictions(spec) else _load(spec, config) for spec in specs]
     faces = _open(config) if networks or config.errors else None
     seen = [None if each is None or faces is None else _seen_by(each, faces) for each in classifiers]
@@ -165,10 +164,12 @@ def evaluate(
     tables: dict[str, Robustness] = {}
     rows: list[_Row] = []
     plain: list[PredictionTable] = []
-    for spec, name, classifier, data in zip(specs, names, classifiers, seen, strict=True):
-        if classifier is None or data is None:
-            made = [_Row(_read(spec, name, config))]
+    for row, name, classifier, data in zip(stored, names, classifiers, seen, strict=True):
+        if row is not None:
+            table = replace(row.predictions, meta={**row.predictions.meta, "model": name})
+            made = [replace(row, predictions=table)]
         else:
+            assert classifier is not None and data is not None
             made = _predict(classifier, name, data, config, step)
             if config.robustness:
                 tables[name] = _robustness(classifier, data.table, config.head, step)
@@ -176,16 +177,36 @@ def evaluate(
         plain.append(made[0].predictions)
     if len(plain) > 1:
         shared = tuple(line for line in rows[0].notes if all(line in row.notes for row in rows))
-        rows.append(_Row(average(plain), shared, passes=len(plain)))
+        rows.append(_Row(average(plain), shared))
     for row in rows:
         _expect_labels(row.predictions, config)
-    evaluations = tuple(judge(row.predictions, notes=row.notes, passes=row.passes, seed=config.seed) for row in rows)
-    files: tuple[Path, ...] = ()
-    if config.out is not None:
-        files = _write(evaluations, Path(config.out), config.split, tables)
-        if config.errors and faces is not None:
-            files += _write_errors(evaluations, faces.table, Path(config.out), config)
-    return EvaluateResult(evaluations, files, tables)
+    evaluations = tuple(judge(row.predictions, notes=row.notes, seed=config.seed) for row in rows)
+    if config.out is None:
+        return EvaluateResult(evaluations, (), tables)
+    out = Path(config.out)
+    files = write_evaluations(evaluations, out, config.split, tables)
+    if not config.errors or faces is None:
+        return EvaluateResult(evaluations, files, tables)
+    shown = next((each.table for each in seen if each is not None), faces.table)  # of clips: a row a clip
+    wrong = write_all_errors(evaluations, shown, out, config.split, tell=tell)
+    files += tuple(path for each in wrong.values() for path in each.files)
+    return EvaluateResult(evaluations, files, tables, {name: each.analysis for name, each in wrong.items()})
+
+
+def _expect_enough(networks: Sequence[Spec], config: EvaluateConfig) -> None:
+    """Raise UsageError where what is asked for needs more than was given."""
+    if config.errors:
+        if config.data is None or config.out is None:
+            raise UsageError(
+                "expected --data with the faces and --out for the tables to look at errors, got one or neither"
+            )
+        require("matplotlib", extra="report")
+    if networks and config.data is None:
+        find_card(networks[0])  # a name that is not known is said first
+        raise UsageError(f"expected --data TABLE or NAME=ROOT to evaluate {networks[0]} on, got none")
+    if (config.robustness or config.tta) and not networks:
+        what = "measure its robustness" if config.robustness else "see the mirror images of --tta"
+        raise UsageError(f"expected a model to {what}, got prediction tables only")
 
 
 class _Steps:
@@ -241,8 +262,7 @@ def _predict(classifier: Classifier, name: str, faces: _Faces, config: EvaluateC
         mirrored = _affect(classifier, faces, mirrored=True)
         if affect is not None and mirrored is not None:
             affect = (affect + mirrored) / np.float32(2)
-        row = _join(classifier, faces, head, source, mean, affect, f"{name}+flip")
-        rows.append(replace(row, passes=2))
+        rows.append(_join(classifier, faces, head, source, mean, affect, f"{name}{_FLIP}", passes=2))
     return rows
 
 
@@ -313,20 +333,24 @@ def _join(
     probabilities: npt.NDArray[np.float32],
     affect: npt.NDArray[np.float32] | None,
     name: str,
+    *,
+    passes: int = 1,
 ) -> _Row:
     """Predictions and labels side by side, in the model's labels or in those it has in common with the data."""
     table, column, labels = faces.table, faces.table.source(source), classifier.label_set(head)
     ids, soft = column.ids, column.soft
-    notes = faces.applied.notes
-    if labels.labels != column.label_set.labels:
+    about = _about(faces, source, name, head, version=classifier.card.version)
+    if passes > 1:
+        about["passes"] = str(passes)
+    if labels.labels != column.label_set.labels or head != source:
         every = dict.fromkeys((*labels, *column.label_set))
-        probabilities, ids, labels = in_common(probabilities, labels, column.ids, column.label_set)
-        soft = None
+        probabilities, ids, soft, labels = in_common(probabilities, labels, column.ids, column.label_set, soft)
         missing = [each for each in every if each not in labels.labels]
-        lost = int(np.count_nonzero((column.ids >= 0) & (ids < 0)))
-        said = f"head {head} judged by the labels of {source}, {len(labels)} in common, probabilities renormalised"
+        if missing or head != source:
+            about["mapping"] = f"head {head} judged by the labels of {source}, {len(labels)} in common"
         if missing:
-            notes += (f"{said}; without {', '.join(missing)}: {lost} faces left out",)
+            lost = int(np.count_nonzero((column.ids >= 0) & (ids < 0)))
+            about["mapping"] += f", probabilities renormalised; without {', '.join(missing)}: {lost:,} faces left out"
     predictions = PredictionTable(
         ids=table.ids,
         split=table.split,
@@ -337,12 +361,12 @@ def _join(
         subject=table.extra.get("subject"),
         group=table.extra.get("group"),
         in_train=faces.in_train,
-        meta=_about(faces, source, name, head, version=classifier.card.version),
+        meta=about,
         groups=_groups(table),
         affect=_known_affect(table),
         predicted_affect=affect,
     )
-    return _Row(predictions, notes)
+    return _Row(predictions, faces.applied.notes)
 
 
 def _groups(table: Table) -> dict[str, npt.NDArray[np.str_]]:
@@ -376,7 +400,7 @@ def _about(faces: _Faces, source: str, name: str, head: str, *, version: str) ->
     if faces.dropped:
         about["dropped"] = str(faces.dropped)
     if faces.applied.lists:
-        about["lists"] = "; ".join(f"{name} (sha256 {digest[:12]})" for name, digest in faces.applied.lists.items())
+        about["lists"] = in_words(faces.applied.lists)
     return {key: str(value) for key, value in about.items()}
 
 
@@ -414,8 +438,8 @@ def _expect_labels(table: PredictionTable, config: EvaluateConfig) -> None:
         )
 
 
-def _read(spec: Spec, name: str, config: EvaluateConfig) -> PredictionTable:
-    """A prediction table's rows of the split, without those to drop."""
+def _read(spec: Spec, config: EvaluateConfig) -> _Row:
+    """A prediction table's rows of the split, labelled anew and without those to drop."""
     table = read_predictions(spec)
     if config.head not in (None, table.meta.get("head", config.head)):
         raise DataError(f"expected predictions of head {config.head!r} in {spec}, got those of {table.meta['head']!r}")
@@ -423,17 +447,29 @@ def _read(spec: Spec, name: str, config: EvaluateConfig) -> PredictionTable:
     if there:  # a csv made elsewhere may say nothing of splits
         expect_splits([config.split], there=there, where=spec)
         table = table.select(table.split == config.split)
-    for path in as_paths(config.drop):
-        table = table.select(~np.isin(table.ids, list(ids_to_drop(path))))
-    for path in as_paths(config.relabel):
-        table = _relabel(table, path)
-    return replace(table, meta={**table.meta, "model": table.meta.get("model", name), "split": config.split})
+    whole, notes = len(table), []
+    drop, relabel = as_paths(config.drop), as_paths(config.relabel)
+    for path in relabel:
+        table, count = _relabel(table, path)
+        notes.append(f"{count:,} images of {config.split} labelled anew by {path}")
+    for path in drop:
+        kept = table.select(~np.isin(table.ids, list(ids_to_drop(path))))
+        notes.append(f"{len(table) - len(kept):,} images of {config.split} left out by {path}")
+        table = kept
+    meta = {**table.meta, "split": config.split}
+    if len(table) < whole:
+        meta["dropped"] = str(int(meta.get("dropped", "0")) + whole - len(table))
+    if drop or relabel:
+        earlier = [meta["lists"]] if "lists" in meta else []
+        meta["lists"] = "; ".join([*earlier, in_words(digests(drop=drop, relabel=relabel))])
+    return _Row(replace(table, meta=meta), tuple(notes))
 
 
-def _relabel(table: PredictionTable, path: Spec) -> PredictionTable:
-    """Predictions judged by the labels that a list gives for the source that they are judged by."""
+def _relabel(table: PredictionTable, path: Spec) -> tuple[PredictionTable, int]:
+    """Predictions judged by the labels that a list gives for the source that they are judged by, and how many."""
     source, rows = table.meta.get("label_source", ""), {name: row for row, name in enumerate(table.ids.tolist())}
     label_ids = table.label_ids.copy()
+    changed = set()
     for each in new_labels(path):
         if each.id not in rows or (source and each.source and each.source != source):
             continue
@@ -441,75 +477,28 @@ def _relabel(table: PredictionTable, path: Spec) -> PredictionTable:
             label_ids[rows[each.id]] = table.label_set.index(each.label)
         except UsageError as error:
             raise DataError(f"{error} ({each.where})") from None
-    return replace(table, label_ids=label_ids)
+        changed.add(each.id)
+    return replace(table, label_ids=label_ids), len(changed)
 
 
-def _names(specs: Sequence[Spec]) -> list[str]:
-    """What to call the models: distinct, so that a second "run" is "run-2"."""
-    seen: dict[str, int] = {}
+def _names(specs: Sequence[Spec], stored: Sequence[_Row | None], *, tta: bool) -> list[str]:
+    """What to call the models: distinct, since files are called after them, so that a second "run" is "run-2"."""
+    ends = ("", _FLIP) if tta else ("",)
+    taken = {"ensemble"} if len(specs) > 1 else set()
     names = []
-    for spec in specs:
+    for spec, row in zip(specs, stored, strict=True):
         path = Path(spec)
         name = path.stem if path.suffix in (".onnx", ".parquet", ".csv") else path.name
         if name == "model":  # of a run folder: its own name says more
             name = path.resolve().parent.name
-        seen[name] = seen.get(name, 0) + 1
-        names.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+        elif name in ("", ".."):
+            name = path.resolve().name
+        if row is not None and not path.is_dir():
+            name = row.predictions.meta.get("model", name)
+        for free in itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2))):
+            files = {file_name(free + end).casefold() for end in ends}
+            if files.isdisjoint(taken):
+                break
+        names.append(free)
+        taken |= files
     return names
-
-
-def _check_out(out: Path, split: str, *, overwrite: bool) -> None:
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"expected a folder for the results, got the file {out}: choose another name")
-    there = sorted(out.glob(f"metrics-{split}*.json"))
-    if there and not overwrite:
-        raise OutputError(
-            f"expected no results for {split} in {out}, got {there[0].name}: choose another, or overwrite"
-        )
-
-
-def _write(
-    evaluations: Sequence[Evaluation], out: Path, split: str, robustness: Mapping[str, Robustness]
-) -> tuple[Path, ...]:
-    make_folder(out)
-    files: list[Path] = []
-    for each in evaluations:
-        stem = _stem(each, split, alone=len(evaluations) == 1)
-        table = out / f"predictions-{stem}.parquet"
-        each.predictions.write(table)
-        texts = {
-            out / f"metrics-{stem}.json": _json(each.to_dict()),
-            out / f"confusion-{stem}.csv": each.confusion_csv(),
-            out / f"confusion-rates-{stem}.csv": each.confusion_csv(rates=True),
-            out / f"classes-{stem}.csv": each.classes_csv(),
-            out / f"curves-{stem}.json": _json(each.curves.to_dict(), indent=None),
-        }
-        if each.groups:
-            texts[out / f"groups-{stem}.csv"] = each.groups_csv()
-        if each.name in robustness:
-            texts[out / f"robustness-{stem}.json"] = _json(robustness[each.name].to_dict())
-        for path, text in texts.items():
-            with replacing(path) as partial:
-                partial.write_text(text, "utf-8", newline="\n")
-        files += [table, *texts]
-    return tuple(files)
-
-
-def _write_errors(
-    evaluations: Sequence[Evaluation], table: Table, out: Path, config: EvaluateConfig
-) -> tuple[Path, ...]:
-    """A folder of tables and galleries for each evaluation."""
-    files: tuple[Path, ...] = ()
-    for each in evaluations:
-        folder = out / f"errors-{_stem(each, config.split, alone=len(evaluations) == 1)}"
-        files += write_errors(each.predictions, table, folder, overwrite=config.overwrite).files
-    return files
-
-
-def _stem(evaluation: Evaluation, split: str, *, alone: bool) -> str:
-    """What the files of an evaluation are called after."""
-    return split if alone else f"{split}-" + re.sub(r"[^\w.+-]", "_", evaluation.name)
-
-
-def _json(values: Mapping[str, Any], *, indent: int | None = 2) -> str:
-    return json.dumps(values, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,12 +1,12 @@
 """The end of a training: export the run, calibrate and measure what was exported, draw its curves."""
 
-import csv
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from mien.core.epochs import read_epochs
 from mien.core.errors import MissingExtraError
 from mien.core.files import make_folder, replacing
 from mien.core.optional import require
@@ -85,8 +85,7 @@ def draw(run: Path) -> str | None:
         return f"no curves drawn: {error}"
     from mien.reporting.curves import draw_curves
 
-    with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
-        drawing = draw_curves(list(csv.DictReader(file)))
+    drawing = draw_curves(read_epochs(run / "metrics.csv"))
     folder = run / "figures"
     make_folder(folder)
     with replacing(folder / "curves.png") as partial:

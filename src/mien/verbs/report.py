@@ -1,17 +1,16 @@
 """`mien report`: runs, evaluations and models in, one HTML file with everything that can be said of them out."""
 
-import csv
 import json
 import os
-import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mien.core.epochs import read_epochs
 from mien.core.errors import DataError, MienError, ModelError, UsageError
-from mien.core.files import expect_free, make_folder, replacing, write_csv
+from mien.core.files import expect_free, file_name, make_folder, replacing, write_csv
 from mien.core.optional import require
 from mien.datasets import Table, open_data
 from mien.evaluation import Evaluation, judge, read_predictions
@@ -21,7 +20,8 @@ from mien.verbs.evaluate import evaluate
 from mien.zoo.store import RUN_CARD, load_card
 
 if TYPE_CHECKING:
-    from mien.reporting.evaluation_page import Reported, ReportPage
+    from mien.reporting.evaluation_page import ReportPage
+    from mien.reporting.parts import Reported
 
 Spec = str | os.PathLike[str]
 
@@ -112,12 +112,17 @@ def report(
     extras, left_out = extra_sections(models, {each.name: each.model for each in sources}, faces)
     page = report_page(
         models,
-        title=title or " against ".join(each.name for each in models),
+        title=title or _title([each.name for each in models]),
         extras=extras,
         left_out=left_out,
         tell=tell,
     )
     return ReportResult(out, _write(page, out), page.left_out)
+
+
+def _title(names: Sequence[str]) -> str:
+    """What the page is called if nobody says."""
+    return " against ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _source(spec: Spec, split: str) -> _Source:
@@ -159,7 +164,7 @@ def _expect_distinct(names: Sequence[str]) -> None:
 
 
 def _reported(source: _Source, faces: Table | None, split: str, head: str | None) -> "Reported":
-    from mien.reporting.evaluation_page import Reported
+    from mien.reporting.parts import Reported
 
     card = None if source.model is None else load_card(source.model)
     tables = {name: read_predictions(path) for name, path in source.predictions.items()}
@@ -177,7 +182,7 @@ def _reported(source: _Source, faces: Table | None, split: str, head: str | None
     if not len(first.predictions.labelled()):
         raise DataError(f"expected labelled faces in the predictions of {source.name}, got none")
     card = card or _known(first.predictions.meta.get("model", ""))
-    log = _log(source.folder)
+    log = read_epochs(source.folder / "metrics.csv") if source.folder else []
     return Reported(
         source.name,
         first,
@@ -206,14 +211,6 @@ def _known(model: str) -> Card | None:
         return load_card(model) if model and not set(model) & set("/\\") else None
     except MienError:
         return None
-
-
-def _log(folder: Path | None) -> Sequence[Mapping[str, str]]:
-    path = folder and folder / "metrics.csv"
-    if path is None or not path.exists():
-        return ()
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def _toml(folder: Path | None, name: str) -> Mapping[str, Any]:
@@ -260,10 +257,10 @@ def _write(page: "ReportPage", out: Path) -> tuple[Path, ...]:
     make_folder(folder)
     files: list[Path] = []
     for drawing in page.drawings:
-        stem = re.sub(r"[^\w.+-]", "_", drawing.name)
+        stem = file_name(drawing.name)
         files += [_written(folder / f"{stem}.png", drawing.png), _written(folder / f"{stem}.svg", drawing.svg.encode())]
     for name, table in page.tables.items():
-        path = folder / re.sub(r"[^\w.+-]", "_", name)
+        path = folder / file_name(name)
         write_csv(path, [table.header, *table.rows])
         files.append(path)
     _written(out, page.html.encode())  # last: where there is a page, all it speaks of is there

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,23 +13,15 @@ from mien.evaluation.compared import Comparison
 from mien.evaluation.comparison import compare_predictions
 from mien.evaluation.errors import ErrorAnalysis
 from mien.evaluation.fairness import GroupTable
-from mien.explanation.explainer import ModelExplainer
-from mien.explanation.gallery import ClassGallery, galleries
-from mien.pipeline.heat import heated_large
-from mien.reporting.evaluation_page import Extra, Plan, Reported, shown
 from mien.reporting.figures_evaluation import conditions
 from mien.reporting.galleries import confused_gallery, hardest_gallery, suspects_gallery
 from mien.reporting.page import TableView
-from mien.reporting.pictures import Tile, gallery
+from mien.reporting.parts import Extra, Plan, Reported, sentence, shown
 from mien.reporting.ranks import diagram_figure
-from mien.reporting.style import is_narrow, many
-from mien.verbs.errors import errors_in, rows_of
-from mien.zoo.store import load_classifier, weights_of
+from mien.reporting.style import many
+from mien.verbs.errors import Measured, errors_in, measure_faces
+from mien.verbs.report_explanations import explanations
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-_EXPLAINED, _SHOWN = 100, 12  # faces of a class: looked at, and in the gallery
 _MOST_GROUPS = 40  # in a table of the page; the csv of `mien evaluate` holds all
 
 
@@ -54,9 +45,10 @@ def extra_sections(
     if faces is None:
         return extras, [*left_out, "hard faces, confused classes and explanations: give --data to show them"]
     found: dict[str, ErrorAnalysis] = {}
+    measured = _measured(models, faces)
     for each in models:
         try:
-            found[each.name], images = errors_in(each.evaluation.predictions, faces)
+            found[each.name], images = errors_in(each.evaluation.predictions, faces, measured=measured)
             extras.append(_errors(each.name, len(found) - 1, found[each.name], images))
         except DataError as error:
             left_out.append(f"errors of {each.name}: {error}")
@@ -67,10 +59,18 @@ def extra_sections(
         try:
             if source is None:
                 raise DataError("there are predictions only, and no model")
-            extras.append(_explanations(each, number, source, faces))
+            section, missing = explanations(each, number, source, faces)
+            extras.append(section)
+            left_out += missing
         except MienError as error:
             left_out.append(f"explanations of {each.name}: {error}")
     return extras, left_out
+
+
+def _measured(models: Sequence[Reported], faces: Table) -> Measured:
+    """All faces that any of the models was asked about, measured once."""
+    asked = np.concatenate([each.evaluation.predictions.labelled().ids for each in models])
+    return measure_faces(faces.select(np.isin(faces.ids, asked)))
 
 
 def _groups(models: Sequence[Reported]) -> list[Extra]:
@@ -116,7 +116,8 @@ def _comparison(found: Comparison) -> Extra:
     if len(found.paired.names) > 2 and found.diagram is not None:
         reading = "Each model at its place; a bar joins those that are not shown to differ at 5 %."
         figures = (Plan("ranks", "Which models differ", reading, partial(diagram_figure, found.diagram)),)
-    return Extra("Comparison", (*found.sentences, *found.notes), {"comparison.csv": table}, figures)
+    text = (*found.sentences, *map(sentence, found.notes))
+    return Extra("Comparison", text, {"comparison.csv": table}, figures)
 
 
 def _points(value: float, low: float, high: float) -> str:
@@ -166,53 +167,3 @@ def _conditions(found: Mapping[str, ErrorAnalysis]) -> Extra:
         partial(conditions, bins),
     )
     return Extra("What makes faces hard", (), {}, (plan,) if bins else ())
-
-
-def _explanations(each: Reported, number: int, source: str | os.PathLike[str], faces: Table) -> Extra:
-    classifier = load_classifier(source)
-    if classifier.takes_clips:
-        raise DataError("it sees clips, not single faces")
-    explainer = ModelExplainer(classifier, weights_of(source))
-    predictions = each.evaluation.predictions.labelled()
-    head = predictions.meta.get("head") or None
-    method = explainer.quickest(head)
-    images = faces.images[rows_of(predictions, faces)]
-    places = predictions.label_set.columns_in(explainer.label_set(head))
-    classes = np.asarray(places)[predictions.label_ids]
-    few = _EXPLAINED if method == "gradcam" else _SHOWN
-    found = galleries(explainer, images, classes, method=method, head=head, most=few, show=_SHOWN)
-    how = "class activation maps, which are Grad-CAM for this net" if method == "gradcam" else "occlusion"
-    mean = Plan(
-        f"mean-maps-{number}",
-        "Where the model looks, on average",
-        f"The mean face of each class, and over it the mean of the heat maps ({how}): bright is what speaks for the "
-        "class. Heat on mouth, eyes and brows is as it should be; heat on a corner is a warning.",
-        partial(_mean_maps, found),
-    )
-    single = Plan(
-        f"maps-{number}",
-        "Where the model looks in single faces",
-        "A row a class; each face with the heat that speaks for its own label, and the probability of that label.",
-        partial(_maps, found),
-    )
-    return Extra(f"Explanations of {each.name}", (), {}, (mean, single))
-
-
-def _mean_maps(found: Sequence[ClassGallery], width: float) -> "Figure":
-    columns = 4 if is_narrow(width) else 8
-    tiles = [Tile(heated_large(each.mean_face, each.mean_map), (each.label, f"n = {each.n}")) for each in found]
-    return gallery([tiles[k : k + columns] for k in range(0, len(tiles), columns)], width, columns=columns)[0]
-
-
-def _maps(found: Sequence[ClassGallery], width: float) -> "Figure":
-    columns = 4 if is_narrow(width) else _SHOWN
-    rows = [
-        [
-            Tile(heated_large(face, heat), (f"{share:.0%}",))
-            for face, heat, share in zip(
-                each.crops[:columns], each.shown.maps[:columns], each.probabilities[:columns].tolist(), strict=True
-            )
-        ]
-        for each in found
-    ]
-    return gallery(rows, width, columns=columns, labels=[each.label for each in found])[0]

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from mien.core.errors import OutputError
-from mien.core.files import expect_free, make_folder, replacing
+from mien.core.files import expect_free, file_name, make_folder, replacing
 
 
 def test_a_file_takes_its_name_when_it_is_whole(tmp_path):
@@ -62,3 +62,20 @@ def test_a_folder_is_made_with_those_above_it_or_the_reason_is_said(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"expected to write into .*below, got: \S"):
         make_folder(tmp_path / "file" / "below")
+
+
+@pytest.mark.parametrize(
+    "name, called",
+    [
+        ("mien-s+flip", "mien-s+flip"),
+        ("v1.2_b", "v1.2_b"),
+        ("Überraschung", "Überraschung"),
+        ("../a\\b:c*?", ".._a_b_c__"),
+        ("two words\n", "two_words_"),
+        ("caf\udce9", "caf_"),
+    ],
+)
+def test_a_file_is_called_after_anything(tmp_path, name, called):
+    assert file_name(name) == called
+    (tmp_path / f"class-{file_name(name)}.png").touch()
+    assert os.listdir(tmp_path) == [f"class-{called}.png"]

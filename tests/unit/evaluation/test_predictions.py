@@ -106,12 +106,16 @@ def test_a_csv_made_elsewhere(tmp_path):
         ("id,label,p_a,p_b\n1,a,1.5,-0.5\n", "rows sum to 1"),
         ("id,label,p_a,p_b\n1,a,nan,nan\n", "rows sum to 1"),
         ("id,label,p_a,p_b\n1,a,x,0.6\n", r"expected numbers in the columns p_<label> of .*p\.csv"),
-        ("id,label,p_a,p_b\n1,a,0.5\n", "rows of one length"),
+        (
+            "id,label,p_a,p_b\n1,a,1,0\n\n2,a,0.5\n",
+            r"expected 4 cells in each row of .*p\.csv, as in its header, got 3 in row 3$",
+        ),
+        ("id,label,p_a,p_b\n1,a,\xff\xfe", "expected a csv in UTF-8 at "),
     ],
 )
 def test_what_is_no_prediction_table(text, message, tmp_path):
     path = tmp_path / "p.csv"
-    path.write_text(text)
+    path.write_text(text, "latin-1")
     with pytest.raises(DataError, match=message) as caught:
         read_predictions(path)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
@@ -173,12 +177,38 @@ def test_labels_in_common():
     generator = np.random.default_rng(0)
     probabilities = generator.dirichlet(np.ones(8), 4).astype(np.float32)
     probabilities[3] = np.eye(8, dtype=np.float32)[7]  # contempt alone, which FER2013 lacks
-    scaled, ids, labels = in_common(probabilities, FERPLUS, np.array([0, 6, -1, 3], np.int16), FER2013)
-    assert labels.labels == FERPLUS.labels[:7]
+    scaled, ids, soft, labels = in_common(probabilities, FERPLUS, np.array([0, 6, -1, 3], np.int16), FER2013)
+    assert labels.labels == FERPLUS.labels[:7] and soft is None
     assert [labels.labels[k] if k >= 0 else None for k in ids] == ["anger", "neutral", None, "happiness"]
     np.testing.assert_allclose(scaled[:3], probabilities[:3, :7] / probabilities[:3, :7].sum(1, keepdims=True))
     np.testing.assert_allclose(scaled[3], 1 / 7)
-    back, ids, labels = in_common(scaled, labels, np.array([7, 1], np.int16), FERPLUS)
+    back, ids, _, labels = in_common(scaled, labels, np.array([7, 1], np.int16), FERPLUS)
     assert ids.tolist() == [-1, 1] and back.shape == (4, 7)
     with pytest.raises(DataError, match=r"expected labels that the model knows .*, got yes, no"):
         in_common(probabilities, FERPLUS, np.zeros(4, np.int16), LabelSet("other", ("yes", "no")))
+
+
+def test_votes_on_labels_in_common():
+    votes = np.float32([[0.2, 0, 0, 0, 0.3, 0, 0, 0.5], [0, 0, 0, 0, 0, 0, 0, 1], [np.nan] * 8])
+    same = np.full((3, 7), 1 / 7, np.float32)
+    *_, soft, labels = in_common(same, FER2013, np.zeros(3, np.int16), FERPLUS, votes)
+    assert labels == FER2013 and soft[0, FER2013.index("neutral")] == np.float32(0.4)
+    assert soft[0, FER2013.index("anger")] == np.float32(0.6) and np.isnan(soft[1:]).all()
+
+
+def test_a_folder_is_no_table_but_may_hold_some(tmp_path):
+    with pytest.raises(DataError, match="expected a prediction table at .*, got a folder: name a file$"):
+        read_predictions(tmp_path)
+    (tmp_path / "ferplus").mkdir()
+    make().write(tmp_path / "ferplus" / "predictions-valid.parquet")
+    with pytest.raises(DataError, match=r"got a folder that holds ferplus.predictions-valid\.parquet: name one$"):
+        read_predictions(tmp_path)
+
+
+def test_passes_add_up_and_what_is_true_of_one_alone_is_not_said_of_the_mean(tmp_path):
+    one = make(model="a")
+    two = replace(one, meta={**one.meta, "passes": "2", "mapping": "of one", "lists": "l"})
+    mean = average([one, two])
+    mean.write(tmp_path / "p.parquet")
+    assert (one.passes, two.passes, read_predictions(tmp_path / "p.parquet").passes) == (1, 2, 3)
+    assert "mapping" not in mean.meta and average([two, two]).meta["mapping"] == "of one"

@@ -62,6 +62,7 @@ def test_what_the_images_are():
     people = np.repeat(["s1", "s2"], 5)
     words = said(0.1, 0.0, 0.2, 0.5, n=10, repeats=3, subjects=people)
     assert "on the same 10 images of 2 subjects (mean of 3 seeds)" in words
+    assert "not shown to differ on the same image: " in said(0.1, 0.0, 0.2, 0.5, n=1)
 
 
 def test_models_that_are_right_on_the_same_images():

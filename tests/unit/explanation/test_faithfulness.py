@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from mien.core.errors import DataError
-from mien.explanation.faithfulness import deletion_and_insertion, random_maps, rank_correlation
+from mien.explanation.faithfulness import against_random, deletion_and_insertion, random_maps, rank_correlation
 
 
 def sees_one_spot(pictures):
@@ -70,3 +70,11 @@ def test_rank_correlation_is_that_of_scipy():
     np.testing.assert_allclose(rank_correlation(a, b), theirs, atol=1e-6)
     np.testing.assert_allclose(rank_correlation(a, a), 1, atol=1e-6)
     assert np.isnan(rank_correlation(a, np.zeros_like(a))).all()
+
+
+def test_random_maps_stand_beside_a_map_that_is_right(picture):
+    own, random = against_random(sees_one_spot, picture, heat(2, 5), [1], others=3, seed=4)
+    each = [deletion_and_insertion(sees_one_spot, picture, random_maps((1, 8, 8), seed=4 + k), [1]) for k in range(3)]
+    assert random.deletion_area == pytest.approx(np.mean([one.deletion_area for one in each], 0), abs=1e-6)
+    assert random.insertion_area == pytest.approx(np.mean([one.insertion_area for one in each], 0), abs=1e-6)
+    assert own.deletion_area[0] < random.deletion_area[0] and own.insertion_area[0] > random.insertion_area[0]

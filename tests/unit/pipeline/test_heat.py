@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from mien.core.types import Faces
-from mien.pipeline.heat import block_sheet, colored, explained, heated, lay_over
+from mien.core.types import Attribution, Faces
+from mien.explanation.gallery import ClassGallery
+from mien.pipeline.heat import block_sheet, clip_sheet, colored, explained, heated, lay_over, mean_faces
 from mien.runtime.card import CropGeometry, InputSpec
 from mien.runtime.preprocess import crop_faces
 
@@ -94,3 +95,32 @@ def test_layers_are_stretched_each_by_itself():
     assert sheet.shape[1] > 3 * 176
     second = sheet[6:182, 6 + 182 : 6 + 182 + 176]
     assert second[5, 5, 0] > 150 and (second[120:, 120:] == 100).all()
+
+
+def test_each_frame_of_a_clip_stands_bare_over_itself_with_its_map():
+    crops = np.full((10, 48, 48), 100, np.uint8)
+    maps = np.zeros((10, 48, 48), np.float32)
+    maps[9] = 1
+    sheet = clip_sheet(crops, maps, [(f"frame {k}", "heat 10%") for k in range(10)], "fear 90%, gradcam")
+    tile = 176 + 6
+    first, second = sheet[: sheet.shape[0] // 2], sheet[sheet.shape[0] // 2 :]  # eight frames, then two
+    assert sheet.shape[1] == 8 * tile + 6
+    for frame in range(8):
+        assert (first[20:150, frame * tile + 20] == 100).all()
+    assert (second[20:150, tile + 20] == 100).all()  # frame 9, bare
+    below = second[tile + 60 : tile + 120, tile + 20].astype(int)  # and hot
+    assert np.abs(below - 100).sum(1).min() > 60
+    assert (second[:, 2 * tile + 6 :] == 255).all()
+
+
+def test_mean_faces_and_maps_are_stretched_so_that_both_are_seen():
+    face = np.repeat(np.linspace(110, 140, 48)[None], 48, 0).astype(np.uint8)
+    heat = np.full((48, 48), 0.6, np.float32)
+    heat[20:28, 20:28] = 1
+    shown = Attribution(np.zeros((0, 48, 48), np.float32), "gradcam", ())
+    none = np.empty(0, np.intp)
+    gallery = ClassGallery("fear", 3, none, np.empty((0, 48, 48), np.uint8), shown, none, (), face, heat)
+    bare, hot = mean_faces(gallery)
+    assert bare.min() == 0 and bare.max() == 255
+    changed = (bare != hot).any(2)
+    assert changed[88, 88] and not changed[:40].any() and not changed[:, :40].any()

@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from mien.reporting.drawing import render
+from mien.reporting.drawing import render, render_png
 from mien.reporting.style import NARROW, WIDE, new_figure
 
 
@@ -30,8 +30,9 @@ def drawing():
 
 def test_files_are_whole(drawing):
     picture = cv2.imdecode(np.frombuffer(drawing.png, np.uint8), cv2.IMREAD_COLOR)
-    assert picture.shape == (320, 1536, 3)  # 2 by 9.6 inches
-    assert (picture[0, 0] == 255).all()
+    assert picture.shape == (352, 1568, 3)  # 2 by 9.6 inches, and a margin
+    assert (picture[0, 0] == 255).all() and (picture[:16] == 255).all() and picture[16:].min() < 255
+    assert render_png(simple) == drawing.png
     root = ElementTree.fromstring(drawing.svg)
     assert root.attrib["viewBox"] == f"0 0 {72 * WIDE:.1f} 144"
     assert "".join(root.itertext()).count("a < b & $c$") == 1  # text, not paths nor formulas

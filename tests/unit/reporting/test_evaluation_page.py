@@ -10,8 +10,10 @@ import pytest
 from mien.core.labels import LABEL_SETS, LabelSet
 from mien.evaluation import PredictionTable, judge
 from mien.evaluation.metrics import Estimate
-from mien.reporting.evaluation_page import Extra, Plan, Reported, report_page, shown
+from mien.reporting.evaluation_page import report_page
+from mien.reporting.evaluation_sections import measured
 from mien.reporting.page import TableView
+from mien.reporting.parts import Extra, Plan, Reported, shown
 from mien.reporting.style import new_figure
 from mien.runtime.card import RobustnessCell
 
@@ -117,14 +119,28 @@ def test_findings_follow_the_numbers(page, models):
 def test_more_sections_and_what_is_missing(models):
     table = TableView(("a", "b"), (("1", "2"),))
     plan = Plan("mine", "Mine", "To be read so.", lambda width: new_figure(width, 1))
-    extra = Extra("Comparison", ("A is better.",), {"pairs.csv": table}, (plan,))
+    points = TableView(("x",), (("0.123",),))
+    extra = Extra("Comparison", ("A is better.",), {"pairs.csv": table}, (plan,), {"points.csv": points})
     made = report_page(models[:1], title="One", extras=[extra], left_out=["hard faces: no --data"])
     assert re.findall(r"<h2>(.*?)</h2>", made.html)[-2:] == ["Comparison", "Left out"]
     assert "A is better." in made.html
     assert "hard faces: no --data." in made.html
     assert made.left_out == ("hard faces: no --data",)
     assert made.tables["pairs.csv"] == table
+    assert made.tables["points.csv"] == points and "0.123" not in made.html  # in the file alone
     assert "mine" in [each.name for each in made.drawings]
+
+
+def test_a_remark_on_several_models_is_made_once(models):
+    gone = "is not defined: it was predicted of no face"
+    macro = "macro_precision leaves out fear, anger: predicted of no face."
+    said = (macro, f"precision_fear {gone}", f"precision_anger {gone}")
+    noted = [replace(each, evaluation=replace(each.evaluation, notes=said)) for each in models]
+    assert measured(noted)[0].text == (
+        "Macro precision leaves out fear, anger: predicted of no face (first, <i>second).",
+        f"Precision of fear, anger {gone} (first, <i>second).",
+    )
+    assert measured(noted[:1])[0].text[1] == f"Precision of fear, anger {gone}."
 
 
 def test_models_with_other_classes_stand_beside_each_other():

@@ -8,7 +8,9 @@ pytest.importorskip("matplotlib")
 from mien.core.labels import LABEL_SETS
 from mien.evaluation import PredictionTable
 from mien.evaluation.errors import find_errors
-from mien.reporting.galleries import confused_gallery, error_galleries, hardest_gallery, suspects_gallery
+from mien.evaluation.metrics import wilson
+from mien.reporting.figures_evaluation import conditions
+from mien.reporting.galleries import GALLERIES, confused_gallery, error_galleries, hardest_gallery, suspects_gallery
 from mien.reporting.style import NARROW, WIDE
 
 FER = LABEL_SETS["fer2013"]
@@ -50,8 +52,23 @@ def test_captions_say_the_label_and_what_was_said(found):
     assert len(shown(hardest_gallery(found, IMAGES, WIDE))) == 13
 
 
-def test_only_galleries_with_faces_are_drawn(found):
-    assert [each.name for each in error_galleries(found, IMAGES)] == ["confused", "hardest", "confident", "suspects"]
-    right = find_errors(found.predictions.select([12]))
-    (only,) = error_galleries(right, IMAGES[12:])
-    assert only.name == "hardest" and only.png.startswith(b"\x89PNG")
+def test_a_line_above_says_what_is_shown_where_the_picture_stands_alone(found):
+    figure = suspects_gallery(found, IMAGES, WIDE, head="why these")
+    assert words(figure)[-1] == "why these" and shown(figure) == [4, 3]
+
+
+def test_only_pictures_that_show_something_are_drawn(found):
+    assert list(error_galleries(found, IMAGES)) == ["confused", "hardest", "confident", "suspects"]
+    right = find_errors(found.predictions.select([12]), conditions={"brightness": [3.0]})
+    pictures = error_galleries(right, IMAGES[12:])
+    assert list(pictures) == ["hardest", "conditions"] and set(pictures) < set(GALLERIES)
+    assert all(each.startswith(b"\x89PNG") for each in pictures.values())
+
+
+def test_conditions_stand_side_by_side_with_the_edges_of_their_bins():
+    here, there = ([(low, high, wilson(8, 10)) for low, high in edges] for edges in (((0, 3), (3, 9000)), ((1, 4),)))
+    figure = conditions({"yaw": {"a": here, "b": here}, "brightness": {"a": here, "b": there}}, WIDE)
+    same, other = figure.axes
+    assert [each.get_text() for each in same.get_xticklabels()] == ["0", "3", "9,000"]
+    assert same.lines[0].get_xdata().tolist() == [0, 1] and same.get_title() == "turn of the head (degrees)"
+    assert [each.get_text() for each in other.get_xticklabels()] == ["lowest", "highest"]  # they saw different faces

@@ -6,6 +6,8 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
 from mien.evaluation.compared import Diagram
 from mien.reporting.ranks import diagram_figure, draw_diagram
 from mien.reporting.style import NARROW, WIDE
@@ -41,6 +43,20 @@ def test_the_highest_accuracy_stands_at_the_left():
     assert a < b
     assert not any(line.get_label() in ("bar", "critical difference") for line in axes.lines)
     assert "all differ at 5 % (McNemar)" in [text.get_text() for text in axes.texts]
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_long_names_stay_on_the_paper_and_beside_the_axis(width):
+    long = Diagram(
+        tuple(f"{k} WIDE model {'m' * 30}" for k in range(5)), (1, 2, 3, 4, 5), "mean rank", (), 2.0, "t", True
+    )
+    figure = diagram_figure(long, width)
+    figure.set_dpi(160)  # as in a file: where letters stand depends on it
+    FigureCanvasAgg(figure)
+    (axes,) = figure.axes
+    boxes = [text.get_window_extent().transformed(axes.transData.inverted()) for text in axes.texts]
+    assert all(box.x0 >= -0.05 and box.x1 <= width + 0.05 for box in boxes)  # files have a margin
+    assert min(places(axes)) < width / 2 < max(places(axes))
 
 
 def test_equal_models_and_many_of_them():

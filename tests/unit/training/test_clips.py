@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from mien.core.epochs import read_epochs
 from mien.core.errors import DataError, UsageError
 from mien.core.labels import LabelSet
 from mien.datasets import LabelColumn, Table
 from mien.training.augment import augment
-from mien.training.callbacks import read_log
 from mien.training.clips import change_alike, fit_to_net
 from mien.training.config import TrainConfig, load_config
 from mien.training.data import TrainingBatches, ValidationBatches, resident
@@ -124,7 +124,7 @@ def test_a_resumed_run_equals_an_unbroken_one(net, tmp_path):
     assert fit(config, table, out=tmp_path / "broken", resume=True).finished
     whole, parts = (load_run(tmp_path / name, which=LAST)[1].state_dict() for name in ("whole", "broken"))
     assert max((whole[key].double() - parts[key].double()).abs().max() for key in whole) < 1e-6
-    logs = [read_log(tmp_path / name / "metrics.csv") for name in ("whole", "broken")]
+    logs = [read_epochs(tmp_path / name / "metrics.csv") for name in ("whole", "broken")]
     losses, again = ([float(row["train_loss"]) for row in log] for log in logs)
     assert losses == pytest.approx(again, abs=1e-6)
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from mien.core.epochs import read_epochs
 from mien.core.errors import DataError, OutputError, TrainingError, UsageError
 from mien.core.labels import LABEL_SETS
 from mien.datasets.table import LabelColumn, Table
-from mien.training.callbacks import WholeCheckpoints, read_log
+from mien.training.callbacks import WholeCheckpoints
 from mien.training.config import TrainConfig, load_config
 from mien.training.data import TrainingBatches, choose_heads, normalise, resident
 from mien.training.fit import LAST, fit, load_run
@@ -51,7 +52,7 @@ def test_it_learns_both_heads_and_logs_every_epoch(tmp_path):
     told = []
     run = fit(small("epochs=16", "augment.erase=0"), faces(), out=tmp_path / "run", tell=told.append)
     assert run.finished
-    rows = read_log(run.folder / "metrics.csv")
+    rows = read_epochs(run.folder / "metrics.csv")
     assert [int(row["epoch"]) for row in rows] == list(range(16))
     assert len(told) == 16
     assert float(rows[-1]["train_accuracy_fer2013"]) > 0.95
@@ -71,7 +72,7 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path):
     assert broken.finished
     whole, parts = last_weights(tmp_path / "whole"), last_weights(tmp_path / "broken")
     assert max((whole[key].double() - parts[key].double()).abs().max() for key in whole) < 1e-6
-    first, second = (read_log(tmp_path / name / "metrics.csv") for name in ("whole", "broken"))
+    first, second = (read_epochs(tmp_path / name / "metrics.csv") for name in ("whole", "broken"))
     for key in ("train_loss", "valid_loss", "selection", "learning_rate"):
         assert [float(row[key]) for row in first] == pytest.approx([float(row[key]) for row in second], abs=1e-6)
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from mien.core.epochs import read_epochs
 from mien.core.errors import DataError, TrainingError, UsageError
 from mien.core.labels import LABEL_SETS
 from mien.datasets.table import LabelColumn, Table
 from mien.runtime.session import Session
-from mien.training.callbacks import read_log
 from mien.training.config import TrainConfig, load_config
 from mien.training.data import resident
 from mien.training.export import write_onnx
@@ -88,7 +88,7 @@ def test_a_resumed_run_equals_an_unbroken_one(name, tmp_path):
     assert whole.finished
     first, second = (state(tmp_path / each) for each in ("whole", "parts"))
     assert max((first[key].double() - second[key].double()).abs().max() for key in first) < 1e-6
-    for one, other in zip(*(read_log(tmp_path / each / "metrics.csv") for each in ("whole", "parts")), strict=True):
+    for one, other in zip(*(read_epochs(tmp_path / each / "metrics.csv") for each in ("whole", "parts")), strict=True):
         for key in set(one) - {"seconds"}:
             assert float(one[key]) == pytest.approx(float(other[key]), abs=1e-6, nan_ok=True)
     if config.accumulate == 2:  # 3 batches an epoch
@@ -98,7 +98,7 @@ def test_a_resumed_run_equals_an_unbroken_one(name, tmp_path):
 def test_training_ends_when_patience_does_and_stays_ended(tmp_path):
     config, table = tiny("patience=2", "epochs=30", "learning_rate=1e-9"), faces()
     run = fit(config, table, out=tmp_path / "run")
-    figures = [float(row["selection"]) for row in read_log(run.folder / "metrics.csv")]
+    figures = [float(row["selection"]) for row in read_epochs(run.folder / "metrics.csv")]
     best = figures.index(max(figures))
     assert run.finished
     assert run.epochs == len(figures) == best + 3 < 30
@@ -201,7 +201,7 @@ def test_a_gradient_that_is_not_finite_stops_the_training_and_the_good_checkpoin
         TrainingError, match=r"expected a finite gradient, got (inf|nan) at step 6 of epoch 2: .*epochs before are kept"
     ):
         fit(tiny(), faces(), out=tmp_path)
-    assert [int(row["epoch"]) for row in read_log(tmp_path / "metrics.csv")] == [0, 1]
+    assert [int(row["epoch"]) for row in read_epochs(tmp_path / "metrics.csv")] == [0, 1]
     assert all(torch.isfinite(each).all() for which in (BEST, LAST) for each in state(tmp_path, which).values())
     monkeypatch.undo()
     assert fit(tiny(), faces(), out=tmp_path, resume=True).finished
@@ -218,7 +218,7 @@ def test_weights_that_are_not_finite_are_no_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(ExpressionModule, "on_train_batch_end", broken)
     with pytest.raises(TrainingError, match="expected a finite"):
         fit(tiny(), faces(), out=tmp_path)
-    assert len(read_log(tmp_path / "metrics.csv")) == 1
+    assert len(read_epochs(tmp_path / "metrics.csv")) == 1
     assert all(torch.isfinite(each).all() for each in state(tmp_path).values())
 
 
@@ -238,7 +238,7 @@ def test_one_batch_of_which_no_loss_is_known_is_not_left_out_of_the_mean():
 def test_valence_and_arousal_are_learnt_measured_and_exported(tmp_path):
     config = tiny("epochs=12", "learning_rate=0.1", "regress=['valence','arousal']", *PLAIN)
     run = fit(config, faces(), out=tmp_path / "run")
-    row = read_log(run.folder / "metrics.csv")[-1]
+    row = read_epochs(run.folder / "metrics.csv")[-1]
     assert float(row["valid_ccc_valence"]) > 0.8
     assert float(row["valid_ccc_arousal"]) > 0.8
     _, net = load_run(run.folder)

@@ -71,7 +71,7 @@ def test_all_that_the_data_know_is_measured_and_written(table, predictions, tmp_
     names = {path.name for path in result.files}
     assert names == {
         "hardest.csv", "confident.csv", "confused.csv", "suspects.csv", "conditions.csv", "errors.json",
-        "hardest.png", "confident.png", "confused.png", "suspects.png",
+        "hardest.png", "confident.png", "confused.png", "suspects.png", "conditions.png",
     }  # fmt: skip
     written = json.loads((tmp_path / "errors" / "errors.json").read_text("utf-8"))
     assert written == found.to_dict() and "labels that may be wrong: by ferplus" in written["notes"]

@@ -5,6 +5,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -84,6 +85,26 @@ def test_a_head_without_its_source_is_judged_by_common_labels_and_says_so(tiny_m
     np.testing.assert_allclose(evaluation.predictions.probabilities.sum(1), 1, rtol=1e-5)
     (note,) = evaluation.notes
     assert "head ferplus judged by the labels of fer2013, 7 in common" in note and "without contempt" in note
+    evaluation.predictions.write(tmp_path / "p.parquet")
+    assert only(evaluate(tmp_path / "p.parquet")).notes == (note,)  # figures from the file need to be told it, too
+
+
+def test_votes_of_another_source_count_on_the_labels_that_both_know(tiny_model):
+    rows = make_table(["ferplus"])
+    votes = np.full((60, 8), 1 / 8, np.float32)
+    data = replace(rows, sources={"ferplus": replace(rows.source("ferplus"), soft=votes)})
+    evaluation = only(evaluate(tiny_model, data=data, head="fer2013"))
+    figure, predictions = evaluation.metrics["votes_mae"], evaluation.predictions.labelled()
+    assert figure.value == pytest.approx(np.abs(predictions.probabilities - 1 / 7).mean(), abs=1e-6)
+    assert figure.n == evaluation.n and "without contempt" in evaluation.notes[0]
+
+
+def test_labels_of_another_source_are_said_to_be_so_where_all_are_common(tiny_model, tmp_path):
+    rows = make_table(["fer2013"])
+    evaluation = only(
+        evaluate(tiny_model, data=replace(rows, sources={"rafdb": rows.source("fer2013")}), head="fer2013")
+    )
+    assert evaluation.notes == ("head fer2013 judged by the labels of rafdb, 7 in common",)
 
 
 def test_files_of_one_evaluation(tiny_model, table, tmp_path):
@@ -206,6 +227,44 @@ def test_a_run_without_data_is_judged_by_its_predictions(tiny_model, table, tmp_
     with pytest.raises(UsageError, match="expected --data TABLE or NAME=ROOT to evaluate .*run on, got none"):
         evaluate(run, tta=True)
     assert only(evaluate(run / "ferplus")).metrics == found.metrics  # a folder with the file itself
+    assert found.name == "run" and only(evaluate(run / "ferplus" / "predictions-valid.parquet")).name == "tiny"
+
+
+def test_a_run_is_called_after_its_folder_from_within_too(tiny_model, table, tmp_path, monkeypatch):
+    evaluate(tiny_model, data=table, out=tmp_path / "run")
+    monkeypatch.chdir(tmp_path / "run")
+    assert only(evaluate(".")).name == "run"
+
+
+def test_no_model_takes_the_files_of_another(tiny_model, table, tmp_path):
+    """Tables of one model, of an ensemble and with signs that files cannot have in their names."""
+    plain, flip = evaluate(tiny_model, data=table, tta=True).evaluations
+    for file, model in {"a": "tiny", "b": "TINY", "c": "x:y", "d": "x/y", "e": "ensemble"}.items():
+        replace(plain.predictions, meta={**plain.predictions.meta, "model": model}).write(tmp_path / f"{file}.parquet")
+    result = evaluate([tmp_path / f"{file}.parquet" for file in "abcde"], out=tmp_path / "out")
+    assert [each.name for each in result.evaluations] == ["tiny", "TINY-2", "x:y", "x/y-2", "ensemble-2", "ensemble"]
+    assert len(set(result.files)) == len(list((tmp_path / "out").iterdir())) == 6 * 6
+    flip.predictions.write(tmp_path / "flip.parquet")
+    one, two, mean = evaluate([tmp_path / "a.parquet", tmp_path / "flip.parquet"]).evaluations
+    assert (one.name, two.name) == ("tiny", "tiny+flip") and mean.predictions.meta["members"] == "tiny, tiny+flip"
+
+
+def test_what_it_costs_stands_in_the_file(tiny_model, table, tmp_path):
+    evaluate(tiny_model, data=table, tta=True, out=tmp_path)
+    plain, flip = (tmp_path / f"predictions-valid-tiny{end}.parquet" for end in ("", "+flip"))
+    assert only(evaluate(plain)).passes == 1 and only(evaluate(flip)).passes == 2
+    assert evaluate([plain, flip]).evaluations[-1].passes == 3
+    with pytest.raises(UsageError, match="expected a model to see the mirror images of --tta, got prediction tables"):
+        evaluate(plain, tta=True)
+
+
+def test_nothing_of_an_earlier_evaluation_stays_under_the_names_of_a_new_one(tiny_model, table, tmp_path):
+    labels = make_table().source("ferplus")
+    people = replace(make_table(), sources={"ferplus": labels}, extra={"subject": np.array(["a", "b"] * 30)})
+    evaluate(tiny_model, data=people, out=tmp_path / "o")
+    assert (tmp_path / "o" / "groups-valid.csv").exists()
+    result = evaluate(tiny_model, data=table, out=tmp_path / "o", overwrite=True)
+    assert set(result.files) == set((tmp_path / "o").iterdir())
 
 
 def test_results_are_not_overwritten_by_accident(tiny_model, table, tmp_path):
@@ -283,9 +342,16 @@ def test_where_it_is_wrong(tiny_model, table, tmp_path, capsys):
     assert main(words) == 0
     found = json.loads((out / "errors-valid" / "errors.json").read_text("utf-8"))
     confusion = only(evaluate(tiny_model, data=table, head="fer2013")).confusion
-    assert sum(pair["count"] for pair in found["confused"]) == confusion.sum() - confusion.trace()
+    wrong = confusion.sum() - confusion.trace()
+    assert sum(pair["count"] for pair in found["confused"]) == wrong
     assert (out / "errors-valid" / "hardest.png").stat().st_size > 1000
-    assert "errors-valid" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert f"tiny: {wrong} of {confusion.sum()} faces wrong" in said.out and "\n  brightness " in said.out
+    assert "errors-valid" in said.err and "mien: tiny: labels that may be wrong: by ferplus" in said.err
+    for path in out.glob("*.json"):  # the errors alone are an earlier result, too
+        path.unlink()
+    with pytest.raises(OutputError, match=r"got errors-valid.errors\.json: choose another, or overwrite"):
+        evaluate(tiny_model, data=table, out=out)
     for missing in ({"data": table}, {"out": out}):
         with pytest.raises(UsageError, match="expected --data with the faces and --out"):
             evaluate(tiny_model, errors=True, **missing)
@@ -295,14 +361,28 @@ def test_notes_name_the_model_they_are_about(tiny_model, table, tmp_path, capsys
     evaluate(tiny_model, data=table, out=tmp_path / "o")
     stored = str(tmp_path / "o" / "predictions-valid.parquet")
     (tmp_path / "list.csv").write_text("id\nface-31\n")
-    assert main(["evaluate", stored, str(tiny_model), "--data", table, "--drop", str(tmp_path / "list.csv")]) == 0
-    said = [line for line in capsys.readouterr().err.splitlines() if "left out by" in line]
+    (tmp_path / "more.csv").write_text("id,source,suggestion\nface-32,ferplus,fear\nface-1,ferplus,fear\n")
+    lists = ["--drop", str(tmp_path / "list.csv"), "--relabel", str(tmp_path / "more.csv")]
+    assert main(["evaluate", stored, *lists, "--out", str(tmp_path / "p")]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if ".csv" in line and "wrote" not in line]
     assert said == [
-        f"mien: tiny: 1 images of valid left out by {tmp_path / 'list.csv'}"
-    ]  # the stored ones say nothing of it
+        f"mien: 1 images of valid labelled anew by {tmp_path / 'more.csv'}",
+        f"mien: 1 images of valid left out by {tmp_path / 'list.csv'}",
+    ]
+    about = read_predictions(tmp_path / "p" / "predictions-valid.parquet").meta
+    assert about["dropped"] == "1" and about["lists"].startswith("--relabel more.csv (sha256 ")
+    assert "; --drop list.csv (sha256 " in about["lists"]
+    evaluate(tiny_model, data=table, relabel=tmp_path / "more.csv", out=tmp_path / "q")
+    assert main(["evaluate", stored, str(tmp_path / "q" / "predictions-valid.parquet"), *lists[:2]]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "left out by" in line]
+    assert said == [f"mien: 1 images of valid left out by {tmp_path / 'list.csv'}"]
     assert main(["evaluate", str(tiny_model), "--data", table, "--drop", str(tmp_path / "list.csv"), "--tta"]) == 0
     said = [line for line in capsys.readouterr().err.splitlines() if "left out by" in line]
     assert said == [f"mien: 1 images of valid left out by {tmp_path / 'list.csv'}"]
+    (tmp_path / "other.csv").write_text("id,label,p_anger,p_fear\na,anger,0.9,0.1\nb,fear,0.6,0.4\n")
+    (tmp_path / "one.csv").write_text("id,label,p_anger,p_fear\na,anger,0.9,0.1\nb,anger,1,0\n")
+    assert main(["evaluate", str(tmp_path / "one.csv"), str(tmp_path / "other.csv")]) == 0
+    assert "mien: one: macro_f1 leaves out fear: no such faces" in capsys.readouterr().err.splitlines()
 
 
 def test_predictions_and_models_together(tiny_model, table, tmp_path):
@@ -340,8 +420,9 @@ def test_wrong_use_is_one_line(changes, error, message, tiny_model, table):
 
 
 def test_a_model_that_is_not_there(table):
-    with pytest.raises((UsageError, ModelError), match="absent"):
-        evaluate("absent-model", data=table)
+    for data in (table, None):
+        with pytest.raises((UsageError, ModelError), match="expected a model.*absent-model"):
+            evaluate("absent-model", data=data)
     with pytest.raises(UsageError, match="expected a model, run folder or prediction table, got none"):
         evaluate([], data=table)
 
@@ -364,6 +445,9 @@ def test_nobody_with_a_label(tiny_model, tmp_path):
     (tmp_path / "p.csv").write_text("id,label,p_a,p_b\n1,,0.5,0.5\n")
     with pytest.raises(DataError, match="expected faces with a label in the split 'valid', got none of 1: choose"):
         evaluate(tmp_path / "p.csv")
+    (tmp_path / "p.csv").write_text("id,label,p_a,p_b\n")  # an empty split
+    with pytest.raises(DataError, match="expected faces with a label in the split 'valid', got none of 0: choose"):
+        evaluate(tmp_path / "p.csv")
 
 
 def test_models_whose_labels_differ_have_no_mean(tmp_path):
@@ -378,22 +462,25 @@ def test_models_whose_labels_differ_have_no_mean(tmp_path):
         evaluate([tmp_path / "a.csv", tmp_path / "c.csv"])
 
 
-def test_it_needs_no_torch(tiny_model, table):
+def test_it_needs_no_torch(tiny_model, table, tmp_path):
+    """Neither to evaluate, nor to look at errors, nor to compare: nothing tries to import it."""
     code = f"""
 import sys
 class NoTorch:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "torchmetrics"):
-            raise ModuleNotFoundError(name)
+        if name.partition(".")[0] in ("torch", "torchmetrics", "lightning", "timm"):
+            raise AssertionError(name)
 sys.meta_path.insert(0, NoTorch())
-from mien.verbs.evaluate import evaluate
-found = evaluate({str(tiny_model)!r}, data={table!r}).evaluations[0]
-assert len(found.curves.roc) == 8
-print(found.n)
+import mien
+out = {str(tmp_path)!r}
+result = mien.evaluate({str(tiny_model)!r}, data={table!r}, tta=True, errors=True, out=out)
+assert len(result.evaluations[0].curves.roc) == 8 and len(result.errors) == 2
+tables = {{name: f"{{out}}/predictions-valid-tiny{{end}}.parquet" for name, end in (("plain", ""), ("flip", "+flip"))}}
+print(len(mien.compare(tables, out=out, resamples=100).sentences))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 0
+    assert done.stdout == "1\n"
 
 
 def test_the_settings_are_checked_when_made():

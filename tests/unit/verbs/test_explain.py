@@ -12,8 +12,6 @@ from mien.core.errors import InputError, OutputError, UsageError
 from mien.core.images import read_image, write_image
 from mien.core.labels import LABEL_SETS
 from mien.datasets import LabelColumn, Table
-from mien.runtime.card import Card, Head, InputSpec, WeightFile
-from mien.runtime.session import file_sha256
 from mien.verbs.explain import AREAS, COLUMNS, explain
 from mien.verbs.predict import predict
 
@@ -103,28 +101,6 @@ def test_what_is_not_known_or_not_there(samples, tmp_path, capsys):
         capsys, "explain", "mien-s", "--out", tmp_path / "out"
     )
     assert "got no such file" in refused(capsys, "explain", "mien-s", "gone.jpg", "--out", tmp_path / "out")
-
-
-def test_a_model_of_clips_given_pictures(samples, tmp_path):
-    pytest.importorskip("torch")
-    from mien.nets import build_trunk
-    from mien.nets.heads import MultiHead
-    from mien.training.export import write_onnx
-
-    small = {"options": {"widths": (4, 4), "blocks": (1, 1)}, "hidden": 4}
-    net = MultiHead(build_trunk("cnn-gru", in_channels=1, size=16, options=small), {"ferplus": 8}).eval()
-    write_onnx(net, tmp_path / "clips.onnx", channels=1, size=16, frames=3)
-    card = Card(
-        name="clips",
-        input=InputSpec(size=16, color="gray", mean=(0.5,), std=(0.25,), frames=3),
-        heads={"ferplus": Head(LABEL_SETS["ferplus"], "probabilities_ferplus")},
-        default_head="ferplus",
-        files={"float32": WeightFile("clips.onnx", file_sha256(tmp_path / "clips.onnx"))},
-        default_file="float32",
-    )
-    (tmp_path / "clips.toml").write_text(card.dump(), "utf-8")
-    with pytest.raises(UsageError, match="expected a model of single faces to explain pictures, got clips, which sees"):
-        explain(tmp_path / "clips.onnx", samples / "astronaut.jpg", out=tmp_path / "out")
 
 
 def test_predict_lays_heat_maps_under_its_boxes(samples, tmp_path):

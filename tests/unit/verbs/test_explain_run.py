@@ -4,54 +4,15 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
 from mien.core.images import read_image, write_image
-from mien.core.labels import LABEL_SETS
-from mien.core.toml import to_toml
-from mien.runtime.card import Card, Head, InputSpec, WeightFile
-from mien.runtime.session import file_sha256
-from mien.training.config import TrainConfig, as_settings
-from mien.training.export import output_name, write_onnx
-from mien.training.fit import AVERAGE, BEST, build_net
-from mien.training.provenance import open_run
 from mien.verbs.explain import explain
-
-LABELS = {"ferplus": LABEL_SETS["ferplus"]}
-SMALL = {"widths": (4, 8), "blocks": (1, 1), "reduction": 2}
 
 
 @pytest.fixture
-def run(tmp_path):
-    """A run folder as a finished training leaves it, of a small net with CBAM and random weights."""
-    config = TrainConfig(
-        name="small",
-        net="resnet-cbam",
-        net_options=SMALL,
-        start_size=24,
-        input=InputSpec(size=24, color="gray", mean=(0.5,), std=(0.25,)),
-        heads=("ferplus",),
-    )
-    out = tmp_path / "run"
-    identity = {"config": to_toml(as_settings(config)), "data": "", "labels": {"ferplus": list(LABELS["ferplus"])}}
-    open_run(out, identity, {})
-    torch.manual_seed(0)
-    net = build_net(config, LABELS).eval()
-    (out / BEST).parent.mkdir()
-    state = {AVERAGE + key: each for key, each in net.state_dict().items()}
-    torch.save({"state_dict": state, "epoch": 0}, out / BEST)
-    write_onnx(net, out / "model.onnx", channels=1, size=24)
-    card = Card(
-        name="small",
-        input=config.input,
-        heads={"ferplus": Head(LABELS["ferplus"], output_name("ferplus"), 0.5)},
-        default_head="ferplus",
-        files={"float32": WeightFile("model.onnx", file_sha256(out / "model.onnx"))},
-        default_file="float32",
-        features="features",
-    )
-    (out / "model.toml").write_text(card.dump(), "utf-8")
-    return out
+def run(make_run, tmp_path):
+    """Of a small net with CBAM."""
+    return make_run(tmp_path / "run", "resnet-cbam", {"widths": (4, 8), "blocks": (1, 1), "reduction": 2})
 
 
 @pytest.fixture

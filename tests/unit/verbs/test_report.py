@@ -111,6 +111,11 @@ def test_bad_input(runs, tmp_path):
     unlabelled.write(tmp_path / "none.parquet")
     with pytest.raises(DataError, match="expected labelled faces in the predictions of none"):
         mien.report(tmp_path / "none.parquet", out=out)
+    log = (runs[0] / "metrics.csv").read_text("utf-8")
+    (runs[0] / "metrics.csv").write_text(log + "2,oops\n", "utf-8")
+    with pytest.raises(DataError, match=r"expected a number in each column of .*metrics.csv, .* got in line 4: 2,oops"):
+        mien.report(runs[0], out=out)
+    (runs[0] / "metrics.csv").write_text(log, "utf-8")
     (runs[0] / "config.toml").write_text("= no toml")
     with pytest.raises(DataError, match="expected TOML in .*config.toml"):
         mien.report(runs[0], out=out)
@@ -122,5 +127,6 @@ def test_several_models_in_one_folder_are_named_one_by_one(tmp_path):
         predictions(seed).write(tmp_path / f"predictions-valid-run-{seed}.parquet")
     with pytest.raises(UsageError, match="predictions of one model in .*, got several: give .*run-0.parquet"):
         mien.report(tmp_path, out=tmp_path / "r.html")
+    predictions(2).write(tmp_path / "predictions-valid-run-2.parquet")
     mien.report(sorted(tmp_path.glob("*.parquet")), out=tmp_path / "r.html")
-    assert "<title>run-0 against run-1</title>" in (tmp_path / "r.html").read_text("utf-8")
+    assert "<title>run-0, run-1 and run-2</title>" in (tmp_path / "r.html").read_text("utf-8")
