@@ -59,10 +59,10 @@ def check_space(space: Space, base: TrainConfig) -> None:
             )
         for value in each.extremes():
             for tried in _around(space, each, value, base):
-                _check(each, value, configured_at(base, tried, each, value))
+                _check(each, value, _configured_at(base, tried, each, value))
 
 
-def configured_at(base: TrainConfig, tried: Mapping[str, Any], parameter: Parameter, value: Any) -> TrainConfig:
+def _configured_at(base: TrainConfig, tried: Mapping[str, Any], parameter: Parameter, value: Any) -> TrainConfig:
     """The same as `configured`; an error names the parameter of the space."""
     try:
         return configured(base, tried)

@@ -49,7 +49,7 @@ def resolve(url: str) -> URL:
     try:
         found = make_url(url)
     except ArgumentError as error:
-        raise UsageError(f"{_EXPECTED}, got {url!r}") from error
+        raise UsageError(f"{_EXPECTED}, got {url.rpartition('@')[2]!r}") from error
     if found.drivername in ("postgresql", "postgres"):
         found = found.set(drivername="postgresql+pg8000")
     if found.drivername not in ("sqlite", "postgresql+pg8000") or found.database in (None, "", ":memory:"):
@@ -100,6 +100,7 @@ class Storage:
                     heartbeat_stale_trial_callback=stale,
                 )
 
+        # Shorter than later on: what does not answer at first may be a name that was mistyped.
         self.database = self.patiently(open_database, waits_s=min(OPENING_WAITS_S, tuple(waits_s), key=sum))
 
     def patiently(self, call: Callable[[], T], *, waits_s: Sequence[float] | None = None) -> T:
@@ -118,7 +119,8 @@ class Storage:
                     times = "1 try" if tries == 1 else f"{tries} tries"
                     raise UnreachableError(
                         f"expected to reach the storage {self.shown}, got in {times}: {reason}; see that it runs and "
-                        "lets you in, then give the command again; what was trained is kept"
+                        "lets you in, then give the command again (with --resume if it had begun); what was trained "
+                        "is kept"
                     ) from error
                 self._note(f"no answer of the storage {self.shown} ({reason}): another try in {wait:g} s")
                 time.sleep(wait)
