@@ -7,12 +7,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from mien.core.errors import MissingExtraError, OutputError
+from mien.core.errors import MienError, MissingExtraError, OutputError
 from mien.experiments.storage import Note, UnreachableError
 from mien.experiments.study import Attempt, LostError, PrunedError, SharedStudy, Trial
 
 POLL_S = 5.0  # between looks at what other workers do
 LONGEST = 300  # characters of an error
+# What a setting may be to blame for. All else would fail each trial alike: the search stops, and the trial stays open.
+_OF_THE_SETTINGS = (MienError, RuntimeError, ValueError, ArithmeticError, MemoryError)
+_OF_THE_PLACE = (OutputError, MissingExtraError)
 
 Objective = Callable[[Attempt], float | None]
 
@@ -51,7 +54,8 @@ def work(
 
     Raises:
         UnreachableError: the storage does not answer.
-        OutputError, MissingExtraError: no trial can be run here; the one in hand is left for later.
+        OutputError, MissingExtraError: no trial can be run here; the one in hand is left for later. So it is after any
+            error that no setting is to blame for.
     """
     ran, waited = 0, False
     while time.monotonic() < ends:
@@ -81,11 +85,11 @@ def _run(study: SharedStudy, attempt: Attempt, objective: Objective, note: Note)
             note(f"trial {attempt.number} was taken over by another worker: this one had been silent for too long")
         except UnreachableError:
             raise
-        except (OutputError, MissingExtraError, KeyboardInterrupt):
-            with contextlib.suppress(LostError, UnreachableError):
-                attempt.release()
-            raise
-        except Exception as error:
+        except BaseException as error:
+            if isinstance(error, _OF_THE_PLACE) or not isinstance(error, _OF_THE_SETTINGS):
+                with contextlib.suppress(LostError, UnreachableError):
+                    attempt.release()
+                raise
             reason = " ".join(str(error).split())[:LONGEST] or type(error).__name__
             with contextlib.suppress(LostError):
                 attempt.fail(reason)

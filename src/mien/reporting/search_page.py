@@ -7,9 +7,9 @@ from functools import partial
 from mien.evaluation.compared import Score
 from mien.reporting import figures_search as draw
 from mien.reporting.drawing import Drawing, render
-from mien.reporting.evaluation_page import shown
 from mien.reporting.figures_search import Trials
 from mien.reporting.page import FigureView, Section, TableView, render_page
+from mien.reporting.parts import shown
 
 _SHOWN = 20  # trials in the page; trials.csv has all
 

@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mien.core.epochs import read_epochs
 from mien.core.errors import OutputError, TrainingError, UsageError
 from mien.core.files import make_folder, replacing
 from mien.core.optional import require
@@ -350,13 +351,12 @@ class _Trained:
 
     def __call__(self, attempt: "Attempt") -> float | None:
         from mien.experiments.settings import configured
-        from mien.training.callbacks import read_log
         from mien.training.fit import fit
 
         hunt = self.search
         folder = hunt.folder(attempt.number)
         begun = (folder / "versions.json").exists()
-        for row in read_log(folder / "metrics.csv") if begun else ():  # a kill may have come between log and storage
+        for row in read_epochs(folder / "metrics.csv") if begun else ():  # a kill may have come between log and storage
             attempt.report(int(row["epoch"]) + 1, float(row["selection"]))
 
         def tell(row: dict[str, Any]) -> None:
@@ -376,4 +376,4 @@ class _Trained:
         )
         if not run.finished:
             return None
-        return max(float(row["selection"]) for row in read_log(folder / "metrics.csv"))
+        return max(float(row["selection"]) for row in read_epochs(folder / "metrics.csv"))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.core.files import make_folder, replacing, write_csv
-from mien.reporting.evaluation_page import shown
 from mien.reporting.figures_search import Axis, Trials
+from mien.reporting.parts import shown
 from mien.reporting.search_page import Retrained, Searched, search_page
 
 if TYPE_CHECKING:

@@ -117,7 +117,9 @@ def test_a_trial_that_fails_is_recorded_and_the_study_goes_on(url):
     assert said[0] == "trial 1 failed: expected a finite loss, got nan"
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt(), OutputError("expected to write, got: disk full"), None])
+@pytest.mark.parametrize(
+    "stop", [KeyboardInterrupt(), OutputError("expected to write, got: disk full"), ImportError("no such name"), None]
+)
 def test_what_stops_a_worker_leaves_its_trial_for_later(place, url, stop):
     def stopped(attempt):
         if attempt.number == 1:

@@ -82,7 +82,8 @@ def test_a_page_says_what_was_found_and_escapes_names():
     page = search_page(found)
     assert [each.name for each in page.drawings] == ["history", "importance", "parallel", "contours"]
     assert "best of &lt;8&gt;" in page.html and "The best 20 of 30; trials.csv has all." in page.html
-    assert "0.650 (0.600 to 0.700)" in page.html and "<td>0.600</td>" in page.html and "seed 2" in page.html
+    shown = page.html.replace("\N{NO-BREAK SPACE}", " ")
+    assert ">0.650 (0.600 to 0.700)</td>" in shown and ">0.600</td>" in shown and "seed 2" in shown
     assert "learning_rate explains 70%." in page.html
     none = Trials("accuracy", [0], np.array([np.nan]), ["failed"], (RATE,))
     empty = Searched([], None, none, [], [], [["trial"], ["0"]], ["No trial has gone through so far."], None)
