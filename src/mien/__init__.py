@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors, whi
     from mien.verbs.predict import predict as predict
     from mien.verbs.prepare import prepare as prepare
     from mien.verbs.report import report as report
+    from mien.verbs.search import search as search
     from mien.verbs.subset import subset as subset
     from mien.verbs.train import train as train
     from mien.zoo.store import load_classifier as load_classifier
@@ -70,6 +71,7 @@ _HOMES = {
     "prepare": "mien.verbs.prepare",
     "report": "mien.verbs.report",
     "sample": "mien.verbs.demo",
+    "search": "mien.verbs.search",
     "subset": "mien.verbs.subset",
     "train": "mien.verbs.train",
 }

@@ -83,7 +83,7 @@ class _Part:
 
 
 def pair(models: Mapping[str, Sequence[PredictionTable]]) -> Paired:
-    """Bring the tables of two models or more side by side.
+    """Bring the tables of models side by side.
 
     Several tables of one model are its seeds where they hold the same images, its folds where they have none in
     common. Rows without a label count for nothing. The classes may stand in another order.
@@ -92,12 +92,10 @@ def pair(models: Mapping[str, Sequence[PredictionTable]]) -> Paired:
         models: name -> its tables; the i-th seed of one is compared with the i-th of another.
 
     Raises:
-        UsageError: fewer than two models, or one without a table.
+        UsageError: a model without a table.
         DataError: a table is empty, has no labels or an image twice; or the models' classes, images, labels, splits or
             rules differ, which the message names.
     """
-    if len(models) < 2:
-        raise UsageError(f"expected two names or more to compare, got {', '.join(models) or 'none'}")
     parts = {name: _parts(name, tables) for name, tables in models.items()}
     first, *others = parts
     _same_labels({name: each[0].tables[0].label_set for name, each in parts.items()})

@@ -97,6 +97,7 @@ class ResNet(nn.Module):
         if inner and (len(inner) != len(widths) or min(inner) < 1):
             raise UsageError(f"expected as many inner widths as widths, all positive, or none, got {inner}")
         style = Style(kernel=kernel, batch_norm=batch_norm, activation=activation, pool=pool, reduction=reduction)
+        self.widths = tuple(widths)
         self.channels = self.width = widths[-1]
         self.neck: nn.Module = GlobalAverage()
         self.stem = conv_norm(in_channels, widths[0], stem_kernel, stride=stem_stride, batch_norm=batch_norm)

@@ -69,6 +69,7 @@ class PlainNet(nn.Module):
             )
         )
         self.smallest = 2**count
+        self.widths = tuple(widths)
         self.channels, self.width = widths[-1], dense[-1]
         places = halved(size, count) ** 2
         self.neck: nn.Module = nn.Sequential(

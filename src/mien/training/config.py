@@ -267,7 +267,7 @@ def load_config(*, preset: str | None = None, file: Path | None = None, changes:
         layers.append(tomllib.loads(_preset_text(preset)))
     if file is not None:
         layers.append(_read_toml(file))
-    layers.append(functools.reduce(_merge, map(_parse_change, changes), {}))
+    layers.append(functools.reduce(merge, map(_parse_change, changes), {}))
     config: TrainConfig = build(TrainConfig, functools.reduce(_over, layers, {}))
     return config
 
@@ -276,7 +276,7 @@ def _over(settings: Mapping[str, Any], layer: Mapping[str, Any]) -> Mapping[str,
     """A layer over those before it."""
     if "net" in settings and layer.get("net", settings["net"]) != settings["net"]:
         settings = {key: value for key, value in settings.items() if key != "net_options"}
-    return _merge(settings, layer)
+    return merge(settings, layer)
 
 
 def preset_names() -> list[str]:
@@ -301,17 +301,22 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _parse_change(change: str) -> dict[str, Any]:
     """``"augment.flip=0"`` -> {"augment": {"flip": 0}}."""
-    key, value = parse_setting(change)
+    return nested(*parse_setting(change))
+
+
+def nested(key: str, value: Any) -> dict[str, Any]:
+    """A setting under a dotted name as nested tables: ``nested("augment.flip", 0)`` -> {"augment": {"flip": 0}}."""
     for part in reversed(key.split(".")):
         value = {part: value}
     return typing.cast(dict[str, Any], value)
 
 
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings over others: tables are joined, all else is replaced."""
     merged = dict(base)
     for key, value in over.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if both else value
+        merged[key] = merge(merged[key], value) if both else value
     return merged
 
 

@@ -98,23 +98,33 @@ def fold_numbers(dealt: Table) -> list[int]:
 def of_fold(dealt: Table, number: int, how: Deal) -> Table:
     """The table as one fold sees it: the fold is `test`; `valid` is carved out of the rest, which is `train`.
 
-    So no epoch is ever selected on the faces that are reported. Where a subject is more than the share asked for, the
-    share grows, up to a half, until one is taken.
+    So no epoch is ever selected on the faces that are reported.
 
     Raises:
         DataError: no validation faces can be taken out, because all others are of one group.
     """
     parted = replace(dealt, split=np.where(dealt.extra[COLUMN] == number, "test", "train"))
+    table = with_valid(parted, how)
+    if table is None:
+        raise DataError(
+            f"expected validation faces of another {how.group or 'kind'} among those that fold {number} trains on, got "
+            "none: take more folds"
+        )
+    return table
+
+
+def with_valid(table: Table, how: Deal) -> Table | None:
+    """The table with a share of `train` as `valid`; None where all of train are of one group.
+
+    Where a subject is more than the share asked for, the share grows, up to a half, until one is taken.
+    """
     share = how.valid_share
     while share < 1:
-        table = carve_valid(parted, how.source, share, seed=how.seed, group=how.group or None)
-        if {"train", "valid"} <= set(table.splits):
-            return table
+        carved = carve_valid(table, how.source, share, seed=how.seed, group=how.group or None)
+        if {"train", "valid"} <= set(carved.splits):
+            return carved
         share = 1 if share >= 0.5 else min(0.5, 1.5 * share)
-    raise DataError(
-        f"expected validation faces of another {how.group or 'kind'} among those that fold {number} trains on, got "
-        "none: take more folds"
-    )
+    return None
 
 
 def of_seed(config: TrainConfig, number: int) -> TrainConfig:

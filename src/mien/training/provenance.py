@@ -48,7 +48,7 @@ def check_run(out: Path, identity: Mapping[str, Any], *, resume: bool) -> bool:
             "--relabel"
         )
     try:
-        before, now = (_decisive(each["config"]) for each in (begun, identity))
+        before, now = (decisive(each["config"]) for each in (begun, identity))
     except (UsageError, tomllib.TOMLDecodeError) as error:
         version = begun.get("packages", {}).get("mien", "of another version")
         raise TrainingError(
@@ -108,7 +108,7 @@ def read_finished(run: Path) -> dict[str, Any] | None:
     return said
 
 
-def _decisive(text: str) -> dict[str, Any]:
+def decisive(text: str) -> dict[str, Any]:
     """The settings that decide what is learnt.
 
     Settings that a run of an earlier version lacks have their defaults, which change nothing.

@@ -14,8 +14,9 @@ from sklearn.metrics import f1_score
 from mien.core.errors import DataError, UsageError
 from mien.core.labels import LabelSet
 from mien.evaluation import PredictionTable
-from mien.evaluation.comparison import compare_predictions
+from mien.evaluation.comparison import compare_predictions, score_seeds
 from mien.evaluation.intervals import paired_difference
+from mien.evaluation.metrics import wilson
 from mien.evaluation.paired import pair
 from mien.evaluation.resampling import bootstrap, swap_accuracy, swap_macro_f1
 from mien.evaluation.statistics import critical_difference, holm, mcnemar, ranks
@@ -111,7 +112,7 @@ def test_tables_that_hold_nothing_to_compare():
     assert refused(FOUR, unlabelled) == "expected labelled predictions of B, got no label in 4 rows"
     assert "got 1 ids several times (i001)" in refused(FOUR, FOUR.select([0, 1, 1, 2, 3]))
     with pytest.raises(UsageError, match="two names or more to compare, got A"):
-        pair({"A": [FOUR]})
+        compare_predictions({"A": [FOUR]})
     with pytest.raises(UsageError, match="expected a prediction table of B, got none"):
         pair({"A": [FOUR], "B": []})
 
@@ -339,6 +340,17 @@ def test_the_same_seed_gives_the_same_figures():
     tables = noisy(1, n=300), noisy(2, n=300, skill=0.75)
     one, same, other = (compared(*tables, seed=seed).pairs[0].differences["macro_f1"] for seed in (1, 1, 2))
     assert one == same != other
+
+
+def test_seeds_of_one_model_have_a_mean_with_the_interval_it_would_have_beside_others():
+    seeds = [noisy(seed) for seed in range(3)]
+    score = score_seeds(seeds)
+    beside = compare_predictions({"a": seeds, "b": seeds}).scores[0]
+    assert (score.accuracy, score.macro_f1, score.runs) == (beside.accuracy, beside.macro_f1, beside.runs)
+    assert score.accuracy.value == pytest.approx(np.mean(score.runs["accuracy"])) and len(score.runs["accuracy"]) == 3
+    assert score.accuracy.low < score.accuracy.value < score.accuracy.high
+    one = score_seeds(seeds[:1])
+    assert one.accuracy == wilson(round(one.accuracy.value * len(seeds[0])), len(seeds[0]))
 
 
 def test_against_one_each_other_is_compared_with_it_alone_and_corrected_for_those_pairs():
