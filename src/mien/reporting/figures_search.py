@@ -11,7 +11,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from matplotlib.tri import Triangulation
 
 from mien.reporting.style import (
@@ -124,6 +124,7 @@ def history(trials: Trials, width: float) -> Figure:
     for number in numbers[trials.of("failed")]:
         axis.axvline(number, color=MUTED, lw=0.8, ls=":", label="failed")
     axis.set(xlabel="trial", ylabel=trials.figure)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.grid(axis="both")
     handles, labels = axis.get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))
