@@ -146,12 +146,11 @@ def test_a_call_without_time_for_an_epoch_does_nothing(ship: ModuleType, tmp_pat
 def test_the_recipe_itself(ship: ModuleType, tmp_path: Path) -> None:
     recipe = ship.read_recipe(ship.RECIPE)
     places = {each.name: each.place for each in recipe.stages}
-    assert places == {"first": "", "wide": "", "mien-s": "package", "mien-m": "models"}
+    assert places == {"wider": "", "mien-s": "package", "mien-m": "models"}
     trained = [each for each in recipe.stages if not each.join]
     configs = [ship.load_config(preset=each.preset, changes=ship.changes_of(each, Path("w"))) for each in trained]
-    assert [each.teachers for each in configs] == [(), ("w/first",), ("w/first",)]
-    assert all(each.distill_weight > 0 and each.label_smoothing == 0 for each in configs[1:])
-    assert recipe.stages[-1].join == ("first", "wide")
+    assert [each.name for each in configs] == ["wider", "mien-s"]
+    assert recipe.stages[-1].join == ("wider", "mien-s")
     (tmp_path / "recipe.toml").write_text(RECIPE.replace('["teacher"]', '["nobody"]'))
     with pytest.raises(UsageError, match="expected stages before student as its teachers and parts .*, got nobody"):
         ship.read_recipe(tmp_path / "recipe.toml")

@@ -48,7 +48,7 @@ def join(runs: Sequence[Path], table: Table, *, out: Path, name: str, about: Map
         table: whose `valid` split the joined net is going to be calibrated on; remembered by its hash.
         out: the run folder, new.
         name: what the exported model is called.
-        about: `title`, `license` and `data` of its card; those of the first run where it says nothing.
+        about: `title`, `license` and `data` of its card; where it says nothing, those of the first run that does.
 
     Raises:
         UsageError: less than two runs, or two that differ in input or labels.
@@ -65,7 +65,7 @@ def join(runs: Sequence[Path], table: Table, *, out: Path, name: str, about: Map
     }
     config = TrainConfig(
         name=name,
-        about={**first.config.about, **about},
+        about=_first_said([about, *(each.config.about for each in members)]),
         net="fusion",
         net_options={"width": 0, "branches": branches},
         input=first.config.input,
@@ -133,3 +133,8 @@ def _state(members: Sequence[Member]) -> dict[str, Tensor]:
         state[f"heads.{head}.weight"] = torch.cat([each.weight * share for each, share in pairs], 1)
         state[f"heads.{head}.bias"] = torch.stack([each.bias * share for each, share in pairs]).sum(0)
     return state
+
+
+def _first_said(abouts: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Of each name the first text that is not empty."""
+    return {name: text for each in reversed(abouts) for name, text in each.items() if text}

@@ -20,7 +20,13 @@ from mien.zoo.store import load_card, load_classifier, verify
 HEADS = ("ferplus", "fer2013")
 NETS: dict[str, list[str]] = {
     "wide": ["net_options.widths=[16,16]", "net_options.blocks=[1,1]", "net_options.stem_stride=2"],
-    "deep": ["net_options.widths=[16,16,16]", "net_options.blocks=[1,1,1]", "dropout=0.3", "label_smoothing=0"],
+    "deep": [
+        "net_options.widths=[16,16,16]",
+        "net_options.blocks=[1,1,1]",
+        "dropout=0.3",
+        "label_smoothing=0",
+        "about.license='free for all'",
+    ],
 }
 
 
@@ -85,6 +91,7 @@ def test_it_is_a_run_like_any_other(joined: Path, table: Table, tmp_path: Path) 
     verify(joined)
     card = load_card(joined)
     assert (card.name, card.title, set(card.files)) == ("both", "two nets", {"float16", "int8"})
+    assert card.license == "free for all"  # of the second run, for the first says nothing
     assert card.train["command"] == "mien join wide deep --data DATA --name both --out RUN"
     (evaluation,) = mien.evaluate(joined, data=table, head="fer2013").evaluations
     assert evaluation.n == 32

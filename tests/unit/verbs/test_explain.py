@@ -38,7 +38,9 @@ def test_both_photographs_are_explained_on_the_face(samples, tmp_path):
     assert [row["explained"] for row in found.rows] == ["happiness", "neutral"]
     for row in found.rows:  # at the mouth, nose and cheeks, not at the edge
         assert 0.25 < row["peak_x"] < 0.75 and 0.25 < row["peak_y"] < 0.85
-        assert row["deletion"] < row["deletion_random"] and row["insertion"] > row["insertion_random"]
+        assert row["insertion"] > row["insertion_random"]
+    # A neutral face stays neutral for long, whatever is taken away: what is deleted tells of the laughing one.
+    assert found.rows[0]["deletion"] < 0.7 * found.rows[0]["deletion_random"]
     assert {each.name for each in found.files} == {
         "astronaut.explained.png", "grace_hopper.explained.png", "explanations.json", "explanations.csv"
     }  # fmt: skip

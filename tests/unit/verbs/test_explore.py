@@ -53,7 +53,7 @@ def test_what_lies_in_the_folder(table, tmp_path, few_figures):
     )
     assert result.left_out == {"Valence and arousal": "the table holds no valence and arousal"}
     assert set(result.findings) == {"classes", "mean-faces"}
-    assert cv2.imread(str(result.figures[0])).shape[1] == 1536
+    assert cv2.imread(str(result.figures[0])).shape[1] == 1568  # 9.6 inches and the margins, at 160 dots each
     page = result.page.read_text("utf-8")
     assert "<title>mine</title>" in page
     assert "Beside this page: numbers.json, classes.csv, images.csv, intensities.csv" in page
