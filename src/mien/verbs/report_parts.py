@@ -140,7 +140,7 @@ def _errors(name: str, number: int, found: ErrorAnalysis, images: npt.NDArray[np
     said = f"{many(found.wrong)} of {many(len(found))} faces are taken for another class."
     if found.judged:
         said += (
-            f" Of {many(found.judged)} of them a second source says the label, too: it agrees with the model on "
+            f" {many(found.judged)} of them have a label of a second source, too, which agrees with the model on "
             f"{many(len(found.suspects))}."
         )
     return Extra(
