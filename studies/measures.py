@@ -53,11 +53,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Measured:
-    """An experiment's rows, and what they rest on."""
+    """An experiment's rows, and how many faces they rest on."""
 
     experiment: Experiment
     n: int
-    rule: str
     rows: tuple[Row, ...]
 
 
@@ -80,8 +79,7 @@ def measure(experiment: Experiment, found: Mapping[str, tuple[Sequence[Path], Se
             decided = pair.decided_by
             row = replace(row, difference=pair.differences["accuracy"], p=decided.p_holm, test=decided.finding.test)
         rows.append(row)
-    judged = judge(tables[first][0])
-    return Measured(experiment, judged.n, judged.rule, tuple(rows))
+    return Measured(experiment, len(tables[first][0]), tuple(rows))
 
 
 def _row(score: Score, tables: Sequence[PredictionTable], runs: Sequence[Path]) -> Row:

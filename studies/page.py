@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from measures import Measured, Row
-from study import FOLDER, Experiment, Study, names, read_study
+from study import FOLDER, Study, names, read_study
 
 from mien.core.files import replacing, write_csv
 from mien.reporting.arms import ArmView, Panel, draw_arms
@@ -127,7 +127,7 @@ def section(study: Study, rows: Sequence[Cells]) -> str:
     for experiment in study.experiments:
         own = [row for row in rows if row["experiment"] == experiment.name]
         if own:
-            parts += [f"**{experiment.title}**{_on(own[0])}", _table(experiment, own)]
+            parts += [f"**{experiment.title}**{_on(own[0])}", _table(own)]
             parts += [_classes(own)] if experiment.by_class else []
             parts += [_costs(own)] if experiment.costs else []
     parts.append(f"![{study.title}: accuracies with their intervals](images/studies/{study.name}.png)")
@@ -140,7 +140,7 @@ def _on(row: Cells) -> str:
     return f" (n = {int(row['n']):,}, " + (f"mean of {seeds} seeds)" if seeds > 1 else "one seed)")
 
 
-def _table(experiment: Experiment, rows: Sequence[Cells]) -> str:
+def _table(rows: Sequence[Cells]) -> str:
     spread = any(row["spread"] for row in rows)
     header = ["", "accuracy", *(["over seeds, ±"] if spread else []), "macro F1", f"against {rows[0]['arm']}"]
     header += ["p", "in training", "epochs"]

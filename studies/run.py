@@ -124,7 +124,7 @@ def train_arm(study: Study, experiment: Experiment, arm: Arm, place: Place) -> l
     changes = [*arm.changes, *place.changes]
     if arm.weights:
         changes.append(f"weights='{_first_run(study, arm.weights, place.work).as_posix()}'")
-    folders = [out] if experiment.seeds == 1 else [out / f"seed-{k}" for k in range(experiment.seeds)]
+    folders = runs_in(out, experiment)
     if all(_is_done(each) for each in folders):
         return folders
     if place.minutes_left is not None and place.minutes_left <= 0:
@@ -159,11 +159,15 @@ def folder_of(study: Study, experiment: Experiment, arm: Arm, work: Path) -> Pat
     raise AssertionError(f"{experiment.name}/{arm.name} is not of {study.name}")
 
 
+def runs_in(out: Path, experiment: Experiment) -> list[Path]:
+    """The run folders of an arm: one a seed, as `mien.train` calls them."""
+    return [out] if experiment.seeds == 1 else [out / f"seed-{k}" for k in range(experiment.seeds)]
+
+
 def _first_run(study: Study, named: str, work: Path) -> Path:
     experiment, _, name = named.partition("/")
     found, arm = next((e, a) for e, a in trainings(study) if (e.name, a.name) == (experiment, name))
-    out = folder_of(study, found, arm, work)
-    return out if found.seeds == 1 else out / "seed-0"
+    return runs_in(folder_of(study, found, arm, work), found)[0]
 
 
 def _is_done(run: Path) -> bool:
@@ -230,7 +234,7 @@ def _status(studies: Sequence[Study], work: Path) -> int:
     for study in studies:
         for experiment, arm in trainings(study):
             out = folder_of(study, experiment, arm, work / study.name)
-            folders = [out] if experiment.seeds == 1 else [out / f"seed-{k}" for k in range(experiment.seeds)]
+            folders = runs_in(out, experiment)
             done = sum(_is_done(each) for each in folders)
             print(f"{study.name}: {experiment.name}/{arm.name}: {done} of {len(folders)} runs")
     return 0
