@@ -8,8 +8,9 @@ BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 RUN := .venv/$(BIN)
 DEV := .venv-dev/$(BIN)
 
-# Debian packages that the tests need beside Python's: a search shared by several workers is shown on a real server.
-SYSTEM_PACKAGES := postgresql
+# Debian packages that the tests need beside Python's: a server that the workers of a search share, a browser, a screen for
+# windows, clips and sound.
+SYSTEM_PACKAGES := postgresql chromium xvfb ffmpeg
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check format bench soak ship system clean
