@@ -4,7 +4,6 @@ OpenCV's wheels carry FFmpeg; each file is decoded by one thread, so that many c
 and WebP are videos here, too. Why OpenCV and not PyAV: `docs/video.md`.
 """
 
-import contextlib
 import math
 import os
 import threading
@@ -19,6 +18,7 @@ from mien.core.containers import pictures_in_webp, why_unreadable
 from mien.core.errors import InputError
 from mien.core.headers import picture_size
 from mien.core.images import MOST_PIXELS, from_bgr
+from mien.core.quiet import quiet_opencv
 from mien.core.types import Image
 
 _HELD_PIXELS = 32_000_000  # of an animation, decoded together
@@ -156,7 +156,7 @@ class _Animation:
         start = self.at + 1
         if start >= self._total or not hasattr(cv2, "imdecodeanimation"):  # OpenCV before 4.12
             return False
-        with _silence():
+        with quiet_opencv():
             count = min(self._ahead, self._total - start)
             done, animation = cv2.imdecodeanimation(self._data[None], start=start, count=count)
         if not done or not len(animation.frames):
@@ -257,22 +257,11 @@ def _state(path: str) -> tuple[Any, ...]:
 def _open(path: str) -> cv2.VideoCapture:
     if not os.path.isfile(path):
         raise InputError(f"expected a video at {path}, got a folder: give a file")
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # FFmpeg asks for it when it is first used in a process
-    with _silence():
+    with quiet_opencv():
         capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     if not capture.isOpened():
         raise InputError(f"expected a video in {path}, got {why_unreadable(path)}")
     return capture
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """OpenCV does not write to the terminal meanwhile: what is wrong with a file stands in our own message."""
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        cv2.utils.logging.setLogLevel(level)
 
 
 def _no_frames(path: str) -> InputError:
