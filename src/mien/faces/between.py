@@ -32,7 +32,8 @@ def between(before: Faces, after: Faces, share: float) -> Faces:
     of them alone stands still on that side of the middle, and is not there on the other.
 
     Args:
-        before: what was found before. after: what was found after.
+        before: what was found before.
+        after: what was found after.
         share: of the time between them that has passed, above 0 and below 1.
 
     Returns:
