@@ -4,6 +4,7 @@ One row a face: source, frame, time_s, face_id, x1, y1, x2, y2, score, p_<label>
 A picture without a face has one row without a face_id; one that cannot be read has one row with its error.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -103,14 +104,16 @@ def rows(found: Recognized, labels: LabelSet, *, abstain: float | None = None) -
         sure = found.predictions.probabilities.max(1) >= abstain
         table["label"] = [label if keep else None for label, keep in zip(table["label"], sure, strict=True)]
     return [
-        blank | {"face_id": i} | {name: _rounded(name, values[i]) for name, values in table.items()}
+        blank | {"face_id": i} | {name: rounded(name, values[i]) for name, values in table.items()}
         for i in range(len(found.predictions))
     ]
 
 
-def _rounded(name: str, value: Any) -> Any:
-    """Digits that say something: hundredths of a pixel, millionths of a probability."""
-    return round(value, 2 if name in ("x1", "y1", "x2", "y2") else 6) if isinstance(value, float) else value
+def rounded(name: str, value: Any) -> Any:
+    """Digits that say something: hundredths of a pixel, millionths of a probability; None where it is not known."""
+    if not isinstance(value, float):
+        return value
+    return None if math.isnan(value) else round(value, 2 if name in ("x1", "y1", "x2", "y2") else 6)
 
 
 def _unclassified(faces: Faces, labels: LabelSet) -> Predictions:
