@@ -25,7 +25,7 @@ class Unfinished:
 
     def __init__(self, out: Path, plan: Mapping[str, Any], *, pattern: str) -> None:
         self.out, self._plan, self._pattern = out, json.loads(json.dumps(plan)), pattern
-        self.folder = out.with_name(f".{out.name}.parts")
+        self.folder = _folder(out)
 
     def check(self, *, resume: bool, overwrite: bool) -> None:
         """See whether there is an earlier folder, and remove one that nobody wants to go on with.
@@ -73,6 +73,15 @@ class Unfinished:
                     f"expected the same {name} as in the unfinished work on {self.out} ({before}), got {value}: give "
                     "the same to go on, or start anew with --overwrite and without --resume"
                 )
+
+
+def unfinished(out: Path) -> bool:
+    """Whether there is unfinished work on `out`."""
+    return (_folder(out) / _PLAN).exists()
+
+
+def _folder(out: Path) -> Path:
+    return out.with_name(f".{out.name}.parts")
 
 
 class Parts:
