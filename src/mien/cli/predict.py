@@ -10,8 +10,6 @@ from mien.cli.console import Progress, examples, libraries_silenced, note, share
 from mien.cli.options import Device, Json, Model
 from mien.core.errors import UsageError
 
-DETECT_EVERY = 5  # as `mien.pipeline.recognizer` has it, which would load OpenCV for `--help`
-
 _PREDICT = examples(
     "mien predict photo.jpg",
     "mien predict holiday/ more.png --out faces.csv --annotate drawn/",
@@ -42,8 +40,9 @@ def predict(
         float | None, typer.Option("--fps", metavar="F", help="Look at F frames a second of a clip, instead.")
     ] = None,
     detect_every: Annotated[
-        int, typer.Option("--detect-every", metavar="K", help="Look for faces in every Kth frame of a clip.")
-    ] = DETECT_EVERY,
+        int | None,
+        typer.Option("--detect-every", metavar="K", help="Look for faces in every Kth frame of a clip (5 or fewer)."),
+    ] = None,
     smooth: Annotated[bool, typer.Option("--smooth", help="Steady the emotions of a clip over time.")] = False,
     smoothing: Annotated[
         str | None, typer.Option("--smoothing", metavar="exponential|bayesian", help="How --smooth does it.")

@@ -1,7 +1,7 @@
 """A clip's faces, frame by frame: the first pass, which knows nothing of who is who.
 
-Faces are looked for in the frames whose number is a multiple of `detect_every`, and lie on straight lines between
-them. What is said of a frame depends on the clip and that number alone: not on which other frames are wanted, nor on
+Faces are looked for in every few frames of the clip, from its first one, and lie on straight lines between them. What
+is said of a frame depends on the clip and the number of the frame alone: not on which other frames are wanted, nor on
 where a broken run goes on. Decoding, detecting and classifying run beside each other; what is held at once is the
 frames between a few detections, and the crops of one batch of faces.
 """
@@ -13,19 +13,21 @@ from dataclasses import dataclass, field
 
 from mien.core.errors import MienError, UsageError
 from mien.core.types import Faces, Floats, Image, Predictions
-from mien.core.video import frames
+from mien.core.video import frames, probe
 from mien.faces.between import between
 from mien.faces.pose import yaw_degrees
 from mien.faces.quality import blur_and_brightness
 from mien.faces.track import Ids
 from mien.pipeline.batch import ordered
 from mien.pipeline.predict_table import BATCH
-from mien.pipeline.recognizer import DETECT_EVERY, Recognizer
+from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.second_pass import ClipFrame, SecondPass
 from mien.pipeline.shots import Look, another_shot, look, nearer_to_second
 from mien.runtime.preprocess import Crops
 from mien.runtime.session import available_processors
 
+DETECT_EVERY = 5  # frames, where nothing else is said
+_DETECT_S = 0.2  # seconds, if that is less
 _MOST_BETWEEN = 30  # frames from one detection to the next: they are held in memory
 _BLOCK = 256  # frames that are stored together
 _FRAMES = 64  # that wait for the classifier where there are few faces
@@ -38,12 +40,13 @@ class Sampling:
     Attributes:
         every: the frames 0, `every`, 2 `every`, ...
         fps: instead, the first frame of each stretch of 1 / `fps` seconds; None for `every`.
-        detect_every: faces are looked for in the frames 0, `detect_every`, 2 `detect_every`, ... of the clip.
+        detect_every: faces are looked for in the frames 0, `detect_every`, 2 `detect_every`, ... of the clip. None: in
+            every 5th, or more often where a clip has so few frames a second that more than 0.2 s would pass.
     """
 
     every: int = 1
     fps: float | None = None
-    detect_every: int = DETECT_EVERY
+    detect_every: int | None = None
 
     def __post_init__(self) -> None:
         if self.every < 1:
@@ -52,7 +55,7 @@ class Sampling:
             raise UsageError(f"expected frames a second above 0, got --fps {self.fps:g}")
         if self.fps is not None and self.every != 1:
             raise UsageError(f"expected --every or --fps, got both ({self.every} and {self.fps:g}): leave one out")
-        if not 1 <= self.detect_every <= _MOST_BETWEEN:
+        if self.detect_every is not None and not 1 <= self.detect_every <= _MOST_BETWEEN:
             raise UsageError(
                 f"expected to look for faces in every 1st to {_MOST_BETWEEN}th frame, got --detect-every "
                 f"{self.detect_every}"
@@ -71,10 +74,17 @@ class Sampling:
 
         return chosen
 
+    def step(self, clip_fps: float) -> int:
+        """From one frame in which faces are looked for to the next, in a clip of so many frames a second."""
+        if self.detect_every is not None:
+            return self.detect_every
+        return min(max(round(_DETECT_S * clip_fps), 1), DETECT_EVERY) if clip_fps else DETECT_EVERY
+
     def block(self, clip_fps: float) -> int:
-        """How many frames of a clip are stored together: 256 that are looked at, or a few more."""
+        """How many frames of such a clip are stored together: 256 that are looked at, or a few more."""
         stride = self.every if self.fps is None else max(clip_fps / self.fps, 1)
-        return self.detect_every * math.ceil(_BLOCK * stride / self.detect_every)
+        step = self.step(clip_fps)
+        return step * math.ceil(_BLOCK * stride / step)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +134,7 @@ def watch(
         first: go on with this frame, a multiple of `block`. Those before it are decoded, for the others build on
             them, and it costs a millisecond each.
         block: frames whose faces are classified together with none of another block, so that a run that goes on at one
-            is the same to the last digit; a multiple of `sampling.detect_every`. None: the whole clip is one.
+            is the same to the last digit; see `Sampling.block`. None: the whole clip is one.
         workers: threads that look for faces beside the caller's, which decodes, cuts out and classifies; None for as
             many as processors.
 
@@ -202,8 +212,9 @@ def _located(
         return _Looked(faces, look(stretch.key.image))
 
     errors: list[MienError] = []
+    step = sampling.step(probe(path).fps)
     # One stretch earlier, for whether there is a cut before `first`.
-    stretches = _stretches(path, sampling, max(first - sampling.detect_every, 0), errors)
+    stretches = _stretches(path, sampling, step, max(first - step, 0), errors)
     for placed in _placed(ordered(seen, stretches, workers=workers, ahead=workers)):
         if placed.picture.index >= first:
             yield _cut_out(recognizer, placed)
@@ -212,10 +223,10 @@ def _located(
 
 
 def _stretches(
-    path: str | os.PathLike[str], sampling: Sampling, first: int, errors: list[MienError]
+    path: str | os.PathLike[str], sampling: Sampling, step: int, first: int, errors: list[MienError]
 ) -> Iterator[_Stretch]:
     """The stretches of a clip from the one of frame `first`; what ends the clip early is put into `errors`."""
-    chosen, step = sampling.chooser(), sampling.detect_every
+    chosen = sampling.chooser()
     is_wanted = False
 
     def needed(index: int, time_s: float) -> bool:

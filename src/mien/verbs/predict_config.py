@@ -10,7 +10,7 @@ from mien import __version__
 from mien.core.errors import UsageError
 from mien.core.labels import LabelSet
 from mien.pipeline.predict_table import Row
-from mien.pipeline.recognizer import DETECT_EVERY, Recognizer
+from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.second_pass import SecondPass
 from mien.pipeline.video import Sampling
 from mien.runtime.session import check_options
@@ -26,7 +26,8 @@ class PredictConfig:
         detector: mtcnn, haar, dlib, or none (each picture is a face crop already). min_face: in pixels.
         device: auto, cpu or cuda. threads: of each network.
         every: look at the frames 0, `every`, 2 `every`, ... of a clip. fps: instead, at so many frames a second.
-        detect_every: look for faces in the frames 0, `detect_every`, ... of a clip; between them they lie on lines.
+        detect_every: look for faces in the frames 0, `detect_every`, ... of a clip; between them they lie on lines;
+            None: in every 5th, or more often where frames are few a second.
         smooth: make the emotions of a clip's faces steady over time: exponential or bayesian; None leaves them.
         baseline: first and last second of a stretch of each clip in which the people in it are neutral.
         abstain: leave the label empty below this probability.
@@ -47,7 +48,7 @@ class PredictConfig:
     threads: int | None = None
     every: int = 1
     fps: float | None = None
-    detect_every: int = DETECT_EVERY
+    detect_every: int | None = None
     smooth: str | None = None
     baseline: tuple[float, float] | None = None
     abstain: float | None = None
