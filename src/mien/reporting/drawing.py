@@ -15,7 +15,7 @@ from mien.reporting.style import GRID, INK, MUTED, NARROW, RC, WIDE
 
 _DPI = 160
 _MARGIN = 0.1  # inches of white around a picture that stands alone
-_DIGITS = re.compile(r"-?\d+\.\d{3,}")  # of a point: more than a screen can show
+_DIGITS = re.compile(r"-?\d+\.\d{3,}")  # of a path, in points
 _IN_PAGE = {INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--grid)"}
 
 
@@ -90,9 +90,9 @@ def _interpolate(figure: Figure, how: str) -> None:
 
 
 def _inline(svg: str) -> str:
-    """The markup for a page: no XML header, no size of its own, the page's colours, names that no other figure has,
+    """The markup for a page: without XML header or a size of its own, in the page's colours.
 
-    and points to a hundredth of a point.
+    Names are such that no other figure has them, and lines are as exact as a screen can show.
     """
     start = svg.index("<svg")
     text = re.sub(r' (width|height)="[\d.]+pt"', "", svg[start:], count=2)

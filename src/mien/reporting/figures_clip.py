@@ -7,7 +7,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MultipleLocator
 
 from mien.core.labels import UNSURE
 from mien.evaluation.timeline import Course, FaceCourse, Wide, coarser
@@ -40,11 +40,17 @@ def timeline(course: Course, width: float) -> Figure:
         _strip(axes[2 * k + 1], edges, face, course.states)
     _nobody(axes[-1], edges, course.nobody)
     axes[-1].set_xlim(0, max(course.seconds, course.step_s))
-    axes[-1].xaxis.set_major_locator(MaxNLocator(4 if narrow else 10, steps=[1, 1.5, 2, 3, 6, 10]))
+    axes[-1].xaxis.set_major_locator(MultipleLocator(_tick(course.seconds, 4 if narrow else 10)))
     axes[-1].xaxis.set_major_formatter(lambda value, _: clock(value))
     axes[-1].set_xlabel("time (minutes:seconds)")
     _legend(figure, course, faces, columns=4 if narrow else 9)
     return figure
+
+
+def _tick(seconds: float, most: int) -> float:
+    """A round time between marks, of which there are to be at most so many."""
+    rounds = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+    return next((each for each in rounds if seconds <= most * each), 3600 * np.ceil(seconds / 3600 / most))
 
 
 def clock(seconds: float) -> str:
