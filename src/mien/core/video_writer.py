@@ -21,6 +21,7 @@ _TICKS = 90_000  # a second: any usual frame rate is a whole number of them
 # In the order of preference. PyAV's wheels carry x264, which is under the GPL; mien itself ships neither.
 _CODECS = ("libx264", "libopenh264", "mpeg4")
 _QUALITY = {"libx264": {"preset": "veryfast", "crf": "20"}, "mpeg4": {"q": "4"}}
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # of sound, by channels
 _BT709, _LIMITED = 1, 1  # how colours are meant, so that every player shows the same ones
 
 
@@ -154,7 +155,8 @@ class _Sound:
             if stream.codec_context.name in file.supported_codecs:
                 self._out[stream.index] = file.add_stream_from_template(stream)
             else:
-                self._out[stream.index] = file.add_stream("aac", rate=stream.rate, layout=stream.layout.name)
+                layout = _LAYOUTS.get(stream.layout.nb_channels, "stereo")  # some files do not name theirs
+                self._out[stream.index] = file.add_stream("aac", rate=stream.rate, layout=layout)
                 self._anew.add(stream.index)
 
     def packets(self, until_s: float) -> Iterator[Any]:

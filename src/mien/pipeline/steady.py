@@ -31,7 +31,9 @@ from mien.pipeline.marks import (
 )
 from mien.pipeline.paint import Color, Opacity, Sheet, blend
 
-_FOLLOW_S = 0.15  # a panel goes after its face within about this time: it does not tremble as the box does
+# A panel goes after its face within about this time, and stays behind by no more than this part of the face's height:
+# so it does not tremble as the box does, and keeps up with one that moves.
+_FOLLOW_S, _BEHIND = 0.15, 0.03
 _BLOCKED_S = 0.5  # a panel that found no room on its side for so long may go to another one
 _RESIZE = 1.35  # a panel is drawn anew for a face that has grown or shrunk by this factor
 _FORGET_S = 5.0
@@ -126,6 +128,8 @@ class SteadyAnnotator:
         if mark is None or time_s - mark.seen_s > 2 * _BLOCKED_S:
             mark = self._marks[face] = _Mark(now, time_s)
         mark.box += (1 - np.exp(-(time_s - mark.seen_s) / _FOLLOW_S)) * (now - mark.box)
+        behind = _BEHIND * (now[3] - now[1])
+        mark.box = np.clip(mark.box, now - behind, now + behind)
         mark.seen_s = time_s
         height = mark.box[3] - mark.box[1]
         if not 1 / _RESIZE < height / max(mark.sized, 1e-6) < _RESIZE:
@@ -159,7 +163,7 @@ class SteadyAnnotator:
             panel = panel_size([Bar(label, 1.0, True) for label in labels], row)
             x1, y1, x2, y2 = mark.box.tolist()
             places = [clamped(spot, size) for spot in around((x1, y1, x2, y2), panel, max(4, row // 2))]
-            own = 0.02 * panel[0] * panel[1]  # the box may run ahead of the panel a little
+            own = 0.02 * panel[0] * panel[1]  # the box may run ahead of the panel
             return [
                 p if inside(p, size) and overlap(p, box) <= own and not any(overlap(p, o) for o in taken) else None
                 for p in places
