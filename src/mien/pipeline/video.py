@@ -215,7 +215,7 @@ def _located(
     step = sampling.step(probe(path).fps)
     # One stretch earlier, for whether there is a cut before `first`.
     stretches = _stretches(path, sampling, step, max(first - step, 0), errors)
-    for placed in _placed(ordered(seen, stretches, workers=workers, ahead=workers)):
+    for placed in _placed(ordered(seen, stretches, workers=workers, ahead=max(workers - 1, 1))):
         if placed.picture.index >= first:
             yield _cut_out(recognizer, placed)
     if errors:

@@ -132,7 +132,9 @@ def _run(
     skipped = Skipped(clips=True)
     total = contents.photographs + (_frames_to_come(sources, config) if tell and contents.clips else 0)
     with ExitStack() as stack:
-        recognizer = config.recognizer(threads=config.threads)
+        # Of a clip several frames are looked at at once, each by one thread; of photographs, one by all threads.
+        one_thread = config.recognizer(threads=config.threads or 1) if contents.clips else None
+        recognizer = config.recognizer(threads=config.threads) if contents.photographs or not one_thread else one_thread
         labels = recognizer.label_set
         columns = clip_columns(labels) if contents.clips else predict_table.columns(labels)
         sink = None
@@ -145,7 +147,7 @@ def _run(
             if tell:
                 tell(Step((), total, frames))
 
-        clips = stack.enter_context(Clips(sources, config, folder, progress)) if contents.clips else None
+        clips = stack.enter_context(Clips(sources, config, one_thread, folder, progress)) if one_thread else None
         if clips and work:
             work.make()
         found = expand(sources, skipped=skipped, clips=True)

@@ -40,22 +40,26 @@ class Clips:
 
     Args:
         sources: among which the clips are.
-        config: what is asked.
+        config: what is asked. recognizer: made by it.
         folder: where the stores are. progress: told of frames that were looked at.
     """
 
     def __init__(
-        self, sources: Sequence[str | os.PathLike[str]], config: PredictConfig, folder: Path, progress: Progress
+        self,
+        sources: Sequence[str | os.PathLike[str]],
+        config: PredictConfig,
+        recognizer: Recognizer,
+        folder: Path,
+        progress: Progress,
     ) -> None:
         self._config, self._folder, self._number = config, folder, 0
-        make = functools.partial(config.recognizer, threads=config.threads or 1)
-        recognizer = make()
         self._labels = recognizer.label_set
         self.outputs = ClipOutputs(config, self._labels, progress)
         if config.workers == 1:
             self._passes: FirstPasses | FirstPassesElsewhere = FirstPasses(recognizer, config.sampling, progress)
         else:
             stores = (self._store(number, found) for number, found in enumerate(_clips(sources)))
+            make = functools.partial(config.recognizer, threads=config.threads or 1)
             self._passes = FirstPassesElsewhere(
                 make, stores, config.sampling, workers=config.workers, progress=progress
             )
