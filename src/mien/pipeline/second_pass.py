@@ -120,6 +120,11 @@ def second_pass(
     return how.run(frames(), baseline), baseline
 
 
+def clip_columns(labels: LabelSet) -> dict[str, type]:
+    """Column name -> type of its values, of a table that holds clips."""
+    return columns(labels) | {f"raw_p_{label}": float for label in labels} | dict.fromkeys(QUALITY, float)
+
+
 def rows(frame: ClipFrame, source: str, *, abstain: float | None = None) -> list[Row]:
     """The rows of one frame: one a face, or one without a face_id where there is none.
 
@@ -129,7 +134,7 @@ def rows(frame: ClipFrame, source: str, *, abstain: float | None = None) -> list
         abstain: leave the label empty where the most probable one has less than this probability.
     """
     labels = frame.predictions.label_set
-    blank: Row = dict.fromkeys((*columns(labels), *(f"raw_p_{label}" for label in labels), *QUALITY))
+    blank: Row = dict.fromkeys(clip_columns(labels))
     blank |= {"source": printable(source), "frame": frame.index, "time_s": round(frame.time_s, 6)}
     if not len(frame.predictions):
         return [blank]
