@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from clips import Shelf
 
 from mien.core.labels import LABEL_SETS
