@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
 from clips import Shelf
+from hypothesis import settings
 
 from mien.core.labels import LABEL_SETS
 from mien.runtime.card import Card, Head, InputSpec, WeightFile
