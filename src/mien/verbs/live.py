@@ -1,5 +1,6 @@
 """`mien live`: a window that shows a camera, the faces in it and what they express, as they are."""
 
+import math
 import os
 import statistics
 import time
@@ -7,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from mien.core.camera import Camera, Shot
 from mien.core.errors import MissingExtraError, UsageError
@@ -72,6 +75,7 @@ class LiveResult:
     faces: int
     fps: float
     latency_ms: float
+    latency_p95_ms: float
     recordings: tuple[Path, ...]
 
 
@@ -270,8 +274,8 @@ class _Show:
     def _result(self) -> LiveResult:
         self._stop_recording()
         state, spent = self._state, time.monotonic() - self._began
-        latency = statistics.median(state.latencies) if state.latencies else float("nan")
-        return LiveResult(state.frames, state.faces, state.frames / spent, latency, tuple(self._recordings))
+        median, p95 = np.percentile(state.latencies or [math.nan], (50, 95)).tolist()
+        return LiveResult(state.frames, state.faces, state.frames / spent, median, p95, tuple(self._recordings))
 
 
 class _Recorder:
