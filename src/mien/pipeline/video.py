@@ -15,8 +15,7 @@ from mien.core.errors import MienError, UsageError
 from mien.core.types import Faces, Floats, Image, Predictions
 from mien.core.video import frames, probe
 from mien.faces.between import between
-from mien.faces.pose import yaw_degrees
-from mien.faces.quality import blur_and_brightness
+from mien.faces.quality import quality_of
 from mien.faces.track import Ids
 from mien.pipeline.batch import ordered
 from mien.pipeline.predict_table import BATCH
@@ -310,10 +309,8 @@ def _faces_until(
 
 def _cut_out(recognizer: Recognizer, placed: _Placed) -> _Cut:
     image, faces = placed.picture.image, placed.faces
-    blur, brightness = blur_and_brightness(image, faces.boxes)
-    quality = {"blur": blur, "brightness": brightness, "yaw": yaw_degrees(faces.landmarks)}
     crops = recognizer.crops(image, faces)
-    return _Cut(placed.picture.index, placed.picture.time_s, placed.cut, faces, crops, quality)
+    return _Cut(placed.picture.index, placed.picture.time_s, placed.cut, faces, crops, quality_of(image, faces))
 
 
 def _classified(recognizer: Recognizer, cuts: Iterable[_Cut], block: int | None) -> Iterator[ClipFrame]:
