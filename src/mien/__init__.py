@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors, whi
     from mien.verbs.search import search as search
     from mien.verbs.subset import subset as subset
     from mien.verbs.train import train as train
+    from mien.web.serve import serve as serve
     from mien.zoo.store import load_classifier as load_classifier
 
 __version__ = "0.1.0"
@@ -72,6 +73,7 @@ _HOMES = {
     "report": "mien.verbs.report",
     "sample": "mien.verbs.demo",
     "search": "mien.verbs.search",
+    "serve": "mien.web.serve",
     "subset": "mien.verbs.subset",
     "train": "mien.verbs.train",
 }
