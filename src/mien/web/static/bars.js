@@ -19,7 +19,7 @@ export function createBars(list, labels) {
       const share = face ? (face.p[label] ?? 0) : 0;
       fill.style.transform = `scaleX(${share})`;
       value.textContent = face ? percent(share) : "";
-      row.classList.toggle("top", Boolean(face) && face.label === label);
+      row.classList.toggle("likeliest", Boolean(face) && face.label === label);
     }
   }
 

@@ -22,7 +22,7 @@ export function createCamera({ recogniser, reading, toast }) {
   const [stage, video, empty, tools, time, gauge, choice] = ["stage", "video", "empty", "tools", "time", "gauge", "choice"].map(element);
   const overlay = stage.querySelector(".overlay");
   const timeline = createTimeline(time.querySelector("canvas"), recogniser.labels);
-  const state = { running: 0, result: null, answers: [], recording: null, shown: -1, lost: false };
+  const state = { running: 0, result: null, answers: [], recording: null, sent: -1, shown: -1, lost: false };
   const mirror = () => element("mirror").checked;
   const heat = () => element("heat").checked;
 
@@ -61,8 +61,10 @@ export function createCamera({ recogniser, reading, toast }) {
   /** One lane: send a frame, wait for its answer, show it, and so on. */
   async function pump(run) {
     while (run === state.running) {
-      await nextFrame(video);
+      const frame = await nextFrame(video);
       if (run !== state.running) return;
+      if (frame === state.sent) continue; // the other lane has it
+      state.sent = frame;
       const timeMs = performance.now();
       try {
         const result = await recogniser.recognise(video, { timeMs, live: true, heat: heat() });
@@ -91,9 +93,9 @@ export function createCamera({ recogniser, reading, toast }) {
     state.recording?.rows.push(...rowsOf("camera", result, { frame: state.recording.frames, timeS: seconds(timeMs) }));
     if (state.recording) state.recording.frames++;
     const span = timeMs - state.answers[0];
-    const rate = span > 0 ? ((state.answers.length - 1) / span) * 1000 : 0;
-    gauge.textContent = `${rate.toFixed(0)} frames/s · ${result.ms.toFixed(0)} ms`;
-    gauge.dataset.rate = rate.toFixed(1);
+    if (span < RATE_MS / 4) return; // too short to count
+    gauge.textContent = `${(((state.answers.length - 1) / span) * 1000).toFixed(0)} frames/s · ${result.ms.toFixed(0)} ms`;
+    gauge.hidden = false;
   }
 
   function seconds(timeMs) {
@@ -124,7 +126,8 @@ export function createCamera({ recogniser, reading, toast }) {
   function show(on) {
     empty.hidden = on;
     video.hidden = !on;
-    tools.hidden = time.hidden = gauge.hidden = !on;
+    tools.hidden = time.hidden = !on;
+    gauge.hidden = true;
     stage.classList.toggle("mirrored", mirror());
     if (on) timeline.clear();
   }
@@ -174,11 +177,11 @@ export function createCamera({ recogniser, reading, toast }) {
   };
 }
 
-/** When the camera's next frame is there; browsers that cannot say so get a moment of the screen's. */
+/** The camera's next frame, by its number; browsers that cannot say so get a moment of the screen's. */
 function nextFrame(video) {
   return new Promise((resolve) => {
-    if (document.hidden) setTimeout(resolve, 250); // a page in the background draws nothing
-    else if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(resolve);
+    if (document.hidden) setTimeout(() => resolve(performance.now()), 250); // a page in the background draws nothing
+    else if (video.requestVideoFrameCallback) video.requestVideoFrameCallback((_, { presentedFrames }) => resolve(presentedFrames));
     else requestAnimationFrame(resolve);
   });
 }

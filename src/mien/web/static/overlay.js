@@ -121,7 +121,7 @@ function drawPanel(context, box, face, view, taken) {
     context.fillText(label, spot.x + 9, y + 0.5);
     const [left, length] = [spot.x + 80, w - 90];
     pill(context, left, y - 3, length, "rgb(255 255 255 / 0.18)");
-    pill(context, left, y - 3, Math.max(6, length * share), color(label));
+    if (share >= 0.01) pill(context, left, y - 3, Math.max(6, length * share), color(label));
   });
 }
 

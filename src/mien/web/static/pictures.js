@@ -125,10 +125,10 @@ export function createPictures({ recogniser, reading, toast }) {
     const says = error ? "not readable" : result.faces.length ? result.faces.map((face) => face.label).join(", ") : "no face found";
     button.setAttribute("aria-label", `${name}: ${says}`);
     button.dataset.state = error ? "wrong" : result.faces.length ? "done" : "none";
-    const dots = document.createElement("span");
-    dots.className = "tile-text";
-    dots.textContent = error ? "!" : result.faces.length > 1 ? `${result.faces.length} faces` : says;
-    button.append(dots);
+    const text = document.createElement("span");
+    text.className = "tile-text";
+    text.textContent = error ? "not readable" : result.faces.length > 1 ? `${result.faces.length} faces` : says;
+    button.append(text);
   }
 
   function table() {

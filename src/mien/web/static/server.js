@@ -19,6 +19,7 @@ export class Refusal extends Error {
 export async function create({ onLink = () => {}, askKey } = {}) {
   const client = { key: "", askKey, onLink };
   const about = await (await call(client, "models")).json();
+  client.labels = about.labels;
   const stream = createStream(client);
   return {
     name: about.model,
@@ -148,7 +149,7 @@ function createStream(client) {
     if (answer.frame === undefined) return;
     while (waiting.length && waiting[0].number <= answer.frame) {
       const entry = waiting.shift();
-      settle(entry, entry.resolve, entry.number === answer.frame ? resultOf(answer, entry) : null);
+      settle(entry, entry.resolve, entry.number === answer.frame ? resultOf(answer, entry, client.labels) : null);
     }
   }
 
@@ -160,9 +161,9 @@ function createStream(client) {
   return { recognise, close: () => socket?.close(1000) };
 }
 
-function resultOf(answer, { scale, width, height, began }) {
+function resultOf(answer, { scale, width, height, began }, labels) {
   if (answer.error) return null; // a frame that could not be read: the next one comes soon
-  const faces = answer.rows.filter((row) => row.face_id !== null).map((row) => faceOf(row, answer.labels));
+  const faces = answer.rows.filter((row) => row.face_id !== null).map((row) => faceOf(row, labels));
   faces.forEach((face) => ["x1", "y1", "x2", "y2"].forEach((side) => (face[side] /= scale)));
   (answer.heat ?? []).forEach((heat, i) => {
     faces[i].heat = { ...unpacked(heat), x: heat.x / scale, y: heat.y / scale, side: heat.side / scale };

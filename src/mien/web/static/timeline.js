@@ -2,7 +2,7 @@
 
 import { color } from "./colors.js";
 
-const GAP_MS = 700; // between two points further apart there is nothing to draw
+const GAP_MS = 1500; // between two points further apart there is nothing to draw
 const FOOT = 18; // CSS pixels for the times below
 
 /**
