@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors, whi
     from mien.verbs.explore import explore as explore
     from mien.verbs.export import export as export
     from mien.verbs.join import join as join
+    from mien.verbs.live import live as live
     from mien.verbs.merge import merge as merge
     from mien.verbs.models import models as models
     from mien.verbs.noise import noise as noise
@@ -64,6 +65,7 @@ _HOMES = {
     "explore": "mien.verbs.explore",
     "export": "mien.verbs.export",
     "join": "mien.verbs.join",
+    "live": "mien.verbs.live",
     "load_classifier": "mien.zoo.store",
     "merge": "mien.verbs.merge",
     "models": "mien.verbs.models",

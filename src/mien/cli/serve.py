@@ -98,4 +98,9 @@ def serve(
         job_minutes=job_minutes,
         keep_minutes=keep_minutes,
     )
-    run(config, tell=lambda line: print(line, flush=True), ready=webbrowser.open if open_page else None)
+
+    def ready(address: str) -> None:
+        if open_page:
+            webbrowser.open(address)
+
+    run(config, tell=lambda line: print(line, flush=True), ready=ready)

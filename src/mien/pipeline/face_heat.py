@@ -4,11 +4,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from mien.core.types import Faces, Floats, Image
 from mien.explanation.explainer import ModelExplainer, explain_faces
 from mien.pipeline.heat import lay_over
 from mien.pipeline.recognizer import Recognizer
-from mien.runtime.preprocess import Crops, crop_square
+from mien.runtime.preprocess import crop_square
 from mien.zoo.store import weights_of
 
 
@@ -47,25 +49,24 @@ class FaceExplainer:
         """Whether a face takes milliseconds; by occlusion, which any model allows, it takes about a second."""
         return self._method != "occlusion"
 
-    def maps(self, crops: Crops) -> Floats:
-        """(n, S, S) in 0..1 of n faces as the model sees them."""
-        return explain_faces(self._explainer, crops, method=self._method, head=self._recognizer.head).maps
-
-    def heat(self, image: Image, faces: Faces, crops: Crops) -> Sequence[FaceHeat]:
+    def heat(self, image: Image, faces: Faces) -> Sequence[FaceHeat]:
         """The map of each face of a picture, and its place there."""
-        if not len(faces):
-            return []
         if not self._recognizer.cuts:
             height, width = image.shape[:2]
             squares = [(width / 2, height / 2, float(max(width, height)), 0.0)] * len(faces)
         else:
             crop = self._recognizer.classifier.card.crop
             squares = [crop_square(*each, crop) for each in zip(faces.boxes, faces.landmarks, strict=True)]
-        return [FaceHeat(values, *square) for values, square in zip(self.maps(crops), squares, strict=True)]
+        return [FaceHeat(each, *square) for each, square in zip(self._maps(image, faces), squares, strict=True)]
 
-    def lay_over(self, image: Image, faces: Faces, crops: Crops) -> Image:
+    def lay_over(self, image: Image, faces: Faces) -> Image:
         """A copy of a picture with the map of each face where the model saw it."""
-        if not len(faces):
-            return image
         crop = self._recognizer.classifier.card.crop
-        return lay_over(image, faces, self.maps(crops), crop, cuts=self._recognizer.cuts)
+        return lay_over(image, faces, self._maps(image, faces), crop, cuts=self._recognizer.cuts)
+
+    def _maps(self, image: Image, faces: Faces) -> Floats:
+        """(n, S, S) in 0..1, over the faces as they are cut out."""
+        if not len(faces):
+            return np.zeros((0, 1, 1), np.float32)
+        crops = self._recognizer.crops(image, faces)
+        return explain_faces(self._explainer, crops, method=self._method, head=self._recognizer.head).maps

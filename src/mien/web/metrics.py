@@ -12,23 +12,24 @@ class Metrics:
     CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        counter = {"registry": self._registry}
-        self._requests = Counter("mien_requests", "Requests by route and status.", ["route", "status"], **counter)
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "mien_requests", "Requests by route and status.", ["route", "status"], registry=registry
+        )
         self._seconds = Histogram(
-            "mien_request_seconds", "Time until the answer.", ["route"], buckets=_SECONDS, **counter
+            "mien_request_seconds", "Time until the answer.", ["route"], buckets=_SECONDS, registry=registry
         )
-        self.pictures = Counter("mien_pictures", "Pictures that were looked at.", **counter)
-        self.faces = Counter("mien_faces", "Faces found in pictures and live frames.", **counter)
-        self.frames = Counter("mien_live_frames", "Live frames that were looked at.", **counter)
-        self.dropped = Counter("mien_live_frames_dropped", "Live frames that a newer one replaced.", **counter)
+        self.pictures = Counter("mien_pictures", "Pictures that were looked at.", registry=registry)
+        self.faces = Counter("mien_faces", "Faces found in pictures and live frames.", registry=registry)
+        self.frames = Counter("mien_live_frames", "Live frames that were looked at.", registry=registry)
+        self.dropped = Counter("mien_live_frames_dropped", "Live frames that a newer one replaced.", registry=registry)
         self.frame_seconds = Histogram(
-            "mien_live_frame_seconds", "Time of a live frame in the server.", buckets=_SECONDS, **counter
+            "mien_live_frame_seconds", "Time of a live frame in the server.", buckets=_SECONDS, registry=registry
         )
-        self.streams = Gauge("mien_streams", "Cameras that are connected.", **counter)
-        self.waiting = Gauge("mien_waiting", "Requests that wait for a worker or are with one.", **counter)
-        self.jobs = Counter("mien_jobs", "Videos by how they ended.", ["state"], **counter)
-        self.jobs_waiting = Gauge("mien_jobs_waiting", "Videos that wait or are read.", **counter)
+        self.streams = Gauge("mien_streams", "Cameras that are connected.", registry=registry)
+        self.waiting = Gauge("mien_waiting", "Requests that wait for a worker or are with one.", registry=registry)
+        self.jobs = Counter("mien_jobs", "Videos by how they ended.", ["state"], registry=registry)
+        self.jobs_waiting = Gauge("mien_jobs_waiting", "Videos that wait or are read.", registry=registry)
 
     def requested(self, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""

@@ -121,10 +121,10 @@ def _look(
     table = rows(Recognized(name, predictions), labels, abstain=abstain)
     about |= {"width": image.shape[1], "height": image.shape[0], "faces": len(faces)}
     if annotated:
-        under: Image = recognition.explainer.lay_over(image, faces, crops) if heat else image
+        under: Image = recognition.explainer.lay_over(image, faces) if heat else image
         return _Look(table, about, encode(annotate(under, predictions, labels=[row["label"] for row in table]), ".jpg"))
     if heat:
-        about["heat"] = packed(recognition.explainer.heat(image, faces, crops))
+        about["heat"] = packed(recognition.explainer.heat(image, faces))
     return _Look(table, about)
 
 

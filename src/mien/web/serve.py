@@ -175,7 +175,8 @@ def _listen(config: ServeConfig) -> socket.socket:
         ) from error
     except OSError as error:
         raise UsageError(
-            f"expected a free port at {config.host}:{config.port}, got: {os.strerror(error.errno or 0)}: give --port N, or 0 for any"
+            f"expected a free port at {config.host}:{config.port}, got: {os.strerror(error.errno or 0)}: "
+            "give --port N, or 0 for any"
         ) from error
 
 

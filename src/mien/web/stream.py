@@ -15,7 +15,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from mien.core.errors import MienError
 from mien.core.images import decode
-from mien.pipeline.predict_table import Recognized, rows
+from mien.pipeline.live import LiveRecognizer, live_rows
 from mien.web.contents import check_picture
 from mien.web.metrics import Metrics
 from mien.web.pictures import packed
@@ -29,7 +29,7 @@ MOST_BYTES = 2 * MB  # of a frame
 MOST_MEGAPIXELS = 4.0  # of a frame
 IDLE_S = 60.0  # after which a camera without frames gives up its place
 _AGAIN_LATER = 1013  # RFC 6455's registry: try again later
-_GOING_AWAY = 1001
+_MOST_REASON = 120  # bytes that a close frame has room for, roughly
 
 
 def router(recognition: Recognition, metrics: Metrics, *, most_streams: int) -> APIRouter:
@@ -61,6 +61,7 @@ class _Camera:
 
     def __init__(self, socket: WebSocket, recognition: Recognition, metrics: Metrics) -> None:
         self._socket, self._recognition, self._metrics = socket, recognition, metrics
+        self._recognizer = LiveRecognizer(recognition.live)
         self._began = time.monotonic()
         self._waiting: tuple[int, float, bytes] | None = None  # number, time in seconds, JPEG
         self._came = asyncio.Event()
@@ -120,10 +121,13 @@ class _Camera:
             assert self._waiting is not None  # set before the event
             (number, time_s, data), self._waiting = self._waiting, None
             dropped, self._dropped = self._dropped, 0
-            answer = {"frame": number, "time_s": round(time_s, 3), "dropped": dropped}
+            answer: dict[str, Any] = {"frame": number, "time_s": round(time_s, 3), "dropped": dropped}
             try:
                 answer |= await self._recognition.run(self._look, number, time_s, data)
             except Refusal as refusal:
+                if refusal.status_code == 503:  # the frame is still being looked at: no other may follow it
+                    await self._socket.close(_AGAIN_LATER, refusal.detail[:_MOST_REASON])
+                    return
                 answer["error"] = refusal.detail
             await self._socket.send_json(answer)
 
@@ -137,19 +141,16 @@ class _Camera:
             image = decode(data, name="the frame")
         except MienError as error:
             raise Refusal(422, str(error)) from None
-        recognizer = self._recognition.live
-        faces, crops = recognizer.locate(image)
-        predictions = recognizer.classify([(faces, crops)])[0]
-        table = rows(Recognized(SOURCE, predictions), recognizer.label_set)
-        answer = {
+        frame = self._recognizer.step(image, time_s)
+        answer: dict[str, Any] = {
             "width": image.shape[1],
             "height": image.shape[0],
-            "rows": [row | {"frame": number, "time_s": round(time_s, 3)} for row in table],
+            "rows": live_rows(frame, source=SOURCE, index=number),
         }
         if self._heat:
-            answer["heat"] = packed(self._recognition.explainer.heat(image, faces, crops))
+            answer["heat"] = packed(self._recognition.explainer.heat(image, frame.faces.faces))
         seconds = time.perf_counter() - began
         self._metrics.frames.inc()
-        self._metrics.faces.inc(len(faces))
+        self._metrics.faces.inc(len(frame.faces))
         self._metrics.frame_seconds.observe(seconds)
         return answer | {"ms": round(1000 * seconds, 1)}
