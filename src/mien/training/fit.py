@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from lightning import pytorch as lightning
@@ -142,9 +142,8 @@ def fit(
             tell(row)
 
         with quiet():
-            precision = "bf16-mixed" if uses_bf16(config, device, net) else "32-true"
             callbacks = _callbacks(out, on_epoch, max_minutes)
-            trainer = _trainer(config, device, processes, precision=precision, callbacks=callbacks)
+            trainer = _trainer(config, device, processes, bf16=uses_bf16(config, device, net), callbacks=callbacks)
         _train(trainer, module, checkpoint)
     rows = read_epochs(out / "metrics.csv")
     if len(module.history) < config.epochs and not ended_early(module.history, config):
@@ -258,7 +257,7 @@ def _trainer(
     device: str,
     processes: Processes,
     *,
-    precision: Literal["bf16-mixed", "32-true"],
+    bf16: bool,
     callbacks: list[Callback],
 ) -> lightning.Trainer:
     several = processes.world > 1
@@ -271,7 +270,7 @@ def _trainer(
         plugins=[WholeCheckpoints(), TorchElasticEnvironment() if several else LightningEnvironment()],
         max_epochs=config.epochs,
         accumulate_grad_batches=config.accumulate,
-        precision=precision,
+        precision="bf16-mixed" if bf16 else "32-true",
         callbacks=callbacks,
         logger=False,
         enable_progress_bar=False,
