@@ -166,7 +166,7 @@ class _Animation:
 
 
 def _opened(path: str | os.PathLike[str]) -> "_Video | _Animation":
-    path = os.path.abspath(path)
+    path = os.fspath(path)
     if path.lower().endswith(".webp") and os.path.isfile(path) and pictures_in_webp(path):
         return _Animation(path)
     return _Video(path)
@@ -176,7 +176,7 @@ class _Video:
     """An open file, at its frame `at`; -1 before the first."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.path.abspath(path)  # FFmpeg takes `a:b` for an address, but no path that begins with a slash
+        self.path = os.fspath(path)
         self.state = _state(self.path)
         self.at = -1
         self._capture = _open(self.path)
@@ -230,7 +230,7 @@ _kept = threading.local()
 def _resume(path: str | os.PathLike[str], index: int) -> _Video | _Animation:
     """The file that this thread has open, if it is this one, unchanged, and not past the index; else a new one."""
     video: _Video | _Animation | None = getattr(_kept, "video", None)
-    if video is None or video.at > index or video.state != _state(os.path.abspath(path)):
+    if video is None or video.at > index or video.state != _state(os.fspath(path)):
         _forget()
         video = _kept.video = _opened(path)
     return video
@@ -251,14 +251,15 @@ def _state(path: str) -> tuple[Any, ...]:
         raise InputError(f"expected a video at {path}, got no such file: check the path") from None
     except (OSError, ValueError) as error:
         raise InputError(f"expected a readable video at {path!r}, got: {error}") from error
-    return os.getpid(), path, status.st_mtime_ns, status.st_size
+    return os.getpid(), os.path.abspath(path), status.st_mtime_ns, status.st_size
 
 
 def _open(path: str) -> cv2.VideoCapture:
     if not os.path.isfile(path):
         raise InputError(f"expected a video at {path}, got a folder: give a file")
+    whole = os.path.abspath(path)  # FFmpeg takes `a:b` for an address, but no path that begins with a slash
     with quiet_opencv():
-        capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+        capture = cv2.VideoCapture(whole, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     if not capture.isOpened():
         raise InputError(f"expected a video in {path}, got {why_unreadable(path)}")
     return capture

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 Picture = str | os.PathLike[str] | bytes | npt.NDArray[Any]
 
 NO_DETECTOR = "none"
-DETECT_EVERY = 5  # frames of a video, see `Recognizer.stream`
 
 
 class Recognizer:
@@ -112,7 +111,7 @@ class Recognizer:
         *,
         every: int = 1,
         fps: float | None = None,
-        detect_every: int = DETECT_EVERY,
+        detect_every: int | None = None,
         smooth: str | None = None,
     ) -> Iterator["VideoFrame"]:
         """The frames of a video file one by one, with the faces in them and whose they are.
@@ -125,7 +124,7 @@ class Recognizer:
             every: look at the frames 0, `every`, 2 `every`, ... only.
             fps: instead, look at so many frames a second, whatever the clip's own rate.
             detect_every: look for faces in the frames 0, `detect_every`, ... of the file; between them they lie on
-                straight lines. 1 looks in each of them.
+                straight lines. 1 looks in each; None in every 5th, or more often where frames are few a second.
             smooth: ``"exponential"`` or ``"bayesian"`` makes probabilities steady over time.
 
         Yields:

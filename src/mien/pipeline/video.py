@@ -1,9 +1,9 @@
 """A clip's faces, frame by frame: the first pass, which knows nothing of who is who.
 
-Faces are looked for in the frames whose number is a multiple of `detect_every`, and lie on straight lines between
-them. What is said of a frame depends on the clip and that number alone: not on which other frames are wanted, nor on
-where a broken run goes on. Decoding, detecting and classifying run beside each other; what is held at once is the
-frames between a few detections, and the crops of one batch of faces.
+Faces are looked for in every few frames of the clip, from its first one, and lie on straight lines between them; after
+the last of these, in each. What is said of a frame depends on the clip and the number of the frame alone: not on which
+other frames are wanted, nor on where a broken run goes on. Decoding, detecting and classifying run beside each other;
+what is held at once is the frames between a few detections, and the crops of one batch of faces.
 """
 
 import math
@@ -13,18 +13,20 @@ from dataclasses import dataclass, field
 
 from mien.core.errors import MienError, UsageError
 from mien.core.types import Faces, Floats, Image, Predictions
-from mien.core.video import frames
+from mien.core.video import frames, probe
 from mien.faces.between import between
 from mien.faces.quality import quality_of
 from mien.faces.track import Ids
 from mien.pipeline.batch import ordered
 from mien.pipeline.predict_table import BATCH
-from mien.pipeline.recognizer import DETECT_EVERY, Recognizer
+from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.second_pass import ClipFrame, SecondPass
 from mien.pipeline.shots import Look, another_shot, look, nearer_to_second
 from mien.runtime.preprocess import Crops
 from mien.runtime.session import available_processors
 
+DETECT_EVERY = 5  # frames, where nothing else is said
+_DETECT_S = 0.2  # seconds, if that is less
 _MOST_BETWEEN = 30  # frames from one detection to the next: they are held in memory
 _BLOCK = 256  # frames that are stored together
 _FRAMES = 64  # that wait for the classifier where there are few faces
@@ -37,12 +39,13 @@ class Sampling:
     Attributes:
         every: the frames 0, `every`, 2 `every`, ...
         fps: instead, the first frame of each stretch of 1 / `fps` seconds; None for `every`.
-        detect_every: faces are looked for in the frames 0, `detect_every`, 2 `detect_every`, ... of the clip.
+        detect_every: faces are looked for in the frames 0, `detect_every`, 2 `detect_every`, ... of the clip. None: in
+            every 5th, or more often where a clip has so few frames a second that more than 0.2 s would pass.
     """
 
     every: int = 1
     fps: float | None = None
-    detect_every: int = DETECT_EVERY
+    detect_every: int | None = None
 
     def __post_init__(self) -> None:
         if self.every < 1:
@@ -51,7 +54,7 @@ class Sampling:
             raise UsageError(f"expected frames a second above 0, got --fps {self.fps:g}")
         if self.fps is not None and self.every != 1:
             raise UsageError(f"expected --every or --fps, got both ({self.every} and {self.fps:g}): leave one out")
-        if not 1 <= self.detect_every <= _MOST_BETWEEN:
+        if self.detect_every is not None and not 1 <= self.detect_every <= _MOST_BETWEEN:
             raise UsageError(
                 f"expected to look for faces in every 1st to {_MOST_BETWEEN}th frame, got --detect-every "
                 f"{self.detect_every}"
@@ -70,10 +73,17 @@ class Sampling:
 
         return chosen
 
+    def step(self, clip_fps: float) -> int:
+        """From one frame in which faces are looked for to the next, in a clip of so many frames a second."""
+        if self.detect_every is not None:
+            return self.detect_every
+        return min(max(round(_DETECT_S * clip_fps), 1), DETECT_EVERY) if clip_fps else DETECT_EVERY
+
     def block(self, clip_fps: float) -> int:
-        """How many frames of a clip are stored together: 256 that are looked at, or a few more."""
+        """How many frames of such a clip are stored together: 256 that are looked at, or a few more."""
         stride = self.every if self.fps is None else max(clip_fps / self.fps, 1)
-        return self.detect_every * math.ceil(_BLOCK * stride / self.detect_every)
+        step = self.step(clip_fps)
+        return step * math.ceil(_BLOCK * stride / step)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +133,7 @@ def watch(
         first: go on with this frame, a multiple of `block`. Those before it are decoded, for the others build on
             them, and it costs a millisecond each.
         block: frames whose faces are classified together with none of another block, so that a run that goes on at one
-            is the same to the last digit; a multiple of `sampling.detect_every`. None: the whole clip is one.
+            is the same to the last digit; see `Sampling.block`. None: the whole clip is one.
         workers: threads that look for faces beside the caller's, which decodes, cuts out and classifies; None for as
             many as processors.
 
@@ -201,9 +211,11 @@ def _located(
         return _Looked(faces, look(stretch.key.image))
 
     errors: list[MienError] = []
+    step = sampling.step(probe(path).fps)
     # One stretch earlier, for whether there is a cut before `first`.
-    stretches = _stretches(path, sampling, max(first - sampling.detect_every, 0), errors)
-    for placed in _placed(ordered(seen, stretches, workers=workers, ahead=workers)):
+    stretches = _stretches(path, sampling, step, max(first - step, 0), errors)
+    looked = ordered(seen, stretches, workers=workers, ahead=max(workers - 1, 1))
+    for placed in _placed(looked, recognizer.find):
         if placed.picture.index >= first:
             yield _cut_out(recognizer, placed)
     if errors:
@@ -211,10 +223,10 @@ def _located(
 
 
 def _stretches(
-    path: str | os.PathLike[str], sampling: Sampling, first: int, errors: list[MienError]
+    path: str | os.PathLike[str], sampling: Sampling, step: int, first: int, errors: list[MienError]
 ) -> Iterator[_Stretch]:
     """The stretches of a clip from the one of frame `first`; what ends the clip early is put into `errors`."""
-    chosen, step = sampling.chooser(), sampling.detect_every
+    chosen = sampling.chooser()
     is_wanted = False
 
     def needed(index: int, time_s: float) -> bool:
@@ -238,7 +250,9 @@ def _stretches(
         yield stretch
 
 
-def _placed(looked: Iterable[tuple[_Stretch, _Looked | MienError]]) -> Iterator[_Placed]:
+def _placed(
+    looked: Iterable[tuple[_Stretch, _Looked | MienError]], find: Callable[[Image], Faces]
+) -> Iterator[_Placed]:
     """The wanted frames of stretches that follow each other, with their faces."""
     before: tuple[_Stretch, _Looked] | None = None
     cut_at: int | None = None  # the first frame of a shot of which no frame was yielded yet
@@ -252,9 +266,20 @@ def _placed(looked: Iterable[tuple[_Stretch, _Looked | MienError]]) -> Iterator[
                 cut_at = None if cut else cut_at
                 yield _Placed(picture, faces, cut)
         before = stretch, result
-    for picture in before[0].wanted if before else ():  # nothing is known of what comes after: the faces stay
-        yield _Placed(picture, before[1].faces, cut_at is not None)  # type: ignore[index]
-        cut_at = None
+    if before:
+        yield from _last(*before, find, cut_at is not None)
+
+
+def _last(stretch: _Stretch, looked: _Looked, find: Callable[[Image], Faces], cut: bool) -> Iterator[_Placed]:
+    """The wanted frames of the last stretch: nothing is known of what comes after, so faces are sought in each."""
+    for picture in stretch.wanted:
+        if picture is stretch.key:
+            yield _Placed(picture, looked.faces, cut)
+            cut = False
+            continue
+        looked, before = _Looked(find(picture.image), look(picture.image)), looked
+        yield _Placed(picture, looked.faces, cut or another_shot(before.look, looked.look))
+        cut = False
 
 
 def _first_of_shot(stretch: _Stretch, looked: _Looked, key: _Picture, then: _Looked) -> int | None:
