@@ -66,7 +66,7 @@ def panel_rows(box: Rect, classes: int, size: tuple[int, int]) -> tuple[int, int
     return int(np.clip((box[3] - box[1]) / (classes + 1), least, max(least, max(size) // 34))), least
 
 
-def _panel_columns(bars: list[Bar], row: int) -> tuple[int, int, int]:
+def panel_columns(bars: list[Bar], row: int) -> tuple[int, int, int]:
     """Widths of a panel's columns: names, bars, per cent."""
     scale = text_scale(row)
     names = max(text_width(bar.name, scale) for bar in bars)
@@ -75,23 +75,50 @@ def _panel_columns(bars: list[Bar], row: int) -> tuple[int, int, int]:
 
 def panel_size(bars: list[Bar], row: int) -> tuple[int, int]:
     """Width and height in pixels."""
-    return sum(_panel_columns(bars, row)) + round(2.75 * row), row * len(bars) + row
+    return sum(panel_columns(bars, row)) + round(2.75 * row), row * len(bars) + row
 
 
-def panel_sheet(bars: list[Bar], row: int, edge: Color) -> Sheet:
-    """A panel with a bar for each emotion; its left edge has the colour of the face's box."""
+def bar_ends(bars: list[Bar], row: int) -> tuple[int, int]:
+    """Where the bars of a panel begin and end, in pixels from its left edge."""
+    names, length, _ = panel_columns(bars, row)
+    left = row + names + row // 2
+    return left, left + length
+
+
+def panel_sheet(bars: list[Bar], row: int, edge: Color, *, percents: bool = True) -> Sheet:
+    """A panel with a bar for each emotion; its left edge has the colour of the face's box.
+
+    Args:
+        bars: from the top.
+        row: height of each, in pixels.
+        edge: the colour.
+        percents: whether the shares stand beside the bars, too.
+    """
     sheet = Sheet(panel_size(bars, row), row=row, ground=_DARK, radius=0.5)
-    names, length, _ = _panel_columns(bars, row)
     unit = row * sheet.fine
     sheet.paint[:, : unit // 5] = edge
-    left = unit + names * sheet.fine + unit // 2
+    start, stop = (end * sheet.fine for end in bar_ends(bars, row))
     for i, bar in enumerate(bars):
-        _draw_bar(sheet.paint, bar, (left, left + length * sheet.fine), unit // 2 + i * unit + unit // 2, unit)
+        middle = unit // 2 + i * unit + unit // 2
+        _draw_bar(sheet.paint, bar, (start, stop), middle, unit)
+        if percents:
+            _write_share(sheet.paint, bar, (stop + unit // 2, middle), unit)
     return sheet
 
 
+def percent_sheet(bar: Bar, row: int, width: int) -> Sheet:
+    """What stands at the right of a bar: a part of a panel, `width` pixels wide and a row high."""
+    sheet = Sheet((width, row), row=row, ground=_DARK, radius=0)
+    _write_share(sheet.paint, bar, (row * sheet.fine // 2, row * sheet.fine // 2), row * sheet.fine)
+    return sheet
+
+
+def _write_share(paint: Image, bar: Bar, at: tuple[int, int], row: int) -> None:
+    write_text(paint, f"{bar.share:.0%}", at, row, _LIGHT if bar.top else _FAINT, bar.top)
+
+
 def _draw_bar(paint: Image, bar: Bar, ends: tuple[int, int], middle: int, row: int) -> None:
-    """A line of a panel: the name, its bar from one end to the other, the share in per cent."""
+    """A line of a panel: the name, its bar from one end to the other."""
     ink = _LIGHT if bar.top else _FAINT
     (start, stop), thick = ends, row // 4
     width = text_width(bar.name, text_scale(row), bar.top)
@@ -102,7 +129,6 @@ def _draw_bar(paint: Image, bar: Bar, ends: tuple[int, int], middle: int, row: i
     rounded_rectangle(full, (start, row // 2 - thick, stop, row // 2 + thick), color_of(bar.name), thick)
     end = start + round((stop - start) * bar.share)
     line[:, start:end] = full[:, start:end]
-    write_text(paint, f"{bar.share:.0%}", (stop + row // 2, middle), row, ink, bar.top)
 
 
 def tag_row(box: Rect, size: tuple[int, int]) -> int:

@@ -1,7 +1,7 @@
 """Draws the faces of frames that follow each other: as `annotate`, but quickly, and so that nothing jumps.
 
 A panel keeps its size and its side of the face. It goes to another side only where it would stand over a face for a
-while, and is not shown until then. What is painted once, such as a bar at 40 %, is kept and used again.
+while, and is not shown until then. What is painted once, such as a full bar, is kept and used again.
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,15 @@ from mien.pipeline.layout import Rect, around, clamped, inside, overlap
 from mien.pipeline.marks import (
     SEE_THROUGH,
     Bar,
+    bar_ends,
+    bars_of,
     color_of,
     draw_box,
     enlarged,
     panel_rows,
     panel_sheet,
     panel_size,
+    percent_sheet,
     tag_row,
     tag_sheet,
     tag_size,
@@ -37,7 +40,8 @@ _FOLLOW_S, _BEHIND = 0.15, 0.03
 _BLOCKED_S = 0.5  # a panel that found no room on its side for so long may go to another one
 _RESIZE = 1.35  # a panel is drawn anew for a face that has grown or shrunk by this factor
 _FORGET_S = 5.0
-_KEPT = 4000  # small pictures of lines and tags
+# How many small pictures are kept: of the shares in per cent, and of each other kind; some 20 MB in all.
+_PERCENTS, _KEPT = 1000, 100
 
 
 @dataclass
@@ -73,7 +77,8 @@ class SteadyAnnotator:
     """
 
     _marks: dict[int, _Mark] = field(default_factory=dict)
-    _lines: dict[tuple[tuple[str, ...], int, int, bool], list[Image]] = field(default_factory=dict)
+    _grounds: dict[tuple[tuple[str, ...], int, int, bool], Image] = field(default_factory=dict)
+    _percents: dict[tuple[int, bool, int, int], Image] = field(default_factory=dict)
     _tags: dict[tuple[str, int, Color], tuple[Image, Opacity]] = field(default_factory=dict)
     _masks: dict[tuple[int, int], Opacity] = field(default_factory=dict)
 
@@ -184,34 +189,44 @@ class SteadyAnnotator:
         return None
 
     def _draw_panel(self, canvas: Image, place: Rect, face: Predictions, row: int, edge: Color) -> None:
-        """Put a panel together from lines that are painted already."""
-        shares = face.probabilities[0]
-        lines = [
-            self._line(face.labels, row, round(100 * float(share)), k == shares.argmax())[k]
-            for k, share in enumerate(shares)
-        ]
-        rim = lines[0][: row // 2]
-        paint = np.concatenate([np.full_like(rim, rim[0, -1]), *lines, np.full_like(rim, rim[0, -1])])
+        """Put a panel together from parts that are painted already."""
+        bars = bars_of(face, None)
+        plain = self._ground(face.labels, row, 0, False)
+        paint = plain.copy()
+        start, stop = bar_ends(bars, row)
+        for k, bar in enumerate(bars):
+            line = slice(row // 2 + k * row, row // 2 + (k + 1) * row)
+            end = start + round((stop - start) * bar.share)
+            if bar.top:
+                paint[line] = self._ground(face.labels, row, 0, True)[line]
+            paint[line, start:end] = self._ground(face.labels, row, 1, False)[line, start:end]
+            paint[line, stop:] = self._percent(round(100 * bar.share), bar.top, row, paint.shape[1] - stop)
         paint[:, : row // 5] = edge
         key = (paint.shape[1], paint.shape[0])
         if key not in self._masks:
             self._masks[key] = Sheet(key, row=row, ground=edge, radius=0.5).shrunk()[1] * np.float32(SEE_THROUGH)
         blend(canvas, paint, self._masks[key], place)
 
-    def _line(self, labels: tuple[str, ...], row: int, percent: int, top: bool) -> list[Image]:
-        """The lines of all emotions at one share."""
-        key = (labels, row, percent, top)
-        if key not in self._lines:
-            bars = [Bar(label, percent / 100, top) for label in labels]
-            paint, _ = panel_sheet(bars, row, (0, 0, 0)).shrunk()
-            start = row // 2
-            self._lines[key] = [paint[start + k * row : start + (k + 1) * row] for k in range(len(labels))]
-        return self._lines[key]
+    def _ground(self, labels: tuple[str, ...], row: int, share: int, top: bool) -> Image:
+        """A panel without figures whose bars are all empty (0) or all full (1)."""
+        key = (labels, row, share, top)
+        if key not in self._grounds:
+            bars = [Bar(label, share, top) for label in labels]
+            self._grounds[key] = panel_sheet(bars, row, (0, 0, 0), percents=False).shrunk()[0]
+        return self._grounds[key]
+
+    def _percent(self, percent: int, top: bool, row: int, width: int) -> Image:
+        key = (percent, top, row, width)
+        if key not in self._percents:
+            self._percents[key] = percent_sheet(Bar("", percent / 100, top), row, width).shrunk()[0]
+        return self._percents[key]
 
     def _forget(self, time_s: float) -> None:
         """Let go of faces that have gone, and of small pictures where they have become many."""
         for face in [face for face, mark in self._marks.items() if time_s - mark.seen_s > _FORGET_S]:
             del self._marks[face]
-        for kept in (self._lines, self._tags, self._masks):
+        if len(self._percents) > _PERCENTS:
+            self._percents.clear()
+        for kept in (self._grounds, self._tags, self._masks):
             if len(kept) > _KEPT:
                 kept.clear()
