@@ -3,17 +3,19 @@
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from study import Experiment
 
 from mien.core.epochs import read_epochs
-from mien.evaluation import judge, read_predictions
-from mien.evaluation.compared import Score
+from mien.evaluation import read_predictions
 from mien.evaluation.comparison import compare_predictions
-from mien.evaluation.metrics import Estimate
+from mien.evaluation.metrics import precision_by_class, recall_by_class
+from mien.evaluation.outcomes import confusion_matrix
 from mien.evaluation.predictions import PredictionTable
+from mien.experiments import ablated
 from mien.verbs.bench import faces_per_second
 from mien.zoo.store import load_card, load_classifier
 
@@ -25,19 +27,16 @@ class Row:
     """What one arm reached.
 
     Attributes:
-        arm: its name. accuracy, macro_f1: of the faces judged, means over runs, with intervals over faces.
+        found: accuracy and macro F1 of the faces judged, means over runs, held against the first arm.
         spread: standard deviation of the accuracy over runs; NaN for one.
         precision, recall: macro means. recalls: label -> recall. All of them means over runs.
         training: accuracy in training in the epoch that was selected. converged: epochs until near the best.
-        parameters, macs, speed: of the net, a face, and faces a second of the default file in one thread.
-        difference: of the accuracy from the first arm's, with its interval; p: corrected for the number of arms; None
-            for the first itself. test: what p is of.
+        parameters, macs: of the net, a face. speed: faces a second of the default file in one thread; NaN where costs
+            are not asked for.
     """
 
-    arm: str
-    accuracy: Estimate
+    found: ablated.Row
     spread: float
-    macro_f1: Estimate
     precision: float
     recall: float
     recalls: Mapping[str, float]
@@ -46,9 +45,6 @@ class Row:
     parameters: int
     macs: int
     speed: float
-    difference: Estimate | None = None
-    p: float | None = None
-    test: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,40 +66,39 @@ def measure(experiment: Experiment, found: Mapping[str, tuple[Sequence[Path], Se
     tables = {arm: [read_predictions(path).labelled() for path in paths] for arm, (_, paths) in found.items()}
     first, *_ = tables
     compared = compare_predictions(tables, against=first)
-    pairs = {pair.first: pair for pair in compared.pairs}
+    runs = {score.name: score.runs["accuracy"] for score in compared.scores}
     rows = []
-    for score in compared.scores:
-        row = _row(score, tables[score.name], found[score.name][0])
-        if score.name in pairs:
-            pair = pairs[score.name]
-            decided = pair.decided_by
-            row = replace(row, difference=pair.differences["accuracy"], p=decided.p_holm, test=decided.finding.test)
-        rows.append(row)
+    for each in ablated.rows_of({"": compared}, full=first):
+        folders, _ = found[each.variant]
+        speed = faces_per_second(load_classifier(folders[0], threads=1)) if experiment.costs else math.nan
+        rows.append(_row(each, runs[each.variant], tables[each.variant], folders, speed))
     return Measured(experiment, len(tables[first][0]), tuple(rows))
 
 
-def _row(score: Score, tables: Sequence[PredictionTable], runs: Sequence[Path]) -> Row:
-    judged = [judge(each) for each in tables]
-
-    def over_runs(name: str) -> float:
-        return statistics.fmean(each.metrics[name].value for each in judged)
-
+def _row(
+    found: ablated.Row,
+    accuracies: Sequence[float],
+    tables: Sequence[PredictionTable],
+    runs: Sequence[Path],
+    speed: float,
+) -> Row:
+    labels = tables[0].label_set
+    counts = np.stack([confusion_matrix(each.label_ids, each.probabilities.argmax(1), len(labels)) for each in tables])
+    recalls = recall_by_class(counts).mean(0)
     card = load_card(runs[0])
     logs = [read_epochs(run / "metrics.csv") for run in runs]
     head = tables[0].meta["head"]
     return Row(
-        arm=score.name,
-        accuracy=score.accuracy,
-        spread=statistics.stdev(score.runs["accuracy"]) if len(runs) > 1 else math.nan,
-        macro_f1=score.macro_f1,
-        precision=over_runs("macro_precision"),
-        recall=over_runs("macro_recall"),
-        recalls={label: over_runs(f"recall_{label}") for label in tables[0].label_set},
+        found=found,
+        spread=statistics.stdev(accuracies) if len(runs) > 1 else math.nan,
+        precision=float(np.nanmean(precision_by_class(counts), axis=1).mean()),
+        recall=float(np.nanmean(recalls)),
+        recalls=dict(zip(labels, recalls.tolist(), strict=True)),
         training=statistics.fmean(_training(log, head) for log in logs),
         converged=statistics.fmean(_converged(log) for log in logs),
         parameters=card.parameters,
         macs=card.macs,
-        speed=faces_per_second(load_classifier(runs[0], threads=1)),
+        speed=speed,
     )
 
 

@@ -9,6 +9,7 @@ from measures import Measured, Row
 from study import FOLDER, Study, names, read_study
 
 from mien.core.files import replacing, write_csv
+from mien.evaluation.metrics import Estimate
 from mien.reporting.arms import ArmView, Panel, draw_arms
 
 RESULTS = FOLDER / "results"
@@ -22,8 +23,8 @@ _HEADER = (
     "n",
     "seeds",
     "accuracy",
-    "low",
-    "high",
+    "accuracy_low",
+    "accuracy_high",
     "spread",
     "macro_f1",
     "macro_f1_low",
@@ -40,6 +41,8 @@ _HEADER = (
     "difference_high",
     "p_holm",
     "test",
+    "effect",
+    "effect_size",
 )
 _RECALL = "recall_"
 
@@ -60,30 +63,30 @@ def write_results(study: Study, measured: Sequence[Measured]) -> None:
 
 
 def _cells(row: Row) -> dict[str, float | int | str | None]:
-    difference = row.difference
+    found = row.found
     return {
-        "arm": row.arm,
-        "accuracy": row.accuracy.value,
-        "low": row.accuracy.low,
-        "high": row.accuracy.high,
+        "arm": found.variant,
+        **_bounds("accuracy", found.accuracy),
+        **_bounds("macro_f1", found.macro_f1),
+        **_bounds("difference", found.difference),
         "spread": row.spread,
-        "macro_f1": row.macro_f1.value,
-        "macro_f1_low": row.macro_f1.low,
-        "macro_f1_high": row.macro_f1.high,
         "macro_precision": row.precision,
         "macro_recall": row.recall,
         "training_accuracy": row.training,
         "epochs_to_convergence": row.converged,
         "parameters": row.parameters,
         "macs": row.macs,
-        "faces_per_s": round(row.speed),
-        "difference": None if difference is None else difference.value,
-        "difference_low": None if difference is None else difference.low,
-        "difference_high": None if difference is None else difference.high,
-        "p_holm": row.p,
-        "test": row.test,
+        "faces_per_s": row.speed,
+        "p_holm": found.p_holm,
+        "test": found.test,
+        "effect": found.effect,
+        "effect_size": found.effect_size,
         **{_RECALL + label: value for label, value in row.recalls.items()},
     }
+
+
+def _bounds(name: str, figure: Estimate | None) -> dict[str, float]:
+    return {} if figure is None else {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
 
 
 def _short(value: float | int | str | None) -> str:
@@ -143,14 +146,14 @@ def _on(row: Cells) -> str:
 def _table(rows: Sequence[Cells]) -> str:
     spread = any(row["spread"] for row in rows)
     header = ["", "accuracy", *(["over seeds, ±"] if spread else []), "macro F1", f"against {rows[0]['arm']}"]
-    header += ["p", "in training", "epochs"]
+    header += ["p", "effect", "in training", "epochs"]
     body = []
     for row in rows:
-        against = ["", ""]
+        against = ["", "", ""]
         if row["difference"]:
-            against = [_points(row), _p(float(row["p_holm"]))]
+            against = [_points(row), _p(row["p_holm"]), _effect(row)]
         f1 = f"{float(row['macro_f1']):.3f}"
-        accuracy = _percent(row["accuracy"]) + _interval(_bare(row["low"]), _bare(row["high"]))
+        accuracy = _percent(row["accuracy"]) + _interval(_bare(row["accuracy_low"]), _bare(row["accuracy_high"]))
         ends = [*against, _percent(row["training_accuracy"]), f"{float(row['epochs_to_convergence']):.0f}"]
         body.append([row["arm"], accuracy, *([_bare(row["spread"])] if spread else []), f1, *ends])
     return _markdown(header, body)
@@ -169,7 +172,7 @@ def _costs(rows: Sequence[Cells]) -> str:
             row["arm"],
             f"{int(row['parameters']) / 1e6:.2f} M",
             f"{int(row['macs']) / 1e6:.0f} M",
-            f"{int(row['faces_per_s']):,}",
+            f"{float(row['faces_per_s']):,.0f}",
             f"{float(row['macro_precision']):.3f}",
             f"{float(row['macro_recall']):.3f}",
         ]
@@ -205,15 +208,26 @@ def _interval(low: str, high: str) -> str:
     return f" ({low} to {high})" if low else ""
 
 
-def _p(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+def _p(p: str) -> str:
+    """Empty where it is not defined."""
+    value = float(p or "nan")
+    return (
+        "" if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+    )
+
+
+def _effect(row: Cells) -> str:
+    return f"{row['effect']} {float(row['effect_size']):+.2f}" if row["effect_size"] else ""
 
 
 def _draw(study: Study, rows: Sequence[Cells]) -> None:
     panels = []
     for experiment in study.experiments:
         own = [row for row in rows if row["experiment"] == experiment.name]
-        views = tuple(ArmView(row["arm"], *(float(row[name]) for name in ("accuracy", "low", "high"))) for row in own)
+        views = tuple(
+            ArmView(row["arm"], *(float(row[name]) for name in ("accuracy", "accuracy_low", "accuracy_high")))
+            for row in own
+        )
         panels += [Panel(experiment.title, views)] if views else []
     drawing = draw_arms(study.name, panels)
     IMAGES.mkdir(parents=True, exist_ok=True)

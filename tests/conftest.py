@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from clips import Shelf
 
 from mien.core.labels import LABEL_SETS
 from mien.runtime.card import Card, Head, InputSpec, WeightFile
@@ -63,6 +64,12 @@ def data_dir() -> Path:
 def samples() -> Path:
     """The folder of the two bundled photographs."""
     return ROOT / "src" / "mien" / "samples"
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    """Clips made by ffmpeg from the bundled photographs: ``clips["crossing"]``, each made once."""
+    return Shelf(tmp_path_factory.mktemp("clips"))
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors, whi
     from mien.verbs.explore import explore as explore
     from mien.verbs.export import export as export
     from mien.verbs.join import join as join
+    from mien.verbs.live import live as live
     from mien.verbs.merge import merge as merge
     from mien.verbs.models import models as models
     from mien.verbs.noise import noise as noise
@@ -39,6 +40,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors, whi
     from mien.verbs.search import search as search
     from mien.verbs.subset import subset as subset
     from mien.verbs.train import train as train
+    from mien.web.serve import serve as serve
     from mien.zoo.store import load_classifier as load_classifier
 
 __version__ = "0.1.0"
@@ -63,6 +65,7 @@ _HOMES = {
     "explore": "mien.verbs.explore",
     "export": "mien.verbs.export",
     "join": "mien.verbs.join",
+    "live": "mien.verbs.live",
     "load_classifier": "mien.zoo.store",
     "merge": "mien.verbs.merge",
     "models": "mien.verbs.models",
@@ -72,6 +75,7 @@ _HOMES = {
     "report": "mien.verbs.report",
     "sample": "mien.verbs.demo",
     "search": "mien.verbs.search",
+    "serve": "mien.web.serve",
     "subset": "mien.verbs.subset",
     "train": "mien.verbs.train",
 }

@@ -14,6 +14,7 @@ import cv2
 
 from mien.core.errors import InputError
 from mien.core.images import MOST_PIXELS, from_bgr
+from mien.core.quiet import quiet_opencv
 from mien.core.types import Image
 
 
@@ -174,14 +175,8 @@ def _state(path: str) -> tuple[Any, ...]:
 def _open(path: str) -> cv2.VideoCapture:
     if not os.path.isfile(path):
         raise InputError(f"expected a video at {path}, got a folder: give a file")
-    # What is wrong with a file stands in our own message: neither OpenCV nor FFmpeg shall write to the terminal. The
-    # one can be silenced and woken again, the other asks for this variable, and when it is first used in a process.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
+    with quiet_opencv():
         capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-    finally:
-        cv2.utils.logging.setLogLevel(level)
     if not capture.isOpened():
         raise InputError(
             f"expected a video in {path}, got {os.path.getsize(path):,} bytes that FFmpeg does not read as one: "

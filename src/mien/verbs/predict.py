@@ -11,16 +11,14 @@ from mien.core.errors import InputError, OutputError, UsageError
 from mien.core.images import write_image
 from mien.core.labels import LabelSet
 from mien.core.types import Faces, Image
-from mien.explanation.explainer import ModelExplainer, explain_faces
 from mien.pipeline import annotate as drawing
 from mien.pipeline import predict_table
-from mien.pipeline.heat import lay_over
 from mien.pipeline.predict_table import Row
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.sinks import Sink, check_target
 from mien.pipeline.sources import Skipped, check, expand
 from mien.runtime.session import check_options
-from mien.zoo.store import weights_of
+from mien.verbs.explainers import explaining
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +163,7 @@ def _run(
             table = Sink(config.out, predict_table.columns(labels), overwrite=config.overwrite)
             sink = open_files.enter_context(table)
         copies = drawing.Annotations(config.annotate) if config.annotate is not None else None
-        explain = _explaining(recognizer, config) if config.explain else None
+        explain = explaining(recognizer, config.model, variant=config.variant) if config.explain else None
         found = expand(sources, skipped=skipped)
         for each in predict_table.recognize(recognizer, found, keep_images=copies is not None):
             if each.error:
@@ -186,19 +184,6 @@ def _run(
     out = Path(config.out) if config.out is not None else None
     line = str(skipped) if skipped.total else ""
     return PredictResult(pictures, faces, failed, line, tuple(kept), labels, out, tuple(written))
-
-
-def _explaining(recognizer: Recognizer, config: PredictConfig) -> Callable[[Image, Faces], Image]:
-    """What lays heat maps over the faces of a picture, for the most probable emotion of each."""
-    explainer = ModelExplainer(recognizer.classifier, weights_of(config.model, variant=config.variant))
-    method, head = explainer.quickest(config.head), config.head
-    crop = recognizer.classifier.card.crop
-
-    def explain(image: Image, faces: Faces) -> Image:
-        attribution = explain_faces(explainer, recognizer.crops(image, faces), method=method, head=head)
-        return lay_over(image, faces, attribution.maps, crop, cuts=recognizer.cuts)
-
-    return explain
 
 
 def _write_copy(

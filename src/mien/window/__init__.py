@@ -1,0 +1,1 @@
+"""A native window that shows a live picture."""
