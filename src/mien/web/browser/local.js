@@ -8,6 +8,7 @@
  */
 
 const FOLDER = new URL("..", import.meta.url).href; // holds browser/, models/ and runtime/
+const LANES = 2; // frames under way: one is looked at while the next is copied
 const PRIVACY = "Pictures stay on this device: they are read by this page itself, and nothing is sent or stored.";
 
 /**
@@ -18,20 +19,20 @@ const PRIVACY = "Pictures stay on this device: they are read by this page itself
 export async function create({ head, minFace = 40, detectEvery = 5 } = {}) {
   const worker = startWorker();
   const about = await worker.ask("open", { folder: FOLDER, head, minFace, detectEvery });
-  let busy = false;
+  let waiting = 0;
 
-  /** Faces of a picture, or of the next frame of a camera; null where the frame before is still being looked at. */
-  async function recognise(source, { timeMs = performance.now(), live = false } = {}) {
-    if (live && busy) return null;
-    busy = true;
+  /** Faces of a picture, or of the next frame of a camera; null where two frames before it still wait. */
+  async function recognise(source, { timeMs = performance.now(), live = false, file = null } = {}) {
+    if (live && waiting >= LANES) return null;
+    waiting += 1;
     try {
       const start = performance.now();
-      const bitmap = await grab(source);
+      const bitmap = await grab(source ?? file);
       const { width, height } = bitmap;
       const faces = await worker.ask(live ? "frame" : "picture", { bitmap, timeMs }, [bitmap]);
       return { faces, width, height, ms: performance.now() - start };
     } finally {
-      busy = false;
+      waiting -= 1;
     }
   }
 

@@ -12,13 +12,18 @@ let canvas = null;
 
 const ANSWERS = { open, picture, frame };
 
-self.onmessage = async ({ data: { number, kind, args } }) => {
+let last = Promise.resolve();
+self.onmessage = ({ data }) => {
+  last = last.then(() => answer(data)); // one after the other
+};
+
+async function answer({ number, kind, args }) {
   try {
     self.postMessage({ number, result: await ANSWERS[kind](args) });
   } catch (error) {
     self.postMessage({ number, error: error.message ?? String(error) });
   }
-};
+}
 
 /** Load all that is needed; from then on nothing is fetched. */
 async function open({ folder, head, minFace, detectEvery }) {
