@@ -80,6 +80,13 @@ def export_web(source: str, *, out: Path, overwrite: bool) -> tuple[Path, ...]:
             f"expected a model of single faces for format web, got {card.name}, which sees clips of "
             f"{card.input.frames} frames: export another model"
         )
+    missing = runtime_missing()
+    if missing:
+        raise ModelError(
+            f"expected ONNX Runtime Web in this installation of mien for format web, got none of its file {missing}: "
+            "install mien from a wheel that holds it, or in a checkout run `python scripts/fetch_web_runtime.py`, "
+            "which needs npm"
+        )
     variant = PREFERRED if not source.endswith(".onnx") and PREFERRED in card.files else None
     weights = weights_of(source, variant=variant)
     Classifier(card, Session(weights, threads=1, device="cpu", name=card.name))  # says now what does not fit
@@ -121,7 +128,7 @@ def _contents() -> Iterator[tuple[str, bytes]]:
     for each in _files(web.joinpath("browser")):
         yield ("" if each.name.endswith(".txt") else "browser/") + each.name, each.read_bytes()
     for name in _RUNTIME:
-        yield f"runtime/{name}", _runtime_file(web.joinpath("runtime", name))
+        yield f"runtime/{name}", web.joinpath("runtime", name).read_bytes()
     for name in NETWORKS:
         yield f"models/{name}.onnx", (WEIGHTS / f"{name}.onnx").read_bytes()
 
@@ -130,14 +137,10 @@ def _files(folder: Traversable) -> list[Traversable]:
     return sorted((each for each in folder.iterdir() if each.is_file()), key=lambda each: each.name)
 
 
-def _runtime_file(file: Traversable) -> bytes:
-    if not file.is_file():
-        raise ModelError(
-            f"expected ONNX Runtime Web in this installation of mien for format web, got none of its file {file.name}: "
-            "install mien from a wheel that holds it, or in a checkout run `python scripts/fetch_web_runtime.py`, "
-            "which needs npm"
-        )
-    return file.read_bytes()
+def runtime_missing() -> str:
+    """The file of ONNX Runtime Web that this installation lacks, or "" where all are there."""
+    folder = files("mien").joinpath("web", "runtime")
+    return next((name for name in _RUNTIME if not folder.joinpath(name).is_file()), "")
 
 
 def _variant(card: Card, source: str) -> str:

@@ -18,7 +18,11 @@ const PRIVACY = "Pictures stay on this device: they are read by this page itself
  */
 export async function create({ head, minFace = 40, detectEvery = 5 } = {}) {
   const worker = startWorker();
-  const about = await worker.ask("open", { folder: FOLDER, head, minFace, detectEvery });
+  const opened = worker.ask("open", { folder: FOLDER, head, minFace, detectEvery });
+  const about = await opened.catch((error) => {
+    worker.close();
+    throw error;
+  });
   let waiting = 0;
 
   /** Faces of a picture, or of the next frame of a camera; null where two frames before it still wait. */

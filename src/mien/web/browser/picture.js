@@ -38,6 +38,7 @@ export function cut(picture, left, top, right, bottom) {
   const { width, height, channels } = picture;
   const result = blank(right - left, bottom - top, channels);
   const [from, to] = [clamp(left, 0, width), clamp(right, 0, width)];
+  if (from >= to) return result;
   for (let y = Math.max(top, 0); y < Math.min(bottom, height); y += 1) {
     const pixels = picture.data.subarray((y * width + from) * channels, (y * width + to) * channels);
     result.data.set(pixels, ((y - top) * result.width + from - left) * channels);

@@ -19,48 +19,41 @@ _TYPES = {"uint8": "Uint8Array", "int32": "Int32Array", "float32": "Float32Array
 
 @pytest.fixture(scope="session")
 def js() -> Iterator[Callable[..., Any]]:
-    """``js("resize.js", "resizeArea", picture, 24, 24)``: what the function returns, arrays as numpy's."""
+    """``js("resize.js", "resizeArea", image, 24, 24)``: what the function returns; pictures and arrays are numpy's."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("needs node")
-    script = Path(__file__).with_name("calls.mjs")
-    command = [node, "--experimental-default-type=module", str(script), str(MODULES)]
+    command = [node, "--experimental-default-type=module", str(Path(__file__).with_name("calls.mjs")), str(MODULES)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
+        assert process.stdin is not None and process.stdout is not None
+        requests, answers = process.stdin, process.stdout
 
-        def call(module: str, name: str, *args: Any) -> Any:
-            assert process.stdin is not None and process.stdout is not None
-            request = json.dumps({"module": module, "name": name, "args": args}, default=_packed)
-            process.stdin.write(request + "\n")
-            process.stdin.flush()
-            answer = json.loads(process.stdout.readline(), object_hook=_unpacked)
+        def call(module: str | Path, name: str, *args: Any) -> Any:
+            requests.write(json.dumps({"module": str(module), "name": name, "args": args}, default=_packed) + "\n")
+            requests.flush()
+            answer = json.loads(answers.readline(), object_hook=_unpacked)
             assert "error" not in answer, answer["error"]
             return answer["result"]
 
         yield call
-        process.stdin.close()
-
-
-def picture(array: np.ndarray) -> dict[str, Any]:
-    """Pixels (H, W) or (H, W, 3) as the modules take a picture."""
-    height, width = array.shape[:2]
-    channels = 1 if array.ndim == 2 else array.shape[2]
-    return {"data": np.ascontiguousarray(array, np.uint8).ravel(), "width": width, "height": height, "channels": channels}
-
-
-def pixels(found: dict[str, Any]) -> np.ndarray:
-    """The reverse of `picture`."""
-    shape = (found["height"], found["width"], *([found["channels"]] if found["channels"] > 1 else []))
-    return found["data"].reshape(shape)
+        requests.close()
 
 
 def _packed(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
+    """Pictures (H, W) and (H, W, 3) as the modules take them, vectors as typed arrays."""
+    if not isinstance(value, np.ndarray):
+        return value.item()
+    if value.ndim == 1:
         return {"bytes": base64.b64encode(value.tobytes()).decode(), "type": _TYPES[str(value.dtype)]}
-    return value.item()
+    height, width = value.shape[:2]
+    return {"data": value.ravel(), "width": width, "height": height, "channels": value.size // (height * width)}
 
 
 def _unpacked(value: dict[str, Any]) -> Any:
-    if "bytes" not in value:
-        return value
-    kinds = {name: kind for kind, name in _TYPES.items()}
-    return np.frombuffer(base64.b64decode(value["bytes"]), kinds[value["type"]])
+    if "bytes" in value:
+        kinds = {name: kind for kind, name in _TYPES.items()}
+        return np.frombuffer(base64.b64decode(value["bytes"]), kinds[value["type"]])
+    if set(value) == {"data", "width", "height", "channels"}:
+        shape = (value["height"], value["width"], *([3] if value["channels"] == 3 else []))
+        return value["data"].reshape(shape)
+    return value
