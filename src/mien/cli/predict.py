@@ -8,8 +8,13 @@ import typer
 
 from mien.cli.console import Progress, examples, libraries_silenced, note, share
 from mien.cli.options import Device, Json, Model
+from mien.core.errors import UsageError
 
-_PREDICT = examples("mien predict photo.jpg", "mien predict holiday/ more.png --out faces.csv --annotate drawn/")
+_PREDICT = examples(
+    "mien predict photo.jpg",
+    "mien predict holiday/ more.png --out faces.csv --annotate drawn/",
+    "mien predict interview.mp4 --out faces.parquet --smooth --baseline 0-5",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +23,7 @@ def register(app: typer.Typer) -> None:
     app.command("demo", epilog=examples("mien demo --out demo/"))(demo)
 
 
-Sources = Annotated[list[str], typer.Argument(metavar="SOURCE", help="Photographs, and folders of them.")]
+Sources = Annotated[list[str], typer.Argument(metavar="SOURCE", help="Photographs, clips, and folders of them.")]
 Detector = Annotated[
     str, typer.Option("--detector", metavar="mtcnn|haar|dlib|none", help="none: the input is a face crop already.")
 ]
@@ -30,6 +35,21 @@ def predict(
     head: Annotated[str | None, typer.Option("--head", metavar="H", help="Label set: see `mien models show`.")] = None,
     detector: Detector = "mtcnn",
     min_face: Annotated[int, typer.Option("--min-face", metavar="PX", help="Smaller faces are not looked for.")] = 40,
+    every: Annotated[int, typer.Option("--every", metavar="N", help="Look at every Nth frame of a clip.")] = 1,
+    fps: Annotated[
+        float | None, typer.Option("--fps", metavar="F", help="Look at F frames a second of a clip, instead.")
+    ] = None,
+    detect_every: Annotated[
+        int | None,
+        typer.Option("--detect-every", metavar="K", help="Look for faces in every Kth frame of a clip (5 or fewer)."),
+    ] = None,
+    smooth: Annotated[bool, typer.Option("--smooth", help="Steady the emotions of a clip over time.")] = False,
+    smoothing: Annotated[
+        str | None, typer.Option("--smoothing", metavar="exponential|bayesian", help="How --smooth does it.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option("--baseline", metavar="S-E", help="Seconds of a clip in which people are neutral.")
+    ] = None,
     abstain: Annotated[
         float | None, typer.Option("--abstain", metavar="P", help="No label below this probability.")
     ] = None,
@@ -40,23 +60,33 @@ def predict(
         Path | None, typer.Option("--annotate", metavar="DIR", help="Copies with boxes, emotions and bars.")
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Heat maps on the annotated pictures.")] = False,
+    workers: Annotated[int, typer.Option("--workers", metavar="N", help="Look at N clips or photographs at once.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run was broken off.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Find faces in photographs and what they express."""
-    from mien.verbs.predict import PredictConfig, Step
+    """Find faces in photographs and clips and what they express."""
+    from mien.pipeline.parts import unfinished
     from mien.verbs.predict import predict as run
+    from mien.verbs.predict_config import PredictConfig, Step
 
     config = PredictConfig(
         model=model,
         head=head,
         detector=detector,
         min_face=min_face,
+        every=every,
+        fps=fps,
+        detect_every=detect_every,
+        smooth=smoothing or ("exponential" if smooth else None),
+        baseline=None if baseline is None else _span(baseline),
         abstain=abstain,
         out=out,
         annotate=annotate,
         explain=explain,
+        workers=workers,
+        resume=resume,
         overwrite=overwrite,
         device=device,
     )
@@ -66,12 +96,13 @@ def predict(
         def tell(step: Step) -> None:
             if printer:
                 printer.rows(step.rows)
-            progress.step(step.total)
+            progress.step(step.total, step.done)
 
         try:
             result = run(sources, config, tell=tell)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"{out} was not written" if out else "") from None
+            kept = "; what is done is kept: go on with --resume" if out and unfinished(out) else ""
+            raise KeyboardInterrupt(f"{out} was not written{kept}" if out else "") from None
     if printer:
         printer.end()
     _report(result, quiet=json)
@@ -94,6 +125,15 @@ def demo(
     _report(result, quiet=json)
 
 
+def _span(text: str) -> tuple[float, float]:
+    """``"2-5.5"`` as numbers."""
+    try:
+        start, end = (float(each) for each in text.split("-"))
+    except ValueError:
+        raise UsageError(f"expected --baseline from one second to another, such as 0-5, got {text!r}") from None
+    return start, end
+
+
 def _report(result: Any, *, quiet: bool) -> None:
     """What was written, what failed and what was left out: to stderr, so that a table can be piped."""
     for error in result.failed.values():
@@ -103,11 +143,13 @@ def _report(result: Any, *, quiet: bool) -> None:
     if quiet:
         return
     if result.out is not None:
-        note(f"wrote {result.out}: {_count(result.pictures, 'picture')}, {_count(result.faces, 'face')}")
+        clips = f"{_count(result.clips, 'clip')} of {_count(result.frames, 'frame')}" if result.clips else ""
+        pictures = _count(result.pictures, "picture") if result.pictures or not clips else ""
+        note(f"wrote {result.out}: {', '.join(filter(None, (pictures, clips)))}, {_count(result.faces, 'face')}")
     if result.annotated:
         note(f"drew {_count(len(result.annotated), 'annotated picture')} in {result.annotated[0].parent}")
     if result.failed:
-        note(f"{_count(len(result.failed), 'input')} out of {result.pictures} failed")
+        note(f"{_count(len(result.failed), 'input')} out of {result.pictures + result.clips} failed")
 
 
 def _count(number: int, thing: str) -> str:
@@ -128,7 +170,7 @@ class _Table:
             self._empty = False
         for row in rows:
             if not row["error"]:  # those are named on stderr at the end
-                print(self._FORM.format(_shortened(row["source"], 28), *_cells(row)).rstrip())
+                print(self._FORM.format(_name(row), *_cells(row)).rstrip())
 
     def end(self) -> None:
         """A table for people needs no end."""
@@ -144,6 +186,13 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     if row["label"] is None:
         return str(row["face_id"]), box, "unsure", "", ", ".join([f"{top} {share(best)}", *then])
     return str(row["face_id"]), box, top, share(best), ", ".join(then)
+
+
+def _name(row: dict[str, Any]) -> str:
+    """The end of a photograph's path, or of a clip's with the time of the frame."""
+    if row["frame"] is None:
+        return _shortened(row["source"], 28)
+    return f"{_shortened(row['source'], 17)} {row['time_s']:8.2f} s"
 
 
 def _shortened(name: str, most: int) -> str:

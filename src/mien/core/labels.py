@@ -10,6 +10,9 @@ from mien.core.errors import DataError, UsageError
 
 CANONICAL = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 
+UNSURE = "unsure"
+"""What is said of a face whose label was left empty, see `--abstain`."""
+
 # Understood on input, never written.
 SPELLINGS = {
     "angry": "anger",

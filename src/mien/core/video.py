@@ -1,21 +1,27 @@
 """Frames of a video file, one at a time and in bounded memory: RGB uint8 (H, W, 3), upright.
 
-OpenCV's wheels carry FFmpeg; each file is decoded by one thread, so that many can be read side by side.
+OpenCV's wheels carry FFmpeg; each file is decoded by one thread, so that many can be read side by side. Animated GIF
+and WebP are videos here, too. Why OpenCV and not PyAV: `docs/video.md`.
 """
 
 import math
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
+import numpy as np
 
+from mien.core.containers import pictures_in_webp, why_unreadable
 from mien.core.errors import InputError
+from mien.core.headers import picture_size
 from mien.core.images import MOST_PIXELS, from_bgr
 from mien.core.quiet import quiet_opencv
 from mien.core.types import Image
+
+_HELD_PIXELS = 32_000_000  # of an animation, decoded together
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
     Raises:
         InputError: missing, not a video that can be read, or without frames.
     """
-    video = _Video(path)
+    video = _opened(path)
     try:
         if not video.grab():
             raise _no_frames(video.path)
@@ -50,20 +56,41 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
         video.close()
 
 
-def frames(path: str | os.PathLike[str]) -> Iterator[tuple[int, float, Image]]:
+def frames(
+    path: str | os.PathLike[str], *, wanted: Callable[[int, float], bool] | None = None
+) -> Iterator[tuple[int, float, Image]]:
     """Each frame's index (from 0), time in seconds and picture; the file is opened at the first of them.
 
+    Args:
+        path: of the file.
+        wanted: index, time in seconds -> whether to yield this frame; asked of every frame in order. A frame that is
+            passed over is decoded, for those after it build on it, but not made a picture.
+
     Raises:
-        InputError: missing, not a video that can be read, or without frames.
+        InputError: missing, not a video that can be read, without frames, or with a damaged one.
     """
-    video = _Video(path)
+    video = _opened(path)
+    before_s = 0.0
     try:
         while video.grab():
-            yield video.at, video.time_s, video.image()
+            before_s = max(before_s, video.time_s)  # time stamps of a damaged file may run backwards
+            if wanted is None or wanted(video.at, before_s):
+                yield video.at, before_s, video.image()
         if video.at < 0:
             raise _no_frames(video.path)
     finally:
         video.close()
+
+
+def moves(path: str | os.PathLike[str]) -> bool:
+    """Whether a GIF or WebP holds several pictures; False where it cannot be read."""
+    try:
+        if os.fspath(path).lower().endswith(".webp"):
+            return pictures_in_webp(path) > 1
+        found = frames(path)
+        return next(found, None) is not None and next(found, None) is not None
+    except (InputError, OSError):
+        return False
 
 
 def read_frame(path: str | os.PathLike[str], index: int) -> Image:
@@ -87,11 +114,69 @@ def read_frame(path: str | os.PathLike[str], index: int) -> Image:
     return video.image()
 
 
+class _Animation:
+    """An open animated WebP, which FFmpeg does not read, at its frame `at`; -1 before the first."""
+
+    def __init__(self, path: str) -> None:
+        self.path, self.state = path, _state(path)
+        self.at, self.time_s, self._next_s = -1, 0.0, 0.0
+        self._data = np.fromfile(path, np.uint8)
+        size = picture_size(self._data[:64].tobytes())
+        pixels = size[0] * size[1] if size else 1
+        if pixels > MOST_PIXELS:
+            raise _too_large(path, pixels)
+        self._total = pictures_in_webp(path)
+        self._ahead = max(1, min(16, _HELD_PIXELS // max(pixels, 1)))
+        self._held: list[Any] = []  # pictures that are decoded and not yet shown, with their durations in ms
+        self.fps = 0.0
+
+    def grab(self) -> bool:
+        """Go to the next frame; False at the end."""
+        if not self._held and not self._decode():
+            return False
+        self._image, duration = self._held.pop(0)
+        self.at += 1
+        self.time_s, self._next_s = self._next_s, self._next_s + duration / 1000
+        self.fps = self.fps or 1000 / max(duration, 1)
+        return True
+
+    def image(self) -> Image:
+        """The frame it is at; may be asked for several times."""
+        return from_bgr(np.ascontiguousarray(self._image[:, :, :3]))
+
+    def count(self) -> int:
+        """How many frames there are."""
+        return self._total
+
+    def close(self) -> None:
+        """Let go of what is held."""
+        self._held = []
+
+    def _decode(self) -> bool:
+        start = self.at + 1
+        if start >= self._total or not hasattr(cv2, "imdecodeanimation"):  # OpenCV before 4.12
+            return False
+        with quiet_opencv():
+            count = min(self._ahead, self._total - start)
+            done, animation = cv2.imdecodeanimation(self._data[None], start=start, count=count)
+        if not done or not len(animation.frames):
+            raise InputError(f"expected a whole frame {start} in {self.path}, got a damaged one: copy the file again")
+        self._held = list(zip(animation.frames, np.ravel(animation.durations).tolist(), strict=True))
+        return True
+
+
+def _opened(path: str | os.PathLike[str]) -> "_Video | _Animation":
+    path = os.fspath(path)
+    if path.lower().endswith(".webp") and os.path.isfile(path) and pictures_in_webp(path):
+        return _Animation(path)
+    return _Video(path)
+
+
 class _Video:
     """An open file, at its frame `at`; -1 before the first."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.path.abspath(path)  # FFmpeg takes `a:b` for an address, but no path that begins with a slash
+        self.path = os.fspath(path)
         self.state = _state(self.path)
         self.at = -1
         self._capture = _open(self.path)
@@ -99,10 +184,7 @@ class _Video:
         size = self._number(cv2.CAP_PROP_FRAME_WIDTH) * self._number(cv2.CAP_PROP_FRAME_HEIGHT)
         if size > MOST_PIXELS:
             self.close()
-            raise InputError(
-                f"expected frames of at most {MOST_PIXELS / 1e6:.0f} megapixels in {self.path}, got a header that says "
-                f"{size / 1e6:.0f}: make it smaller first"
-            )
+            raise _too_large(self.path, size)
 
     @property
     def time_s(self) -> float:
@@ -145,17 +227,17 @@ class _Video:
 _kept = threading.local()
 
 
-def _resume(path: str | os.PathLike[str], index: int) -> _Video:
+def _resume(path: str | os.PathLike[str], index: int) -> _Video | _Animation:
     """The file that this thread has open, if it is this one, unchanged, and not past the index; else a new one."""
-    video: _Video | None = getattr(_kept, "video", None)
-    if video is None or video.at > index or video.state != _state(os.path.abspath(path)):
+    video: _Video | _Animation | None = getattr(_kept, "video", None)
+    if video is None or video.at > index or video.state != _state(os.fspath(path)):
         _forget()
-        video = _kept.video = _Video(path)
+        video = _kept.video = _opened(path)
     return video
 
 
 def _forget() -> None:
-    video: _Video | None = getattr(_kept, "video", None)
+    video: _Video | _Animation | None = getattr(_kept, "video", None)
     _kept.video = None
     if video is not None:
         video.close()
@@ -169,21 +251,26 @@ def _state(path: str) -> tuple[Any, ...]:
         raise InputError(f"expected a video at {path}, got no such file: check the path") from None
     except (OSError, ValueError) as error:
         raise InputError(f"expected a readable video at {path!r}, got: {error}") from error
-    return os.getpid(), path, status.st_mtime_ns, status.st_size
+    return os.getpid(), os.path.abspath(path), status.st_mtime_ns, status.st_size
 
 
 def _open(path: str) -> cv2.VideoCapture:
     if not os.path.isfile(path):
         raise InputError(f"expected a video at {path}, got a folder: give a file")
+    whole = os.path.abspath(path)  # FFmpeg takes `a:b` for an address, but no path that begins with a slash
     with quiet_opencv():
-        capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+        capture = cv2.VideoCapture(whole, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     if not capture.isOpened():
-        raise InputError(
-            f"expected a video in {path}, got {os.path.getsize(path):,} bytes that FFmpeg does not read as one: "
-            "copy it again, or convert it"
-        )
+        raise InputError(f"expected a video in {path}, got {why_unreadable(path)}")
     return capture
 
 
 def _no_frames(path: str) -> InputError:
     return InputError(f"expected frames in {path}, got none: copy it again")
+
+
+def _too_large(path: str, pixels: float) -> InputError:
+    return InputError(
+        f"expected frames of at most {MOST_PIXELS / 1e6:.0f} megapixels in {path}, got a header that says "
+        f"{pixels / 1e6:.0f}: make it smaller first"
+    )

@@ -15,12 +15,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mien.core.labels import UNSURE
 from mien.core.types import Image, Predictions
 from mien.pipeline.layout import Rect, clamped, overlap, place_beside, place_over
 from mien.pipeline.paint import Color, Sheet, rounded_outline, rounded_rectangle, text_scale, text_width, write_text
 from mien.pipeline.sources import ANNOTATED
-
-UNSURE = "unsure"  # what the tag of a face without a label says
 
 COLORS: dict[str, Color] = {
     "neutral": (160, 172, 189),

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,38 +14,92 @@ _PLAN = "plan.json"
 _WHOLE = "whole.parquet"
 
 
-class Parts:
-    """The parts of one result. Each is a small Parquet file that is there whole or not at all.
+class Unfinished:
+    """The folder of a work that is not done, hidden beside its result.
 
     Args:
-        out: the result. plan: what decides it; parts of another plan do not fit.
+        out: the result.
+        plan: what decides it; parts of another plan do not fit.
+        pattern: of the names of the parts.
     """
 
-    def __init__(self, out: Path, plan: Mapping[str, Any]) -> None:
-        self.out, self._plan = out, json.loads(json.dumps(plan))
-        self.folder = out.with_name(f".{out.name}.parts")
-        self.whole = self.folder / _WHOLE  # where the result grows
+    def __init__(self, out: Path, plan: Mapping[str, Any], *, pattern: str) -> None:
+        self.out, self._plan, self._pattern = out, json.loads(json.dumps(plan)), pattern
+        self.folder = _folder(out)
 
-    def begin(self, *, resume: bool, overwrite: bool) -> None:
-        """Make the folder, or go on with the one that is there.
+    def check(self, *, resume: bool, overwrite: bool) -> None:
+        """See whether there is an earlier folder, and remove one that nobody wants to go on with.
 
         Raises:
             UsageError: to resume another plan.
-            OutputError: there are parts, and neither `resume` nor `overwrite` says what to do; or it cannot be written.
+            OutputError: there are parts, and neither `resume` nor `overwrite` says what to do.
         """
         earlier = self._earlier_plan()
         if earlier is not None and resume:
             self._expect_same(earlier)
             return
         if earlier is not None and not overwrite:
+            count = len(list(self.folder.glob(self._pattern)))
             raise OutputError(
-                f"expected no unfinished work on {self.out}, got {len(list(self._files()))} parts of it in "
+                f"expected no unfinished work on {self.out}, got {count} parts of it in "
                 f"{self.folder.name}: go on with --resume, or start anew with --overwrite"
             )
         self.remove()
+
+    def make(self) -> None:
+        """Make the folder, if it is not there yet; OutputError says why it cannot be."""
+        if self._earlier_plan() is not None:
+            return
         make_folder(self.folder)
         with replacing(self.folder / _PLAN) as partial:
             partial.write_text(json.dumps(self._plan, indent=2), "utf-8")
+
+    def remove(self) -> None:
+        """Remove the folder with all that is in it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _earlier_plan(self) -> Any:
+        """The plan in the folder; None where there is no folder, or none that was begun."""
+        try:
+            return json.loads((self.folder / _PLAN).read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def _expect_same(self, earlier: Any) -> None:
+        for name, value in self._plan.items():
+            before = earlier.get(name) if isinstance(earlier, dict) else None
+            if before != value:
+                raise UsageError(
+                    f"expected the same {name} as in the unfinished work on {self.out} ({before}), got {value}: give "
+                    "the same to go on, or start anew with --overwrite and without --resume"
+                )
+
+
+def unfinished(out: Path) -> bool:
+    """Whether there is unfinished work on `out`."""
+    return (_folder(out) / _PLAN).exists()
+
+
+def _folder(out: Path) -> Path:
+    return out.with_name(f".{out.name}.parts")
+
+
+class Parts:
+    """The parts of one table. Each is a small Parquet file that is there whole or not at all.
+
+    Args:
+        out: the table. plan: what decides it; parts of another plan do not fit.
+    """
+
+    def __init__(self, out: Path, plan: Mapping[str, Any]) -> None:
+        self._work = Unfinished(out, plan, pattern="[0-9]*.parquet")
+        self.out, self.folder = out, self._work.folder
+        self.whole = self.folder / _WHOLE  # where the result grows
+
+    def begin(self, *, resume: bool, overwrite: bool) -> None:
+        """Make the folder, or go on with the one that is there; see `Unfinished`."""
+        self._work.check(resume=resume, overwrite=overwrite)
+        self._work.make()
 
     def has(self, number: int, rows: int) -> bool:
         """Whether a part is there, with so many rows."""
@@ -75,26 +129,7 @@ class Parts:
 
     def remove(self) -> None:
         """Remove the folder with all that is in it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._work.remove()
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06}.parquet"
-
-    def _files(self) -> Iterator[Path]:
-        return self.folder.glob("[0-9]*.parquet")
-
-    def _earlier_plan(self) -> Any:
-        """The plan in the folder; None where there is no folder, or none that was begun."""
-        try:
-            return json.loads((self.folder / _PLAN).read_text("utf-8"))
-        except (OSError, ValueError):
-            return None
-
-    def _expect_same(self, earlier: Any) -> None:
-        for name, value in self._plan.items():
-            before = earlier.get(name) if isinstance(earlier, dict) else None
-            if before != value:
-                raise UsageError(
-                    f"expected the same {name} as in the unfinished work on {self.out} ({before}), got {value}: give "
-                    "the same to go on, or start anew with --overwrite and without --resume"
-                )

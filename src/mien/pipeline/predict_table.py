@@ -4,6 +4,8 @@ One row a face: source, frame, time_s, face_id, x1, y1, x2, y2, score, p_<label>
 A picture without a face has one row without a face_id; one that cannot be read has one row with its error.
 """
 
+import functools
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +56,12 @@ def columns(labels: LabelSet) -> dict[str, type]:
 
 
 def recognize(
-    recognizer: Recognizer, pictures: Iterable[Found], *, keep_images: bool = False, batch: int = BATCH
+    recognizer: Recognizer,
+    pictures: Iterable[Found],
+    *,
+    keep_images: bool = False,
+    batch: int = BATCH,
+    workers: int = 1,
 ) -> Iterator[Recognized]:
     """Run `recognizer` over pictures, in order; memory does not grow with their number.
 
@@ -65,14 +72,17 @@ def recognize(
         pictures: what to read.
         keep_images: hand the pictures on, for drawing.
         batch: how many faces to gather before the classifier runs.
+        workers: threads; one reads the next picture while faces are looked for in this, several do both.
     """
     held: list[tuple[Recognized, Crops | None]] = []
     faces = pixels = 0
-    for found, image in ordered(_read, pictures, ahead=_AHEAD):
-        if isinstance(image, MienError):
-            held.append((Recognized(found.source, None, str(image)), None))
+    work = functools.partial(_read, recognizer=recognizer if workers > 1 else None)
+    for found, result in ordered(work, pictures, workers=workers, ahead=max(_AHEAD, workers)):
+        if isinstance(result, MienError):
+            held.append((Recognized(found.source, None, str(result)), None))
         else:
-            located, crops = recognizer.locate(image)
+            image, known = result
+            located, crops = known or recognizer.locate(image)
             kept = image if keep_images else None
             held.append((Recognized(found.source, _unclassified(located, recognizer.label_set), None, kept), crops))
             faces += len(located)
@@ -103,14 +113,16 @@ def rows(found: Recognized, labels: LabelSet, *, abstain: float | None = None) -
         sure = found.predictions.probabilities.max(1) >= abstain
         table["label"] = [label if keep else None for label, keep in zip(table["label"], sure, strict=True)]
     return [
-        blank | {"face_id": i} | {name: _rounded(name, values[i]) for name, values in table.items()}
+        blank | {"face_id": i} | {name: rounded(name, values[i]) for name, values in table.items()}
         for i in range(len(found.predictions))
     ]
 
 
-def _rounded(name: str, value: Any) -> Any:
-    """Digits that say something: hundredths of a pixel, millionths of a probability."""
-    return round(value, 2 if name in ("x1", "y1", "x2", "y2") else 6) if isinstance(value, float) else value
+def rounded(name: str, value: Any) -> Any:
+    """Digits that say something: hundredths of a pixel, millionths of a probability; None where it is not known."""
+    if not isinstance(value, float):
+        return value
+    return None if math.isnan(value) else round(value, 2 if name in ("x1", "y1", "x2", "y2") else 6)
 
 
 def _unclassified(faces: Faces, labels: LabelSet) -> Predictions:
@@ -126,7 +138,9 @@ def _classified(recognizer: Recognizer, held: list[tuple[Recognized, Crops | Non
         yield each if crops is None else Recognized(each.source, next(answers), None, each.image)
 
 
-def _read(found: Found) -> Image:
+def _read(found: Found, *, recognizer: Recognizer | None) -> tuple[Image, tuple[Faces, Crops] | None]:
+    """A picture, with its faces if a recognizer is given to find them."""
     if found.error:
         raise MienError(found.error)
-    return read_image(found.source)
+    image = read_image(found.source)
+    return image, recognizer.locate(image) if recognizer else None

@@ -11,8 +11,8 @@
 """
 
 import os
-from collections.abc import Sequence
-from typing import Any, overload
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,9 @@ from mien.faces import DETECTORS, check_min_face
 from mien.runtime.classifier import Classifier
 from mien.runtime.preprocess import Crops, crop_faces, fit_crops
 from mien.zoo.store import load_classifier
+
+if TYPE_CHECKING:
+    from mien.pipeline.video import VideoFrame
 
 Picture = str | os.PathLike[str] | bytes | npt.NDArray[Any]
 
@@ -102,14 +105,55 @@ class Recognizer:
         found = [self.locate(_open(source)) for source in sources]
         return self.classify(found)
 
+    def stream(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        every: int = 1,
+        fps: float | None = None,
+        detect_every: int | None = None,
+        smooth: str | None = None,
+    ) -> Iterator["VideoFrame"]:
+        """The frames of a video file one by one, with the faces in them and whose they are.
+
+        Memory does not grow with the length of the file. Some frames are read ahead, so that faces of several go
+        through the classifier together.
+
+        Args:
+            path: a video, or an animated GIF or WebP.
+            every: look at the frames 0, `every`, 2 `every`, ... only.
+            fps: instead, look at so many frames a second, whatever the clip's own rate.
+            detect_every: look for faces in the frames 0, `detect_every`, ... of the file; between them they lie on
+                straight lines. 1 looks in each; None in every 5th, or more often where frames are few a second.
+            smooth: ``"exponential"`` or ``"bayesian"`` makes probabilities steady over time.
+
+        Yields:
+            Frames with `time_s`, `faces` (Predictions) and `face_ids`.
+
+        Raises:
+            UsageError: an option out of range. InputError: the file cannot be read, at its beginning or later on.
+            MissingExtraError: SciPy (extra `video`) is not installed.
+
+        Example:
+            >>> for frame in Recognizer().stream("clip.mp4", every=2):  # doctest: +SKIP
+            ...     print(frame.time_s, frame.face_ids, frame.faces.top)
+        """
+        from mien.pipeline.video import Sampling, stream
+
+        sampling = Sampling(every=every, fps=fps, detect_every=detect_every)
+        return stream(self, path, sampling, smooth=smooth)
+
     def locate(self, image: Image) -> tuple[Faces, Crops]:
         """The faces of one RGB uint8 picture, and their crops as the model wants them: (n, size, size[, 3]) uint8."""
+        faces = self.find(image)
+        return faces, self.crops(image, faces)
+
+    def find(self, image: Image) -> Faces:
+        """The faces of one RGB uint8 picture."""
         if self._detector is None:
             height, width = image.shape[:2]
-            faces = Faces([[0, 0, width, height]], [1.0], np.full((1, 5, 2), np.nan))  # type: ignore[arg-type]
-        else:
-            faces = self._detector.detect(image, min_face=self.min_face)
-        return faces, self.crops(image, faces)
+            return Faces([[0, 0, width, height]], [1.0], np.full((1, 5, 2), np.nan))  # type: ignore[arg-type]
+        return self._detector.detect(image, min_face=self.min_face)
 
     @property
     def cuts(self) -> bool:

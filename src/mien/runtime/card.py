@@ -247,7 +247,7 @@ class Card:
         spec, crop = self.input, self.crop
         rows += [
             ("input", (f"{spec.frames} frames of " if spec.frames else "")
-             + f"{spec.size}x{spec.size} {spec.color}, mean {spec.mean}, std {spec.std}"),
+             + f"{spec.size}x{spec.size} {spec.color}, mean {_listed(spec.mean)}, std {_listed(spec.std)}"),
             ("crop", f"{crop.scale:g} of the longer side, shift {crop.shift_x:g} {crop.shift_y:g}"
              + (", eyes level" if crop.align else "")),
             ("size", f"{self.parameters:,} parameters, {self.macs:,} multiply-accumulates a face"),
@@ -356,3 +356,7 @@ def _made(kind: Any, prefix: str, values: Mapping[str, Any]) -> Any:
             good = isinstance(values[name], kinds) and not isinstance(values[name], bool)
             _expect(good, f"{each.type.__name__} as {prefix}{name}", values[name])
     return kind(**values)
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    return " ".join(f"{each:g}" for each in values)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from mien.core.errors import UsageError
 from mien.core.registry import unknown
-from mien.verbs.predict import PredictConfig, PredictResult, Step, predict
+from mien.verbs.predict import predict
+from mien.verbs.predict_config import PredictConfig, PredictResult, Step
 
 _SAMPLES = Path(__file__).parent.parent / "samples"
 

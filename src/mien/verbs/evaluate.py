@@ -8,28 +8,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from mien import __version__
 from mien.core.errors import DataError, UsageError
 from mien.core.files import file_name
 from mien.core.optional import require
 from mien.datasets import Table, open_data
-from mien.datasets.clips import Clips, clips_of
-from mien.datasets.lists import Applied, apply_lists, as_paths, digests, ids_to_drop, in_words, new_labels
+from mien.datasets.lists import apply_lists, as_paths
 from mien.datasets.table import SPLITS, expect_splits
-from mien.evaluation import Evaluation, PredictionTable, average, in_common, judge, read_predictions
+from mien.evaluation import Evaluation, PredictionTable, average, judge
 from mien.evaluation.errors import ErrorAnalysis
 from mien.evaluation.robustness import Robustness
-from mien.runtime.card import AFFECT
 from mien.runtime.classifier import Classifier
 from mien.runtime.session import check_options
 from mien.verbs.evaluate_files import check_out, write_all_errors, write_evaluations
-from mien.verbs.robustness import cell_count, measure_robustness
-from mien.zoo.store import RUN_CARD, find_card, load_card, load_classifier
-
-_FACES_AT_ONCE = 512
-_FLIP = "+flip"  # how the name of a mean with mirror images ends
+from mien.verbs.evaluate_models import (
+    FLIP,
+    LabelledFaces,
+    Predicted,
+    Steps,
+    predict_faces,
+    robustness_of,
+    seen_by,
+)
+from mien.verbs.evaluate_stored import is_predictions, read_stored, stored_predictions
+from mien.verbs.robustness import cell_count
+from mien.zoo.store import find_card, load_classifier
 
 Spec = str | os.PathLike[str]
 
@@ -95,26 +98,6 @@ class EvaluateResult:
         }
 
 
-@dataclass(frozen=True, eq=False)
-class _Faces:
-    """The labelled faces, opened once for all models; for a model that sees clips, a row a clip."""
-
-    table: Table
-    digest: str
-    in_train: npt.NDArray[np.bool_] | None
-    dropped: int
-    applied: Applied
-    clips: Clips | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class _Row:
-    """One line of the result to be: predictions, and what to say beside."""
-
-    predictions: PredictionTable
-    notes: tuple[str, ...] = ()
-
-
 def evaluate(
     models: Spec | Sequence[Spec],
     config: EvaluateConfig | None = None,
@@ -149,20 +132,20 @@ def evaluate(
         raise UsageError("expected a model, run folder or prediction table, got none")
     given = specs
     if config.data is None and not config.tta and not config.robustness:
-        specs = [_stored(spec, config) for spec in specs]
-    networks = [spec for spec in specs if not _is_predictions(spec)]
+        specs = [stored_predictions(spec, split=config.split, head=config.head) for spec in specs]
+    networks = [spec for spec in specs if not is_predictions(spec)]
     _expect_enough(networks, config)
     if config.out is not None:
         check_out(Path(config.out), config.split, overwrite=config.overwrite)
     # Models before data: a name that is not known is said at once, not after the data were read.
-    stored = [_read(spec, config) if _is_predictions(spec) else None for spec in specs]
+    stored = [_read(spec, config) if is_predictions(spec) else None for spec in specs]
     names = _names(given, stored, tta=config.tta)
-    classifiers = [None if _is_predictions(spec) else _load(spec, config) for spec in specs]
+    classifiers = [None if is_predictions(spec) else _load(spec, config) for spec in specs]
     faces = _open(config) if networks or config.errors else None
-    seen = [None if each is None or faces is None else _seen_by(each, faces) for each in classifiers]
-    step = _Steps(tell, sum(_passes(each.table, config) for each in seen if each is not None))
+    seen = [None if each is None or faces is None else seen_by(each, faces) for each in classifiers]
+    step = Steps(tell, sum(_passes(each.table, config) for each in seen if each is not None))
     tables: dict[str, Robustness] = {}
-    rows: list[_Row] = []
+    rows: list[Predicted] = []
     plain: list[PredictionTable] = []
     for row, name, classifier, data in zip(stored, names, classifiers, seen, strict=True):
         if row is not None:
@@ -170,14 +153,14 @@ def evaluate(
             made = [replace(row, predictions=table)]
         else:
             assert classifier is not None and data is not None
-            made = _predict(classifier, name, data, config, step)
+            made = predict_faces(classifier, name, data, config.head, step, tta=config.tta)
             if config.robustness:
-                tables[name] = _robustness(classifier, data.table, config.head, step)
+                tables[name] = robustness_of(classifier, data.table, config.head, step)
         rows += made
         plain.append(made[0].predictions)
     if len(plain) > 1:
         shared = tuple(line for line in rows[0].notes if all(line in row.notes for row in rows))
-        rows.append(_Row(average(plain), shared))
+        rows.append(Predicted(average(plain), shared))
     for row in rows:
         _expect_labels(row.predictions, config)
     evaluations = tuple(judge(row.predictions, notes=row.notes, seed=config.seed) for row in rows)
@@ -209,23 +192,12 @@ def _expect_enough(networks: Sequence[Spec], config: EvaluateConfig) -> None:
         raise UsageError(f"expected a model to {what}, got prediction tables only")
 
 
-class _Steps:
-    """Adds up the faces done over all models and tells the sum."""
-
-    def __init__(self, tell: Callable[[int, int], None], total: int) -> None:
-        self._tell, self._total, self._done = tell, total, 0
-
-    def __call__(self, faces: int) -> None:
-        self._done += faces
-        self._tell(self._done, self._total)
-
-
 def _passes(table: Table, config: EvaluateConfig) -> int:
     """How many faces go through one model in all."""
     return len(table) * (1 + config.tta + (cell_count(table.images) if config.robustness else 0))
 
 
-def _open(config: EvaluateConfig) -> _Faces:
+def _open(config: EvaluateConfig) -> LabelledFaces:
     whole = config.data if isinstance(config.data, Table) else open_data(str(config.data))
     in_split = whole.of_split(config.split)
     drop, relabel = as_paths(config.drop), as_paths(config.relabel)
@@ -235,198 +207,16 @@ def _open(config: EvaluateConfig) -> _Faces:
     if config.split != "train" and "train" in whole.splits:
         seen = set(whole.of_split("train").pixel_keys())
         in_train = np.array([key in seen for key in table.pixel_keys()], np.bool_)
-    return _Faces(table, whole.digest(), in_train, len(in_split) - len(table), applied)
+    return LabelledFaces(table, whole.digest(), in_train, len(in_split) - len(table), applied)
 
 
 def _load(spec: Spec, config: EvaluateConfig) -> Classifier:
     return load_classifier(spec, threads=config.threads, device=config.device, variant=config.variant)
 
 
-def _seen_by(classifier: Classifier, faces: _Faces) -> _Faces:
-    """The faces as they are, or put together to the clips that the model sees."""
-    if not classifier.takes_clips:
-        return faces
-    clips = clips_of(faces.table, classifier.card.input.frames)
-    in_train = None if faces.in_train is None else np.asarray(faces.in_train[clips.frames].all(1), np.bool_)
-    return replace(faces, table=clips.table, in_train=in_train, clips=clips)
-
-
-def _predict(classifier: Classifier, name: str, faces: _Faces, config: EvaluateConfig, step: _Steps) -> list[_Row]:
-    """The predictions of one model, and with `tta` those of the mean with mirror images beside."""
-    head, source = _head_and_source(classifier, faces.table, config.head)
-    probabilities = _probabilities(classifier, faces, head, step)
-    affect = _affect(classifier, faces)
-    rows = [_join(classifier, faces, head, source, probabilities, affect, name)]
-    if config.tta:
-        mean = (probabilities + _probabilities(classifier, faces, head, step, mirrored=True)) / np.float32(2)
-        mirrored = _affect(classifier, faces, mirrored=True)
-        if affect is not None and mirrored is not None:
-            affect = (affect + mirrored) / np.float32(2)
-        rows.append(_join(classifier, faces, head, source, mean, affect, f"{name}{_FLIP}", passes=2))
-    return rows
-
-
-def _robustness(classifier: Classifier, table: Table, head: str | None, step: _Steps) -> Robustness:
-    """Measured on the faces whose label the head knows, over all of its labels."""
-    if classifier.takes_clips:
-        raise UsageError(
-            f"expected a model of single faces to measure robustness, got {classifier.card.name} for clips"
-        )
-    head, source = _head_and_source(classifier, table, head)
-    column = table.source(source)
-    known = np.append(column.label_set.columns_in(classifier.label_set(head)), -1)  # id -1 is the last
-    measured = measure_robustness(classifier, table.images, known[column.ids], head=head, tell=step)
-    step((len(table) - measured.n) * cell_count(table.images))
-    return measured
-
-
-def _head_and_source(classifier: Classifier, table: Table, head: str | None) -> tuple[str, str]:
-    """Which head to ask, and which label source to judge it by."""
-    sources = table.sources
-    if not sources:
-        raise DataError("expected labels in the data, got none: choose another data set")
-    if head is None:
-        default = classifier.card.default_head
-        with_source = [each for each in classifier.card.heads if each in sources]
-        head = default if default in sources or not with_source else with_source[0]
-    labels = classifier.label_set(head)  # an unknown head raises here
-    if head in sources:
-        return head, head
-    return head, max(sources, key=lambda each: int((labels.columns_in(sources[each].label_set) >= 0).sum()))
-
-
-def _probabilities(
-    classifier: Classifier, faces: _Faces, head: str, step: _Steps, *, mirrored: bool = False
-) -> npt.NDArray[np.float32]:
-    parts = [np.empty((0, len(classifier.label_set(head))), np.float32)]
-    columns = slice(None, None, -1 if mirrored else 1)
-    at_once = max(1, _FACES_AT_ONCE // max(1, classifier.card.input.frames))
-    for start in range(0, len(faces.table), at_once):
-        some = slice(start, start + at_once)
-        crops = np.ascontiguousarray(faces.table.images[some, :, columns])
-        if faces.clips is None:
-            parts.append(classifier.predict(crops, head=head))
-        else:
-            clips = faces.clips.pictures[faces.clips.frames[some]][:, :, :, columns]
-            parts.append(classifier.predict_clips(clips, peaks=crops, head=head))
-        step(len(crops))
-    return np.concatenate(parts)
-
-
-def _affect(classifier: Classifier, faces: _Faces, *, mirrored: bool = False) -> npt.NDArray[np.float32] | None:
-    """(n, 2) valence and arousal, in a pass of their own; None where the model or the data say nothing of them."""
-    if faces.clips is not None or not classifier.tells_affect or not set(AFFECT) <= set(faces.table.extra):
-        return None
-    columns = slice(None, None, -1 if mirrored else 1)
-    parts = [np.empty((0, len(AFFECT)), np.float32)]
-    for start in range(0, len(faces.table), _FACES_AT_ONCE):
-        crops = faces.table.images[start : start + _FACES_AT_ONCE, :, columns]
-        parts.append(classifier.affect(np.ascontiguousarray(crops)))
-    return np.concatenate(parts)
-
-
-def _join(
-    classifier: Classifier,
-    faces: _Faces,
-    head: str,
-    source: str,
-    probabilities: npt.NDArray[np.float32],
-    affect: npt.NDArray[np.float32] | None,
-    name: str,
-    *,
-    passes: int = 1,
-) -> _Row:
-    """Predictions and labels side by side, in the model's labels or in those it has in common with the data."""
-    table, column, labels = faces.table, faces.table.source(source), classifier.label_set(head)
-    ids, soft = column.ids, column.soft
-    about = _about(faces, source, name, head, version=classifier.card.version)
-    if passes > 1:
-        about["passes"] = str(passes)
-    if labels.labels != column.label_set.labels or head != source:
-        every = dict.fromkeys((*labels, *column.label_set))
-        probabilities, ids, soft, labels = in_common(probabilities, labels, column.ids, column.label_set, soft)
-        missing = [each for each in every if each not in labels.labels]
-        if missing or head != source:
-            about["mapping"] = f"head {head} judged by the labels of {source}, {len(labels)} in common"
-        if missing:
-            lost = int(np.count_nonzero((column.ids >= 0) & (ids < 0)))
-            about["mapping"] += f", probabilities renormalised; without {', '.join(missing)}: {lost:,} faces left out"
-    predictions = PredictionTable(
-        ids=table.ids,
-        split=table.split,
-        label_ids=ids,
-        probabilities=probabilities,
-        label_set=labels,
-        soft=soft,
-        subject=table.extra.get("subject"),
-        group=table.extra.get("group"),
-        in_train=faces.in_train,
-        meta=about,
-        groups=_groups(table),
-        affect=_known_affect(table),
-        predicted_affect=affect,
-    )
-    return _Row(predictions, faces.applied.notes)
-
-
-def _groups(table: Table) -> dict[str, npt.NDArray[np.str_]]:
-    """The table's columns ``group_<name>``, by that name."""
-    columns = {name.removeprefix("group_"): each for name, each in table.extra.items() if name.startswith("group_")}
-    return {name: np.asarray(each, np.str_) for name, each in columns.items() if each.ndim == 1}
-
-
-def _known_affect(table: Table) -> npt.NDArray[np.float32] | None:
-    """(n, 2) valence and arousal of the data."""
-    if not set(AFFECT) <= set(table.extra):
-        return None
-    return np.stack([table.extra[name] for name in AFFECT], axis=1).astype(np.float32)
-
-
-def _about(faces: _Faces, source: str, name: str, head: str, *, version: str) -> dict[str, str]:
-    """What a prediction table says of itself, so that a figure from it can be traced."""
-    table, column = faces.table, faces.table.source(source)
-    about = {
-        "model": name,
-        "model_version": version,
-        "head": head,
-        "data": table.meta.get("name", "table"),
-        "data_sha256": faces.digest,
-        "split": table.split[0] if len(table) else "",
-        "label_source": source,
-        "label_file": column.file,
-        "rule": column.rule,
-        "mien": __version__,
-    }
-    if faces.dropped:
-        about["dropped"] = str(faces.dropped)
-    if faces.applied.lists:
-        about["lists"] = in_words(faces.applied.lists)
-    return {key: str(value) for key, value in about.items()}
-
-
-def _is_predictions(spec: Spec) -> bool:
-    return Path(spec).suffix in (".parquet", ".csv")
-
-
-def _stored(spec: Spec, config: EvaluateConfig) -> Spec:
-    """The predictions that a run folder holds of the split and head; other specs as they are."""
-    folder, file = Path(spec), f"predictions-{config.split}.parquet"
-    if not folder.is_dir():
-        return spec
-    by_head = {path.parent.name: path for path in sorted(folder.glob(f"*/{file}"))}
-    if config.head in by_head:
-        return by_head[str(config.head)]
-    if (folder / file).exists():
-        return folder / file
-    if config.head is None and by_head:
-        default = load_card(folder).default_head if (folder / RUN_CARD).exists() else ""
-        if default in by_head or len(by_head) == 1:
-            return by_head.get(default) or next(iter(by_head.values()))
-        raise UsageError(f"expected --head out of {', '.join(by_head)} for the predictions in {spec}, got none")
-    others = sorted({path.name for path in (*folder.glob("predictions-*"), *folder.glob("*/predictions-*"))} - {file})
-    there = f" ({', '.join(others)[:200]} is there)" if others else ""
-    wanted = f"{file} of head {config.head}" if by_head else file
-    raise UsageError(f"expected --data TABLE or NAME=ROOT, or {wanted} in the run {spec}, got neither{there}")
+def _read(spec: Spec, config: EvaluateConfig) -> Predicted:
+    drop, relabel = as_paths(config.drop), as_paths(config.relabel)
+    return read_stored(spec, split=config.split, head=config.head, drop=drop, relabel=relabel)
 
 
 def _expect_labels(table: PredictionTable, config: EvaluateConfig) -> None:
@@ -438,52 +228,9 @@ def _expect_labels(table: PredictionTable, config: EvaluateConfig) -> None:
         )
 
 
-def _read(spec: Spec, config: EvaluateConfig) -> _Row:
-    """A prediction table's rows of the split, labelled anew and without those to drop."""
-    table = read_predictions(spec)
-    if config.head not in (None, table.meta.get("head", config.head)):
-        raise DataError(f"expected predictions of head {config.head!r} in {spec}, got those of {table.meta['head']!r}")
-    there = sorted(set(table.split.tolist()) - {""})
-    if there:  # a csv made elsewhere may say nothing of splits
-        expect_splits([config.split], there=there, where=spec)
-        table = table.select(table.split == config.split)
-    whole, notes = len(table), []
-    drop, relabel = as_paths(config.drop), as_paths(config.relabel)
-    for path in relabel:
-        table, count = _relabel(table, path)
-        notes.append(f"{count:,} images of {config.split} labelled anew by {path}")
-    for path in drop:
-        kept = table.select(~np.isin(table.ids, list(ids_to_drop(path))))
-        notes.append(f"{len(table) - len(kept):,} images of {config.split} left out by {path}")
-        table = kept
-    meta = {**table.meta, "split": config.split}
-    if len(table) < whole:
-        meta["dropped"] = str(int(meta.get("dropped", "0")) + whole - len(table))
-    if drop or relabel:
-        earlier = [meta["lists"]] if "lists" in meta else []
-        meta["lists"] = "; ".join([*earlier, in_words(digests(drop=drop, relabel=relabel))])
-    return _Row(replace(table, meta=meta), tuple(notes))
-
-
-def _relabel(table: PredictionTable, path: Spec) -> tuple[PredictionTable, int]:
-    """Predictions judged by the labels that a list gives for the source that they are judged by, and how many."""
-    source, rows = table.meta.get("label_source", ""), {name: row for row, name in enumerate(table.ids.tolist())}
-    label_ids = table.label_ids.copy()
-    changed = set()
-    for each in new_labels(path):
-        if each.id not in rows or (source and each.source and each.source != source):
-            continue
-        try:
-            label_ids[rows[each.id]] = table.label_set.index(each.label)
-        except UsageError as error:
-            raise DataError(f"{error} ({each.where})") from None
-        changed.add(each.id)
-    return replace(table, label_ids=label_ids), len(changed)
-
-
-def _names(specs: Sequence[Spec], stored: Sequence[_Row | None], *, tta: bool) -> list[str]:
+def _names(specs: Sequence[Spec], stored: Sequence[Predicted | None], *, tta: bool) -> list[str]:
     """What to call the models: distinct, since files are called after them, so that a second "run" is "run-2"."""
-    ends = ("", _FLIP) if tta else ("",)
+    ends = ("", FLIP) if tta else ("",)
     taken = {"ensemble"} if len(specs) > 1 else set()
     names = []
     for spec, row in zip(specs, stored, strict=True):

@@ -1,6 +1,7 @@
 """What `mien evaluate` writes: predictions, figures and curves of each evaluation, and where it is wrong."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,9 @@ def write_evaluations(
                 continue
             with replacing(out / file) as partial:
                 partial.write_text(text, "utf-8", newline="\n")
+        earlier = out / f"errors-{name}"
+        if (earlier / JSON).exists():  # of predictions that are replaced now
+            shutil.rmtree(earlier)
         files += [table, *(out / file for file, text in texts.items() if text is not None)]
     return tuple(files)
 

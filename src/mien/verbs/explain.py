@@ -138,7 +138,7 @@ def explain(
     )
     if classifier.takes_clips:
         return _explain_clips(model, recognizer, named, config, tell)
-    total = check(named) if named else 0
+    total = check(named).total if named else 0
     faces = _faces(config)
     explainer = open_explainer(model, classifier, method=config.method, variant=config.variant)
     if config.label is not None:

@@ -1,111 +1,43 @@
-"""`mien predict`: photographs in, a table of faces and emotions out, drawn copies beside."""
+"""`mien predict`: photographs and clips in, a table of faces and emotions out, drawn copies beside."""
 
+import itertools
 import os
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mien.core.errors import InputError, OutputError, UsageError
-from mien.core.images import write_image
+from mien.core.errors import InputError, UsageError
 from mien.core.labels import LabelSet
-from mien.core.types import Faces, Image
-from mien.pipeline import annotate as drawing
+from mien.core.optional import require
 from mien.pipeline import predict_table
+from mien.pipeline.parts import Unfinished
 from mien.pipeline.predict_table import Row
-from mien.pipeline.recognizer import Recognizer
+from mien.pipeline.second_pass import clip_columns
 from mien.pipeline.sinks import Sink, check_target
-from mien.pipeline.sources import Skipped, check, expand
-from mien.runtime.session import check_options
-from mien.verbs.explainers import explaining
-
-
-@dataclass(frozen=True, kw_only=True)
-class PredictConfig:
-    """What decides a prediction.
-
-    Attributes:
-        model: a name out of `mien models list`, an ONNX file with its card beside it, or a run folder.
-        head: which of its label sets; the card's default if None. variant: which of its weight files.
-        detector: mtcnn, haar, dlib, or none (each picture is a face crop already). min_face: in pixels.
-        device: auto, cpu or cuda. threads: of each network.
-        abstain: leave the label empty below this probability.
-        out: a table: .csv, .json, .jsonl or .parquet. annotate: a folder for drawn copies.
-        explain: lay over each face on these copies where the model sees the emotion: Grad-CAM, or occlusion, which
-            takes a second a face, of a model whose feature map does not say it.
-        overwrite: replace what stands under those names.
-    """
-
-    model: str | os.PathLike[str] = "mien-s"
-    head: str | None = None
-    variant: str | None = None
-    detector: str = "mtcnn"
-    min_face: int = 40
-    device: str = "auto"
-    threads: int | None = None
-    abstain: float | None = None
-    out: str | os.PathLike[str] | None = None
-    annotate: str | os.PathLike[str] | None = None
-    explain: bool = False
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        check_options(threads=self.threads, device=self.device)
-        if self.explain and self.annotate is None:
-            raise UsageError(
-                "expected --annotate DIR beside --explain, for the pictures to draw heat maps on, got none"
-            )
-        if self.abstain is not None and not 0 <= self.abstain <= 1:
-            raise UsageError(f"expected a probability in 0..1 to abstain below, got {self.abstain}")
-
-
-@dataclass(frozen=True)
-class PredictResult:
-    """What was found.
-
-    Attributes:
-        pictures: how many were looked at. faces: how many were found in them.
-        failed: source -> why it could not be read.
-        skipped: one line on the files of folders that are not photographs; empty if there were none.
-        rows: the table, where it was not written to a file.
-        label_set: what the model tells apart.
-        out, annotated: the files written.
-    """
-
-    pictures: int
-    faces: int
-    failed: dict[str, str]
-    skipped: str
-    rows: tuple[Row, ...]
-    label_set: LabelSet
-    out: Path | None = None
-    annotated: tuple[Path, ...] = ()
-
-
-@dataclass(frozen=True)
-class Step:
-    """Told after each picture.
-
-    Attributes:
-        rows: of this picture. total: how many pictures there are in all.
-    """
-
-    rows: Sequence[Row]
-    total: int
+from mien.pipeline.sources import Contents, Found, Skipped, check, expand
+from mien.verbs.predict_clips import Clips, frames_in
+from mien.verbs.predict_config import PredictConfig, PredictResult, Step, Tell
+from mien.verbs.predict_photographs import TOGETHER, Photographs, check_annotations
 
 
 def predict(
     sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     config: PredictConfig | None = None,
     *,
-    tell: Callable[[Step], None] | None = None,
+    tell: Tell | None = None,
     **changes: Any,
 ) -> PredictResult:
-    """Find the faces in photographs and what they express.
+    """Find the faces in photographs and clips and what they express.
+
+    With `out`, what is done of clips and of many photographs is kept beside it until all is: ``resume=True`` goes on
+    where a run was broken off, to the same table. In a script, ``workers`` above 1 needs the usual
+    ``if __name__ == "__main__":``, for each process reads the script.
 
     Args:
-        sources: photographs, and folders of them.
+        sources: photographs, clips, and folders of them.
         config: the settings; the defaults if None.
         tell: called after each picture with its rows. With it, or with `out`, the result holds no rows of its own,
             so that memory does not grow with the number of pictures.
@@ -116,10 +48,12 @@ def predict(
         error; the others go on.
 
     Raises:
-        UsageError: an option or name is not known.
+        UsageError: an option or name is not known, or `resume` finds the work of other options.
         InputError: the only input cannot be read.
-        OutputError: the table or a drawn copy cannot be written; then nothing is left under the table's name.
+        OutputError: the table or a drawn copy cannot be written, then nothing is left under the table's name; or
+            there is unfinished work on it, and nothing says what to do.
         ModelError: the model is missing, damaged, or does not fit its card.
+        MissingExtraError: a clip is given, and SciPy (extra `video`) is not installed.
 
     Example:
         >>> import mien
@@ -130,100 +64,133 @@ def predict(
     sources = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
     if config.out is not None:
         check_target(config.out, overwrite=config.overwrite)
-    total = check(sources)
+    contents = check(sources, clips=True)
+    _check_clips(contents, config)
     if config.annotate is not None:
-        _check_annotations(sources, config.annotate, overwrite=config.overwrite)
-    recognizer = Recognizer(
-        config.model,
-        detector=config.detector,
-        head=config.head,
-        min_face=config.min_face,
-        device=config.device,
-        threads=config.threads,
-        variant=config.variant,
+        check_annotations(sources, config.annotate, overwrite=config.overwrite or config.resume)
+    work = None
+    if config.out is not None:
+        work = Unfinished(Path(config.out), config.plan, pattern="*/[0-9]*.npz")
+        work.check(resume=config.resume, overwrite=config.overwrite)
+    tally = _Tally(alone=contents.total == 1)
+    try:
+        labels, skipped, written = _run(sources, config, contents, work, tally, tell)
+    except InputError:  # the only input cannot be read: there is nothing to go on with
+        if work:
+            work.remove()
+        raise
+    if work:
+        work.remove()
+    out = Path(config.out) if config.out is not None else None
+    line = str(skipped) if skipped.total else ""
+    counts = (tally.pictures, tally.faces, tally.failed)
+    return PredictResult(
+        *counts, line, tuple(tally.rows), labels, out, tuple(written), clips=tally.clips, frames=tally.frames
     )
-    return _run(recognizer, sources, config, total, tell)
+
+
+@dataclass
+class _Tally:
+    """Counts rows as they come.
+
+    Attributes:
+        alone: whether there is one source only, whose error ends all.
+        rows: those that nobody else gets.
+    """
+
+    alone: bool
+    pictures: int = 0
+    faces: int = 0
+    clips: int = 0
+    frames: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+
+    def add(self, found: Found, rows: Sequence[Row]) -> None:
+        """The rows of a photograph, or of a frame of a clip, or the last one of a clip, with its error."""
+        error = rows[0]["error"]
+        if error:
+            if self.alone and not self.frames:
+                raise InputError(error)
+            self.failed[found.source] = error
+        if not found.clip:
+            self.pictures += 1
+        elif not error:
+            self.frames += 1
+        self.faces += sum(row["x1"] is not None for row in rows)
 
 
 def _run(
-    recognizer: Recognizer,
     sources: Sequence[str | os.PathLike[str]],
     config: PredictConfig,
-    total: int,
-    tell: Callable[[Step], None] | None,
-) -> PredictResult:
-    labels, skipped = recognizer.label_set, Skipped()
-    failed: dict[str, str] = {}
-    kept: list[Row] = []
-    written: list[Path] = []
-    pictures = faces = 0
-    with ExitStack() as open_files:
+    contents: Contents,
+    work: Unfinished | None,
+    tally: _Tally,
+    tell: Tell | None,
+) -> tuple[LabelSet, Skipped, list[Path]]:
+    """Send the rows of all sources where they go."""
+    skipped = Skipped(clips=True)
+    total = contents.photographs + (frames_in(sources, config.sampling) if tell and contents.clips else 0)
+    with ExitStack() as stack:
+        recognizer = config.recognizer(threads=config.threads)
+        labels = recognizer.label_set
+        columns = clip_columns(labels) if contents.clips else predict_table.columns(labels)
         sink = None
         if config.out is not None:
-            table = Sink(config.out, predict_table.columns(labels), overwrite=config.overwrite)
-            sink = open_files.enter_context(table)
-        copies = drawing.Annotations(config.annotate) if config.annotate is not None else None
-        explain = explaining(recognizer, config.model, variant=config.variant) if config.explain else None
-        found = expand(sources, skipped=skipped)
-        for each in predict_table.recognize(recognizer, found, keep_images=copies is not None):
-            if each.error:
-                if total == 1:
-                    raise InputError(each.error)
-                failed[each.source] = each.error
-            rows = predict_table.rows(each, labels, abstain=config.abstain)
-            pictures += 1
-            faces += len(each.predictions) if each.predictions is not None else 0
-            if sink:
-                sink.write(rows)
-            if copies and (path := _write_copy(copies, each, rows, explain)):
-                written.append(path)
+            sink = stack.enter_context(Sink(config.out, columns, overwrite=config.overwrite))
+        folder = work.folder if work else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mien-")))
+        photographs = Photographs.of(recognizer, config)
+
+        def progress(frames: int) -> None:
             if tell:
-                tell(Step(rows, total))
+                tell(Step((), total, frames))
+
+        clips = stack.enter_context(Clips(sources, config, folder, progress)) if contents.clips else None
+        if clips and work:
+            work.make()
+        found = expand(sources, skipped=skipped, clips=True)
+        for each, rows in _rows(found, photographs, clips, work):
+            tally.add(each, rows)
+            whole = [dict.fromkeys(columns) | row for row in rows]
+            if sink:
+                sink.write(whole)
+            if tell:
+                tell(Step(whole, total, 0 if each.clip else 1))
             elif not sink:
-                kept += rows
-    out = Path(config.out) if config.out is not None else None
-    line = str(skipped) if skipped.total else ""
-    return PredictResult(pictures, faces, failed, line, tuple(kept), labels, out, tuple(written))
+                tally.rows += whole
+        tally.clips = contents.clips
+    return labels, skipped, photographs.written
 
 
-def _write_copy(
-    copies: drawing.Annotations,
-    found: predict_table.Recognized,
-    rows: Sequence[Row],
-    explain: Callable[[Image, Faces], Image] | None,
-) -> Path | None:
-    """Draw on a picture and write the copy; None where there is no picture."""
-    path = copies.path(found.source)  # a failed picture uses up its name too, as in the check before
-    if found.image is None or found.predictions is None:
-        return None
-    faces = found.predictions.faces
-    image = explain(found.image, faces) if explain and len(faces) else found.image
-    write_image(path, drawing.annotate(image, found.predictions, labels=[row["label"] for row in rows]))
-    return path
+def _rows(
+    found: Iterable[Found], photographs: Photographs, clips: Clips | None, work: Unfinished | None
+) -> Iterator[tuple[Found, list[Row]]]:
+    """Each photograph with its rows, and each frame of each clip, in order.
 
-
-def _check_annotations(
-    sources: Sequence[str | os.PathLike[str]], folder: str | os.PathLike[str], *, overwrite: bool
-) -> None:
-    """Make the folder of the drawn copies, and see that none of them is there yet.
-
-    Raises:
-        OutputError: it cannot be made or written, or holds a copy of that name.
+    Photographs are kept where there are clips or many of them; a few are as quickly done again.
     """
-    folder = Path(folder)
-    probe = folder / f".{os.getpid()}.part"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OutputError(
-            f"expected a folder to write annotated pictures at {folder}, got: {error.strerror}"
-        ) from error
-    if overwrite or not any(folder.iterdir()):
+    for number, piece in enumerate(_pieces(found)):
+        if piece[0].clip and clips:
+            yield from ((piece[0], rows) for rows in clips.rows(piece[0]))
+        elif work and (clips or len(piece) == TOGETHER):
+            work.make()
+            yield from photographs.kept_rows(piece, work.folder / f"photographs-{number:06}.json")
+        else:
+            yield from photographs.rows(piece)
+
+
+def _pieces(found: Iterable[Found]) -> Iterator[list[Found]]:
+    """Clips one by one, and photographs that follow each other together."""
+    for is_clip, group in itertools.groupby(found, key=lambda each: each.clip):
+        while piece := list(itertools.islice(group, 1 if is_clip else TOGETHER)):
+            yield piece
+
+
+def _check_clips(contents: Contents, config: PredictConfig) -> None:
+    """Raise where clips cannot be looked at, or not in this way, before any work starts."""
+    if not contents.clips:
         return
-    names = drawing.Annotations(folder)
-    for found in expand(sources):
-        path = names.path(found.source)
-        if path.exists():
-            raise OutputError(f"expected no file at {path}, got one: choose another folder, or give --overwrite")
+    require("scipy.optimize", extra="video")
+    for option, asked in (("--explain", config.explain), ("--annotate", config.annotate is not None)):
+        if asked:
+            raise UsageError(f"expected photographs alone for {option}, got {contents.clips} clips, too: leave one out")

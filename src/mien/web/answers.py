@@ -68,7 +68,7 @@ class JobState(BaseModel):
     frames: int = Field(description="Frames that are read.")
     total: int | None = Field(description="Frames that there are, where the file says so.")
     faces: int | None = Field(description="Different faces, once it is done.")
-    error: str | None
+    error: str | None = Field(description="Why it failed; of one that is done, where it breaks off.")
     seconds_left: float | None = Field(description="For which the table is kept, once it is done.")
 
 

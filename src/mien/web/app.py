@@ -65,6 +65,7 @@ def create_app(config: ServeConfig | None = None, *, worker: Sequence[str] = WOR
         responses=RESPONSES,
         docs_url=None,  # they load scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.recognition, app.state.jobs = recognition, jobs
     answer_refusals(app)

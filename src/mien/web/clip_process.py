@@ -7,12 +7,14 @@ ends when stdin does: when the server is gone.
 import json
 import os
 import sys
+import tempfile
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
-_TELL_S = 0.2  # between two lines
+STILL_OR_MOVING = (".gif", ".webp")
+
+_MOST_FPS = 240.0  # of the fastest cameras that people have
 _MOST_BYTES = 8 << 30  # of address space: a header may claim any size
 
 
@@ -24,7 +26,8 @@ def main() -> int:
     from mien.core.errors import MienError
 
     try:
-        say(done=True, **read(**told))
+        about = read(**told)
+        say(done=True, **about)
     except MienError as error:
         say(error=_without_paths(str(error), told))
     except MemoryError:
@@ -51,36 +54,60 @@ def read(
         MienError: it cannot be read, or is longer or larger than allowed.
     """
     from mien.core.errors import InputError
-    from mien.core.video import frames, probe
-    from mien.pipeline.predict_table import Recognized, columns, rows
-    from mien.pipeline.recognizer import Recognizer
+    from mien.pipeline.second_pass import clip_columns
     from mien.pipeline.sinks import Sink
+    from mien.verbs.models import models
+    from mien.verbs.predict import predict
+    from mien.verbs.predict_config import PredictConfig, Step
 
+    tempfile.tempdir = folder  # what is stored on the way goes with the job, even if this process is killed
+    most_frames = _check(video, source, most_seconds=most_seconds, most_megapixels=most_megapixels)
+    [card] = models(model).cards.values()
+    columns = clip_columns(card.heads[head or card.default_head].label_set)
+    config = PredictConfig(model=model, head=head, detector=detector, min_face=min_face, device=device)
+    read_so_far, seen = 0, set()
+    with Sink(Path(folder, "table.csv"), columns) as csv_table, Sink(Path(folder, "table.json"), columns) as json_table:
+
+        def tell(step: Step) -> None:
+            nonlocal read_so_far
+            read_so_far += step.done
+            if read_so_far > most_frames:
+                raise InputError(f"expected at most {most_seconds / 60:g} minutes of video in {source}, got more: cut it")
+            say(frames=read_so_far, total=step.total)
+            rows = [row | {"source": source} for row in step.rows if not row["error"]]
+            csv_table.write(rows)
+            json_table.write(rows)
+            seen.update(row["face_id"] for row in rows)
+
+        result = predict(video, config, tell=tell)
+    return {
+        "frames": result.frames,
+        "total": result.frames,
+        "faces": len(seen - {None}),
+        "error": next(iter(result.failed.values()), None),  # where it breaks off
+    }
+
+
+def _check(video: str, source: str, *, most_seconds: float, most_megapixels: float) -> float:
+    """How many frames a video may have; InputError where it is too long or large, or does not move."""
+    from mien.core.errors import InputError
+    from mien.core.video import moves, probe
+
+    if video.endswith(STILL_OR_MOVING) and not moves(video):
+        raise InputError(f"expected a video or an animation in {source}, got a still picture: send it to /predict")
     info = probe(video)
     if info.width * info.height > most_megapixels * 1e6:
         raise InputError(
             f"expected frames of at most {most_megapixels:g} megapixels in {source}, got {info.width} x {info.height}: "
             "make them smaller"
         )
-    total = info.frames
-    recognizer = Recognizer(model, detector=detector, head=head, min_face=min_face, device=device)
-    table, told_s, seen = columns(recognizer.label_set), 0.0, set()
-    say(frames=0, total=total)
-    with Sink(Path(folder, "table.csv"), table) as csv_file, Sink(Path(folder, "table.json"), table) as json_file:
-        for index, time_s, image in frames(video):
-            if time_s > most_seconds:
-                raise InputError(
-                    f"expected at most {most_seconds / 60:g} minutes of video in {source}, got more: cut it"
-                )
-            found = rows(Recognized(source, recognizer.predict(image)), recognizer.label_set)
-            found = [row | {"frame": index, "time_s": round(time_s, 3)} for row in found]
-            seen |= {row["face_id"] for row in found}
-            csv_file.write(found)
-            json_file.write(found)
-            if time.monotonic() - told_s > _TELL_S:
-                told_s = time.monotonic()
-                say(frames=index + 1, total=total)
-    return {"frames": index + 1, "total": index + 1, "faces": len(seen - {None})}
+    fps = info.fps if 0 < info.fps <= _MOST_FPS else _MOST_FPS
+    if info.frames > most_seconds * fps * 1.01 + 1:
+        raise InputError(
+            f"expected at most {most_seconds / 60:g} minutes of video in {source}, got "
+            f"{info.frames / fps / 60:.1f}: cut it"
+        )
+    return most_seconds * _MOST_FPS  # what the file says of itself may be wrong
 
 
 def say(**about: Any) -> None:

@@ -33,14 +33,15 @@ class Job:
     """One video. Its folder holds the upload while it is read, then the tables.
 
     Attributes:
-        id: cannot be guessed. source: the upload's name. folder: of its files.
-        state: queued, running, done, failed or cancelled. error: why it failed.
+        id: cannot be guessed. source: the upload's name. folder: of its files. suffix: of the upload's.
+        state: queued, running, done, failed or cancelled. error: why it failed, or where a done one breaks off.
         frames, total: how many are read, and how many there are. faces: different ones.
         ended_s: when, by the monotonic clock. fetched: whether someone got the table.
     """
 
     source: str
     folder: Path
+    suffix: str
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     state: str = "queued"
     error: str | None = None
@@ -49,12 +50,13 @@ class Job:
     faces: int | None = None
     ended_s: float | None = None
     fetched: bool = False
+    finished: bool = False  # the process said that the tables are whole
     process: asyncio.subprocess.Process | None = None
 
     @property
     def upload(self) -> Path:
         """The video."""
-        return self.folder / "upload"
+        return self.folder / f"upload{self.suffix}"
 
     def table(self, format: str) -> Path:
         """The table, as csv or json."""
@@ -120,11 +122,11 @@ class Jobs:
                 503, f"expected at most {self._most} waiting videos, got more: ask again later", retry_after_s=30
             )
 
-    def new(self, source: str) -> Job:
+    def new(self, source: str, suffix: str) -> Job:
         """A job whose upload is still to be written; `submit` or `remove` it."""
         self.expect_room()
         assert self._folder is not None  # started
-        job = Job(source, Path(tempfile.mkdtemp(dir=self._folder)))
+        job = Job(source, Path(tempfile.mkdtemp(dir=self._folder)), suffix)
         self._jobs[job.id] = job
         return job
 
@@ -165,10 +167,9 @@ class Jobs:
         if job in self._queue:
             self._queue.remove(job)
             self._end(job, "cancelled")
-        elif job.state == "running":
-            job.error = "cancelled"
-            await _end(job.process)
         self._jobs.pop(job.id, None)
+        if job.state == "running":
+            await _end(job.process)
         shutil.rmtree(job.folder, ignore_errors=True)
 
     async def _work(self) -> None:
@@ -181,14 +182,14 @@ class Jobs:
             try:
                 await asyncio.wait_for(self._read(job), self._limit_s)
             except TimeoutError:
-                job.error = f"expected a video that is read in {self._limit_s / 60:g} minutes, got a longer one: cut it"
+                job.error = f"expected a video that is read in {self._limit_s / 60:g} minutes, got another: cut it"
             except OSError as error:
                 job.error = f"expected to start a process for the video, got: {error.strerror}"
             finally:
                 await _end(job.process)
                 job.upload.unlink(missing_ok=True)
-                cancelled = job.error == "cancelled" or job.id not in self._jobs
-                self._end(job, "cancelled" if cancelled else "failed" if job.error else "done")
+                cancelled = job.id not in self._jobs
+                self._end(job, "cancelled" if cancelled else "done" if job.finished else "failed")
 
     async def _read(self, job: Job) -> None:
         """Have the video read, and follow what the process says: one JSON object a line."""
@@ -212,6 +213,7 @@ class Jobs:
             job.faces = said.get("faces", job.faces)
             job.error = job.error or said.get("error")
             done = done or said.get("done", False)
+        job.finished = done
         if not done and not job.error:
             job.error = "expected a video that can be read, got one that brought its reader down: convert it"
 

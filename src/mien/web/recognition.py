@@ -6,8 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import numpy as np
+
 from mien.core.errors import UsageError
 from mien.pipeline.face_heat import FaceExplainer
+from mien.pipeline.live import LiveRecognizer
 from mien.pipeline.recognizer import Recognizer
 from mien.web.metrics import Metrics
 from mien.web.refusals import BUSY_S, Refusal
@@ -48,6 +51,8 @@ class Recognition:
             device=config.device,
             threads=1,
         )
+        # What is loaded at first use is loaded now: the first person at the page shall not wait, nor the event loop.
+        LiveRecognizer(self.live).step(np.zeros((96, 128, 3), np.uint8), 0.0)
         self.explainer = FaceExplainer(self.recognizer, config.model)
         self.stopping = False
         self._config, self._metrics = config, metrics

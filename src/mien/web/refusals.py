@@ -8,8 +8,6 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from mien.core.errors import MienError
-
 BUSY_S = 1  # after which a client may ask again
 
 
@@ -45,13 +43,21 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     }.items()
 }
 
+_LINES = {
+    404: "expected a page or route of this server, got another: see /",
+    405: "expected another method for this route, got {method}: see /openapi.json",
+}
+
 
 def answer_refusals(app: FastAPI) -> None:
     """Give every error of an app the one form."""
 
     @app.exception_handler(HTTPException)
-    async def refused(_: Request, error: HTTPException) -> JSONResponse:
-        return JSONResponse({"error": str(error.detail)}, error.status_code, headers=error.headers)
+    async def refused(request: Request, error: HTTPException) -> JSONResponse:
+        line = str(error.detail)
+        if not isinstance(error, Refusal):  # of the framework: it names the status only
+            line = _LINES.get(error.status_code, line).format(method=request.method)
+        return JSONResponse({"error": line}, error.status_code, headers=error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -59,6 +65,6 @@ def answer_refusals(app: FastAPI) -> None:
         where = ".".join(str(each) for each in first["loc"] if each not in ("body", "query", "path"))
         return JSONResponse({"error": f"expected a valid {where or 'request'}, got: {first['msg']}"}, 422)
 
-    @app.exception_handler(MienError)
-    async def failed(_: Request, error: MienError) -> JSONResponse:
-        return JSONResponse({"error": str(error)}, 422)
+    @app.exception_handler(Exception)  # uvicorn writes its traceback into the log
+    async def failed(_: Request, __: Exception) -> JSONResponse:
+        return JSONResponse({"error": "something went wrong in the server: its log says what"}, 500)

@@ -168,6 +168,7 @@ def _listen(config: ServeConfig) -> socket.socket:
     """The socket to listen on, before the model is loaded: a port in use is said at once."""
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     try:
+        socket.getaddrinfo(config.host, config.port, family)
         return socket.create_server((config.host, config.port), family=family, backlog=256)
     except socket.gaierror as error:
         raise UsageError(

@@ -81,6 +81,8 @@ class ServeConfig:
                 raise UsageError(f"expected --{name.replace('_', '-')} of 0 or more, got {value:g}")
         if self.api_key is not None and not self.api_key.strip():
             raise UsageError("expected a key, got an empty --api-key or MIEN_API_KEY: give one, or leave it out")
+        if self.api_key is not None and not (self.api_key.isascii() and self.api_key.isprintable()):
+            raise UsageError("expected a key of plain ASCII characters, got others: choose another")
         self._check_tls()
         for origin in self.allow_origin:
             if not origin.startswith(("http://", "https://")) or origin.rstrip("/").count("/") != 2:

@@ -27,9 +27,9 @@ def router(jobs: Jobs, recognition: Recognition) -> APIRouter:
         if recognition.stopping:
             raise Refusal(503, "expected a server that goes on, got one that is stopping: ask again", retry_after_s=30)
         name = upload_name(video.filename)
-        _check_video(await video.read(HEAD), video.size or 0, name)
+        suffix = _check_video(await video.read(HEAD), video.size or 0, name)
         await video.seek(0)
-        job = jobs.new(name)
+        job = jobs.new(name, suffix)
         try:
             with open(job.upload, "wb") as file:
                 await asyncio.to_thread(shutil.copyfileobj, video.file, file, 1 << 20)
@@ -69,9 +69,12 @@ def router(jobs: Jobs, recognition: Recognition) -> APIRouter:
     return routes
 
 
-def _check_video(head: bytes, size: int, name: str) -> None:
+def _check_video(head: bytes, size: int, name: str) -> str:
+    """A suffix for the upload, by what it is; Refusal where it is no video."""
     if not size:
         raise Refusal(422, f"expected a video in {name}, got no bytes: choose another file")
-    if video_kind(head) is None:
+    kind = video_kind(head)
+    if kind is None:
         picture = "a picture: send it to /predict" if picture_size(head) else f"{size:,} bytes of something else"
         raise Refusal(415, f"expected a video such as MP4, WebM, Matroska, AVI or GIF in {name}, got {picture}")
+    return {"GIF": ".gif", "animated WebP": ".webp"}.get(kind, ".mp4")  # the reader of the others goes by content

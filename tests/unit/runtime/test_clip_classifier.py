@@ -102,6 +102,6 @@ def test_a_card_that_does_not_fit() -> None:
 
 def test_the_card_tells_of_frames() -> None:
     assert Card.parse(CARD.dump()) == CARD
-    assert ("input", "3 frames of 4x4 gray, mean (0.0,), std (1.0,)") in CARD.describe()
+    assert ("input", "3 frames of 4x4 gray, mean 0, std 1") in CARD.describe()
     with pytest.raises(ModelError, match=r"expected input.frames in 0..1024, got -1"):
         dataclasses.replace(CARD.input, frames=-1)

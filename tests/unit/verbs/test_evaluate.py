@@ -263,6 +263,8 @@ def test_nothing_of_an_earlier_evaluation_stays_under_the_names_of_a_new_one(tin
     people = replace(make_table(), sources={"ferplus": labels}, extra={"subject": np.array(["a", "b"] * 30)})
     evaluate(tiny_model, data=people, out=tmp_path / "o")
     assert (tmp_path / "o" / "groups-valid.csv").exists()
+    wrong = evaluate(tiny_model, data=table, out=tmp_path / "o", errors=True, overwrite=True)
+    assert {each for each in wrong.files if each.parent.name == "errors-valid"}
     result = evaluate(tiny_model, data=table, out=tmp_path / "o", overwrite=True)
     assert set(result.files) == set((tmp_path / "o").iterdir())
 

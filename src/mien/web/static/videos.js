@@ -28,7 +28,7 @@ export function createVideos({ recogniser, reading, toast }) {
       const { id } = await videos.submit(file, { signal: mine.abort.signal, onUpload: (share) => step("Uploading", share, `${percent(share)} of ${megabytes(file.size)}`) });
       mine.id = id;
       const done = await follow(mine);
-      if (job === mine) await finish(mine, done);
+      if (done) await finish(mine, done);
     } catch (error) {
       if (job !== mine) return;
       job = null;
@@ -58,13 +58,14 @@ export function createVideos({ recogniser, reading, toast }) {
     return `${count.toLocaleString("en")}${total ? ` of ${total.toLocaleString("en")}` : ""} frames · ${rate.toFixed(0)} a second${left}`;
   }
 
-  async function finish(mine) {
+  async function finish(mine, { error }) {
     const rows = await videos.rows(mine.id);
     frames = framesOf(rows, labels);
     player.src = URL.createObjectURL(mine.file);
     view("done");
     listFaces();
     showFace();
+    if (error) toast(error);
     document.getElementById("live").textContent = `The video is read. ${element("summary").textContent}`;
   }
 

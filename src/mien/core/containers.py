@@ -1,0 +1,132 @@
+"""What stands in the frame of a video file: whether it ends early, and why nothing of it can be read.
+
+Only the outermost structure is looked at, so a file of any size takes a few reads.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # how Matroska and WebM begin, and what holds the frames
+_MOST_BOXES = 100_000  # a file may hold many fragments
+
+
+def cut_off(path: str | os.PathLike[str]) -> bool:
+    """Whether a file ends before its own headers say: MP4 and QuickTime, AVI, Matroska and WebM. Else False.
+
+    Transport streams and the like do not say where they end.
+    """
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        head = file.read(12)
+        if _is_iso(head):
+            return any(end > size for _, _, end in _boxes(file, 0, size))
+        if head.startswith(b"RIFF"):
+            return any(end > size for end in _riffs(file, size))
+        if head.startswith(_EBML):
+            return _matroska_end(file) > size
+    return False
+
+
+def why_unreadable(path: str | os.PathLike[str]) -> str:
+    """What to say of a file that FFmpeg does not open: what was got, and what to do."""
+    size = os.path.getsize(path)
+    if not size:
+        return "an empty file: copy it again"
+    with open(path, "rb") as file:
+        if _is_iso(file.read(12)):
+            return _why_not_iso(file, size)
+    return f"{size:,} bytes that FFmpeg does not read as one: copy it again, or convert it"
+
+
+def pictures_in_webp(path: str | os.PathLike[str]) -> int:
+    """How many pictures the header of a WebP says: 1 of a still one; 0 where it is no WebP."""
+    data = Path(path).read_bytes()
+    if data[:4] != b"RIFF" or data[8:12] != b"WEBP":
+        return 0
+    count, position = 0, 12
+    while position + 8 <= len(data):
+        count += data[position : position + 4] == b"ANMF"
+        length = int.from_bytes(data[position + 4 : position + 8], "little")
+        position += 8 + length + length % 2
+    return max(count, 1)
+
+
+def _is_iso(head: bytes) -> bool:
+    return head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+
+
+def _boxes(file: IO[bytes], start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start of the content and end of each box of ISO/IEC 14496-12; the last may end beyond the file."""
+    for _ in range(_MOST_BOXES):
+        file.seek(start)
+        header = file.read(16)
+        if start + 8 > end or len(header) < 8:
+            return
+        length, kind, content = int.from_bytes(header[:4], "big"), header[4:8], start + 8
+        if length == 1 and len(header) == 16:
+            length, content = int.from_bytes(header[8:], "big"), start + 16
+        elif length == 0:  # to the end of the file
+            length = end - start
+        if length < content - start:
+            return
+        yield kind, content, start + length
+        start += length
+
+
+def _why_not_iso(file: IO[bytes], size: int) -> str:
+    index = next(((start, end) for kind, start, end in _boxes(file, 0, size) if kind == b"moov"), None)
+    if index is None:
+        return "one without its index (moov), as a recording leaves that was broken off: copy it again"
+    codecs = [codec for track in _inside(file, *index, b"trak") if (codec := _codec(file, *track))]
+    if not codecs:
+        return "a file without pictures, such as sound alone: give a video"
+    return f"pictures in the codec {', '.join(codecs)}, which FFmpeg does not read or finds damaged: convert it"
+
+
+def _inside(file: IO[bytes], start: int, end: int, *path: bytes) -> list[tuple[int, int]]:
+    """Start and end of the boxes that lie so inside each other."""
+    spans = [(start, end)]
+    for kind in path:
+        spans = [(s, e) for a, b in spans for found, s, e in list(_boxes(file, a, b)) if found == kind]
+    return spans
+
+
+def _codec(file: IO[bytes], start: int, end: int) -> str | None:
+    """Name of the codec of a track of pictures; None of another track."""
+    for handler, _ in _inside(file, start, end, b"mdia", b"hdlr"):
+        file.seek(handler + 8)
+        if file.read(4) != b"vide":
+            return None
+    for entry, _ in _inside(file, start, end, b"mdia", b"minf", b"stbl", b"stsd"):
+        file.seek(entry + 12)
+        return file.read(4).decode("latin-1").strip()
+    return None
+
+
+def _riffs(file: IO[bytes], size: int) -> Iterator[int]:
+    """Ends of the outermost chunks; large AVI files have several."""
+    start = 0
+    while start + 8 <= size:
+        file.seek(start + 4)
+        end = start + 8 + int.from_bytes(file.read(4), "little")
+        yield end
+        start = end + end % 2
+
+
+def _matroska_end(file: IO[bytes]) -> int:
+    """Where a Matroska file should end; 0 where it does not say, as of a broadcast."""
+    position = 0
+    for wanted in (_EBML, _SEGMENT):
+        file.seek(position)
+        header = file.read(12)
+        if header[:4] != wanted or len(header) < 5 or not header[4]:
+            return 0
+        octets = 9 - header[4].bit_length()
+        length = int.from_bytes(header[4 : 4 + octets], "big") - (1 << 7 * octets)
+        if length == (1 << 7 * octets) - 1:  # all ones: not known
+            return 0
+        end = position + 4 + octets + length
+        position = end
+    return position

@@ -1,0 +1,183 @@
+"""What the first pass found in a clip, kept on disk a stretch of frames at a time, so that it can go on later.
+
+A folder a clip. ``000000.npz`` and so on hold the frames of one block each, exact to the last digit; ``clip.json``
+says of which file they are, and ``done.json`` that there are no more, and why, where the clip ended early.
+"""
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.core.containers import cut_off
+from mien.core.errors import InputError
+from mien.core.files import make_folder, replacing
+from mien.core.labels import LabelSet
+from mien.core.types import Faces, Predictions
+from mien.core.video import probe
+from mien.pipeline.recognizer import Recognizer
+from mien.pipeline.second_pass import QUALITY, ClipFrame
+from mien.pipeline.video import Sampling, watch
+
+_CLIP, _DONE = "clip.json", "done.json"
+
+
+class ClipStore:
+    """The stored frames of one clip.
+
+    Args:
+        folder: where they are; made when there is something to keep.
+        source: path of the clip. Frames of an earlier state of the file are removed.
+        labels: of the probabilities.
+    """
+
+    def __init__(self, folder: Path, source: str, labels: LabelSet) -> None:
+        self.folder, self.source, self._labels = folder, source, labels
+        self._state = _state(source)
+        if folder.is_dir() and _read_json(folder / _CLIP) != self._state:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @property
+    def done(self) -> bool:
+        """Whether there are no more frames to come."""
+        return _read_json(self.folder / _DONE) is not None
+
+    @property
+    def error(self) -> str | None:
+        """Why the clip ended early, or could not be read at all."""
+        return (_read_json(self.folder / _DONE) or {}).get("error")
+
+    def blocks(self) -> int:
+        """How many blocks there are without a gap."""
+        number = 0
+        while _load(self._path(number)) is not None:
+            number += 1
+        return number
+
+    def write(self, block: int, frames: Sequence[ClipFrame]) -> None:
+        """Keep the frames of a block, which may be none."""
+        self._make()
+        with replacing(self._path(block)) as partial, open(partial, "wb") as file:
+            np.savez(file, **_packed(frames, len(self._labels)))
+
+    def finish(self, error: str | None) -> None:
+        """Say that there are no more frames, and why not, where the clip ended early."""
+        self._make()
+        with replacing(self.folder / _DONE) as partial:
+            partial.write_text(json.dumps({"error": error}), "utf-8")
+
+    def frames(self) -> Iterator[ClipFrame]:
+        """All frames in order, a block in memory at a time."""
+        number = 0
+        while (held := _load(self._path(number))) is not None:
+            yield from _unpacked(held, self._labels)
+            number += 1
+
+    def _path(self, block: int) -> Path:
+        return self.folder / f"{block:06}.npz"
+
+    def _make(self) -> None:
+        if not (self.folder / _CLIP).exists():
+            make_folder(self.folder)
+            with replacing(self.folder / _CLIP) as partial:
+                partial.write_text(json.dumps(self._state), "utf-8")
+
+
+def first_pass(
+    recognizer: Recognizer,
+    store: ClipStore,
+    sampling: Sampling,
+    *,
+    workers: int | None = None,
+    tell: Callable[[int], None] = lambda frames: None,
+) -> None:
+    """Do what is not done yet of a clip's first pass, and keep it.
+
+    Args:
+        recognizer: the detector and the classifier.
+        store: where the frames go, and of which clip.
+        sampling: which frames; the same as before where some are there.
+        workers: see `watch`.
+        tell: called with the number of frames that have been looked at since the last call.
+
+    Raises:
+        OutputError: the disk is full, say. A clip that cannot be read is no error here: the store says it.
+    """
+    if store.done:
+        return
+    error = None
+    held: list[ClipFrame] = []
+    number = store.blocks()
+    try:
+        block = sampling.block(probe(store.source).fps)
+        for frame in watch(recognizer, store.source, sampling, first=number * block, block=block, workers=workers):
+            while frame.index // block > number:
+                store.write(number, held)
+                held, number = [], number + 1
+            held.append(frame)
+            tell(1)
+        if cut_off(store.source):
+            error = f"expected a whole clip in {store.source}, got one that is cut off: copy it again"
+    except InputError as raised:
+        error = str(raised)
+    if held:
+        store.write(number, held)
+    store.finish(error)
+
+
+def _packed(frames: Sequence[ClipFrame], classes: int) -> dict[str, Any]:
+    """Plain arrays: a row a frame, and a row a face."""
+    found = [frame.predictions for frame in frames]
+    none = Faces.empty()
+    return {
+        "index": np.array([frame.index for frame in frames], np.int64),
+        "time_s": np.array([frame.time_s for frame in frames], np.float64),
+        "cut": np.array([frame.cut for frame in frames], np.bool_),
+        "faces": np.array([len(each) for each in found], np.int64),
+        "boxes": np.concatenate([none.boxes, *(each.boxes for each in found)]),
+        "scores": np.concatenate([none.scores, *(each.scores for each in found)]),
+        "landmarks": np.concatenate([none.landmarks, *(each.landmarks for each in found)]),
+        "probabilities": np.concatenate([np.empty((0, classes), np.float32), *(each.probabilities for each in found)]),
+        **{name: np.concatenate([none.scores, *(frame.quality[name] for frame in frames)]) for name in QUALITY},
+    }
+
+
+def _unpacked(held: dict[str, Any], labels: LabelSet) -> Iterator[ClipFrame]:
+    ends = np.cumsum(held["faces"])
+    for k, (end, count) in enumerate(zip(ends.tolist(), held["faces"].tolist(), strict=True)):
+        of = slice(end - count, end)
+        faces = Faces(held["boxes"][of], held["scores"][of], held["landmarks"][of])
+        quality = {name: held[name][of] for name in QUALITY}
+        predictions = Predictions(faces, held["probabilities"][of], labels)
+        yield ClipFrame(int(held["index"][k]), float(held["time_s"][k]), predictions, quality, bool(held["cut"][k]))
+
+
+def _load(path: Path) -> dict[str, Any] | None:
+    """The arrays of a block; None where it is not there, or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            return dict(held)
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return None
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        read = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return read if isinstance(read, dict) else None
+
+
+def _state(source: str) -> dict[str, Any]:
+    """Changes where the file does."""
+    try:
+        status = os.stat(source)
+    except (OSError, ValueError):
+        return {"clip": repr(source)}
+    return {"clip": repr(source), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
