@@ -28,6 +28,16 @@ _POLICY = (
     "img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self'; base-uri 'none'; form-action 'none'"
 )
 _CHARSET = '<meta charset="utf-8">'
+HINT = (
+    "Recognition is loading, 18 MB, once. If nothing happens: this page must come from a web server, not from a file; "
+    "README.txt says how."
+)
+# What differs in the page: it waits for its own files, not for a server, and states the policy itself.
+_IN_THE_PAGE = {
+    ">connecting</span>": ">loading</span>",
+    'id="reading-note"></p>': f'id="reading-note">{HINT}</p>',
+    _CHARSET: f'{_CHARSET}\n<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+}
 _README = """{title}
 
 A page that recognises facial expressions in pictures and from the camera, in the browser of whoever opens it.
@@ -119,8 +129,9 @@ def _contents() -> Iterator[tuple[str, bytes]]:
     for each in _files(web.joinpath("static")):
         if each.name == "index.html":
             page = each.read_text("utf-8")
-            policy = f'{_CHARSET}\n<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-            yield each.name, page.replace(_CHARSET, policy, 1).encode()
+            for theirs, ours in _IN_THE_PAGE.items():
+                page = page.replace(theirs, ours, 1)
+            yield each.name, page.encode()
         elif each.name not in _SERVER_ONLY:
             yield each.name, each.read_bytes()
     yield "recogniser.js", _RECOGNISER.encode()

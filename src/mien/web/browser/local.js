@@ -10,6 +10,7 @@
 const FOLDER = new URL("..", import.meta.url).href; // holds browser/, models/ and runtime/
 const LANES = 2; // frames under way: one is looked at while the next is copied
 const PRIVACY = "Pictures stay on this device: they are read by this page itself, and nothing is sent or stored.";
+const CLOSED = "expected an open recogniser, got one that was closed";
 
 /**
  * @param {{head?: string, minFace?: number, detectEvery?: number}} [options] which of the model's label sets answers; the
@@ -21,7 +22,7 @@ export async function create({ head, minFace = 40, detectEvery = 5 } = {}) {
   const opened = worker.ask("open", { folder: FOLDER, head, minFace, detectEvery });
   const about = await opened.catch((error) => {
     worker.close();
-    throw error;
+    throw Object.assign(error, { short: "not working" });
   });
   let waiting = 0;
 
@@ -57,7 +58,7 @@ async function grab(source) {
 function startWorker() {
   const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
   const waiting = new Map();
-  let count = 0;
+  let [count, closed] = [0, false];
   worker.onmessage = ({ data: { number, result, error } }) => {
     const { resolve, reject } = waiting.get(number);
     waiting.delete(number);
@@ -74,13 +75,15 @@ function startWorker() {
   return {
     ask: (kind, args, transfer = []) =>
       new Promise((resolve, reject) => {
+        if (closed) throw new Error(CLOSED);
         const number = count++;
         waiting.set(number, { resolve, reject });
         worker.postMessage({ number, kind, args }, transfer);
       }),
     close: () => {
+      closed = true;
       worker.terminate();
-      giveUp("expected an open recogniser, got one that was closed");
+      giveUp(CLOSED);
     },
   };
 }

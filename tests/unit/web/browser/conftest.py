@@ -24,7 +24,9 @@ def js() -> Iterator[Callable[..., Any]]:
     if node is None:
         pytest.skip("needs node")
     command = [node, "--experimental-default-type=module", str(Path(__file__).with_name("calls.mjs")), str(MODULES)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as process:
         assert process.stdin is not None and process.stdout is not None
         requests, answers = process.stdin, process.stdout
 
