@@ -14,7 +14,19 @@ import typer
 
 from mien import __version__
 from mien.cli import (
-    ablate, bench, compare, data, explain, learn, live, models, predict, report, search, serve, summarise,
+    ablate,
+    bench,
+    compare,
+    data,
+    explain,
+    learn,
+    live,
+    models,
+    predict,
+    report,
+    search,
+    serve,
+    summarise,
 )
 from mien.core.errors import MienError
 

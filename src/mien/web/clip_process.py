@@ -65,14 +65,17 @@ def read(
     [card] = models(model).cards.values()
     columns = clip_columns(card.heads[head or card.default_head].label_set)
     config = PredictConfig(model=model, head=head, detector=detector, min_face=min_face, device=device)
-    read_so_far, seen = 0, set()
+    read_so_far = 0
+    seen: set[int | None] = set()
     with Sink(Path(folder, "table.csv"), columns) as csv_table, Sink(Path(folder, "table.json"), columns) as json_table:
 
         def tell(step: Step) -> None:
             nonlocal read_so_far
             read_so_far += step.done
             if read_so_far > most_frames:
-                raise InputError(f"expected at most {most_seconds / 60:g} minutes of video in {source}, got more: cut it")
+                raise InputError(
+                    f"expected at most {most_seconds / 60:g} minutes of video in {source}, got more: cut it"
+                )
             say(frames=read_so_far, total=step.total)
             rows = [row | {"source": source} for row in step.rows if not row["error"]]
             csv_table.write(rows)
