@@ -5,6 +5,7 @@
 
 import { blank, clamp, rint } from "./picture.js";
 
+const { fround } = Math;
 const ONE = 2048; // what a weight of 1 is in OpenCV's whole numbers
 
 /** Bilinear, `cv2.INTER_LINEAR`. */
@@ -40,7 +41,7 @@ function factor(from, to) {
 function grown(picture, width, height) {
   const where = (i, scale) => {
     const first = Math.floor(i * scale);
-    const share = Math.fround(i + 1 - (first + 1) / scale);
+    const share = fround(i + 1 - (first + 1) / scale);
     return first + (share <= 0 ? 0 : share - Math.floor(share));
   };
   return linear(picture, linearTaps(picture.width, width, where), linearTaps(picture.height, height, where));
@@ -51,12 +52,12 @@ function linearTaps(from, to, where) {
   const scale = factor(from, to);
   const taps = { first: new Int32Array(to), second: new Int32Array(to), near: new Int32Array(to), far: new Int32Array(to) };
   for (let i = 0; i < to; i += 1) {
-    const place = Math.fround(where(i, scale));
+    const place = fround(where(i, scale));
     const first = Math.floor(place);
-    const share = Math.fround(place - first);
+    const share = fround(place - first);
     taps.first[i] = clamp(first, 0, from - 1);
     taps.second[i] = clamp(first + 1, 0, from - 1);
-    taps.near[i] = rint(Math.fround(1 - share) * ONE);
+    taps.near[i] = rint(fround(1 - share) * ONE);
     taps.far[i] = rint(share * ONE);
   }
   return taps;
@@ -74,7 +75,9 @@ function linear(picture, across, down) {
     if (below === down.first[y]) [upper, lower, held, below] = [lower, upper, below, held];
     if (held !== down.first[y]) alongRow(data, (held = down.first[y]) * stride, channels, across, upper);
     if (below !== down.second[y]) alongRow(data, (below = down.second[y]) * stride, channels, across, lower);
-    const [near, far, start] = [down.near[y], down.far[y], y * upper.length];
+    const near = down.near[y];
+    const far = down.far[y];
+    const start = y * upper.length;
     for (let x = 0; x < upper.length; x += 1) {
       result.data[start + x] = (((near * (upper[x] >> 4)) >> 16) + ((far * (lower[x] >> 4)) >> 16) + 2) >> 2;
     }
@@ -84,8 +87,10 @@ function linear(picture, across, down) {
 
 function alongRow(data, start, channels, across, row) {
   for (let x = 0, to = 0; x < across.first.length; x += 1) {
-    const [a, b] = [start + across.first[x] * channels, start + across.second[x] * channels];
-    const [near, far] = [across.near[x], across.far[x]];
+    const a = start + across.first[x] * channels;
+    const b = start + across.second[x] * channels;
+    const near = across.near[x];
+    const far = across.far[x];
     for (let k = 0; k < channels; k += 1, to += 1) row[to] = data[a + k] * near + data[b + k] * far;
   }
 }
@@ -95,7 +100,7 @@ function byBlocks(picture, wide, high) {
   const { data, channels } = picture;
   const result = blank(picture.width / wide, picture.height / high, channels);
   const stride = picture.width * channels;
-  const share = Math.fround(1 / (wide * high));
+  const share = fround(1 / (wide * high));
   const quarter = wide === 2 && high === 2;
   for (let y = 0, to = 0; y < result.height; y += 1) {
     for (let x = 0; x < result.width; x += 1) {
@@ -105,7 +110,7 @@ function byBlocks(picture, wide, high) {
           const start = (y * high + j) * stride + x * wide * channels + k;
           for (let i = 0; i < wide; i += 1) sum += data[start + i * channels];
         }
-        result.data[to] = quarter ? (sum + 2) >> 2 : rint(Math.fround(sum * share));
+        result.data[to] = quarter ? (sum + 2) >> 2 : rint(fround(sum * share));
       }
     }
   }
@@ -116,7 +121,7 @@ function byBlocks(picture, wide, high) {
 function areaShares(from, to) {
   const scale = factor(from, to);
   const [target, source, share] = [[], [], []];
-  const add = (i, j, value) => (target.push(i), source.push(j), share.push(Math.fround(value)));
+  const add = (i, j, value) => (target.push(i), source.push(j), share.push(value));
   for (let i = 0; i < to; i += 1) {
     const [start, end] = [i * scale, i * scale + scale];
     const covered = Math.min(scale, from - start);
@@ -126,7 +131,7 @@ function areaShares(from, to) {
     for (let j = first; j < last; j += 1) add(i, j, 1 / covered);
     if (end - last > 1e-3) add(i, last, Math.min(end - last, 1, covered) / covered);
   }
-  return { target, source, share, size: to };
+  return { target: Int32Array.from(target), source: Int32Array.from(source), share: Float32Array.from(share), size: to };
 }
 
 /** Both axes of an `INTER_AREA` resize by a factor that is not whole, in float32 as OpenCV has it. */
@@ -137,18 +142,22 @@ function byShares(picture, across, down) {
   const row = new Float32Array(across.size * channels);
   const sum = new Float32Array(across.size * channels);
   for (let n = 0; n < down.source.length; n += 1) {
-    row.fill(0);
-    const start = down.source[n] * stride;
-    for (let m = 0; m < across.source.length; m += 1) {
-      const [from, to, share] = [start + across.source[m] * channels, across.target[m] * channels, across.share[m]];
-      for (let k = 0; k < channels; k += 1) row[to + k] += Math.fround(data[from + k] * share);
-    }
-    const [y, share] = [down.target[n], down.share[n]];
-    const begins = n === 0 || down.target[n - 1] !== y;
-    for (let x = 0; x < sum.length; x += 1) sum[x] = (begins ? 0 : sum[x]) + Math.fround(row[x] * share);
-    if (n + 1 === down.source.length || down.target[n + 1] !== y) {
-      for (let x = 0; x < sum.length; x += 1) result.data[y * sum.length + x] = rint(sum[x]);
-    }
+    const y = down.target[n];
+    shareRow(data, down.source[n] * stride, channels, across, row);
+    const share = down.share[n];
+    if (n === 0 || down.target[n - 1] !== y) sum.fill(0);
+    for (let x = 0; x < sum.length; x += 1) sum[x] += fround(row[x] * share);
+    if (n + 1 < down.source.length && down.target[n + 1] === y) continue;
+    for (let x = 0; x < sum.length; x += 1) result.data[y * sum.length + x] = rint(sum[x]);
   }
   return result;
+}
+
+function shareRow(data, start, channels, { source, target, share }, row) {
+  row.fill(0);
+  for (let m = 0; m < source.length; m += 1) {
+    const from = start + source[m] * channels;
+    const to = target[m] * channels;
+    for (let k = 0; k < channels; k += 1) row[to + k] += fround(data[from + k] * share[m]);
+  }
 }

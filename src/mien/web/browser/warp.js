@@ -13,13 +13,15 @@ const STEPS = 32; // and weights of 1/32
 export function warp(picture, matrix, side) {
   const { data, width, height, channels } = picture;
   const result = blank(side, side, channels);
-  const along = matrix.map(([step]) => Array.from({ length: side }, (_, x) => rint(step * x * FINE)));
+  const [alongX, alongY] = matrix.map(([step]) => Array.from({ length: side }, (_, x) => rint(step * x * FINE)));
   const stride = width * channels;
   for (let y = 0, to = 0; y < side; y += 1) {
     const [startX, startY] = matrix.map(([, step, shift]) => rint((step * y + shift) * FINE) + FINE / STEPS / 2);
     for (let x = 0; x < side; x += 1) {
-      const [placeX, placeY] = [(startX + along[0][x]) >> 5, (startY + along[1][x]) >> 5];
-      const [right, low] = [placeX & 31, placeY & 31];
+      const placeX = (startX + alongX[x]) >> 5;
+      const placeY = (startY + alongY[x]) >> 5;
+      const right = placeX & 31;
+      const low = placeY & 31;
       const left = clamp(placeX >> 5, 0, width - 1) * channels;
       const next = clamp((placeX >> 5) + 1, 0, width - 1) * channels;
       const upper = clamp(placeY >> 5, 0, height - 1) * stride;
