@@ -65,7 +65,7 @@ export function createPictures({ recogniser, reading, toast }) {
   function select(entry) {
     current = entry;
     entries.forEach((each) => each.button.setAttribute("aria-pressed", String(each === entry)));
-    reading.forget();
+    reading.prefer(null);
     draw();
   }
 
@@ -172,8 +172,9 @@ export function createPictures({ recogniser, reading, toast }) {
   element("heat").onchange = draw;
   overlay.onclick = ({ offsetX, offsetY }) => {
     const at = current && faceAt(overlay, current.result, offsetX, offsetY);
-    if (at >= 0) reading.choose(at), draw();
+    if (at >= 0) reading.choose(at);
   };
+  reading.chips.addEventListener("choose", () => !stage.closest("section").hidden && draw());
   new ResizeObserver(draw).observe(overlay);
   layout();
   return { enter: draw, leave: () => {}, add };

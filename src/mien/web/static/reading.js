@@ -34,18 +34,24 @@ export function createReading(labels) {
   }
 
   function choose(i) {
-    chosenId = faces[i]?.face_id ?? null;
+    prefer(faces[i]?.face_id ?? null);
+    chips.dispatchEvent(new CustomEvent("choose", { detail: chosenId }));
     showVerdict(verdict, faces[index()] ?? null);
     bars.show(faces[index()] ?? null);
     showChips(index());
+  }
+
+  /** Show the face of this number where it is in sight; null: the largest. */
+  function prefer(faceId) {
+    chosenId = faceId;
   }
 
   function showChips(at) {
     chips.hidden = faces.length < 2;
     if (chips.children.length !== faces.length) chips.replaceChildren(...faces.map((_, i) => chip(i)));
     [...chips.children].forEach((button, i) => {
-      button.textContent = (faces[i].face_id ?? i) + 1;
-      button.setAttribute("aria-label", `Face ${(faces[i].face_id ?? i) + 1}: ${faces[i].label}`);
+      button.textContent = faces[i].face_id ?? i; // as in the table
+      button.setAttribute("aria-label", `Face ${faces[i].face_id ?? i}: ${faces[i].label}`);
       button.setAttribute("aria-pressed", String(i === at));
     });
   }
@@ -64,7 +70,7 @@ export function createReading(labels) {
     live.textContent = text;
   }
 
-  return { show, choose, index, forget: () => (chosenId = null) };
+  return { show, choose, prefer, index, chips };
 }
 
 /** "2 faces: happiness 93 %, neutral 71 %." */

@@ -74,12 +74,13 @@ export function createVideos({ recogniser, reading, toast }) {
     for (const { faces } of frames) for (const { face_id } of faces) counts.set(face_id, (counts.get(face_id) ?? 0) + 1);
     const ids = [...counts].sort((a, b) => b[1] - a[1]).map(([id]) => id);
     element("faces").hidden = ids.length < 2;
-    element("face").replaceChildren(...ids.map((id) => new Option(`${id + 1}`, id)));
+    element("face").replaceChildren(...ids.map((id) => new Option(id, id)));
   }
 
   /** The timeline and the shares of the chosen face. */
   function showFace() {
     const id = Number(element("face").value);
+    reading.prefer(id);
     const points = frames.map(({ timeMs, faces }) => ({ timeMs, p: faces.find((face) => face.face_id === id)?.p ?? null }));
     timeline.set(points);
     const seen = points.filter(({ p }) => p);
@@ -148,6 +149,11 @@ export function createVideos({ recogniser, reading, toast }) {
   element("cancel").onclick = () => remove({ quiet: true });
   element("delete").onclick = () => remove();
   element("face").onchange = showFace;
+  reading.chips.addEventListener("choose", ({ detail }) => {
+    if (stage.closest("section").hidden) return;
+    element("face").value = detail;
+    showFace();
+  });
   element("csv").onclick = async () => {
     try {
       download(`${job.file.name.replace(/\.[^.]*$/, "")}.csv`, await videos.csv(job.id), "text/csv");
