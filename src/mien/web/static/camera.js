@@ -9,7 +9,7 @@ const RATE_MS = 2000; // over which frames a second are counted
 const RETRY_MS = 1500; // after a lost server or camera
 
 const PROBLEMS = {
-  insecure: ["The camera needs a safe address", "Browsers give the camera only to pages from localhost or by HTTPS. Open this page on the machine that runs mien as http://localhost, or start mien serve with --tls-cert and --tls-key."],
+  insecure: ["The camera needs a safe address", "Browsers give the camera only to pages from localhost or by HTTPS. Open this page as http://localhost on the machine that serves it, or have it served by HTTPS: for that, start mien serve with --tls-cert and --tls-key."],
   NotAllowedError: ["The camera is not allowed here", "Allow it for this page: the sign beside the address opens the settings. Then start again."],
   NotFoundError: ["There is no camera", "Plug one in and start again. Pictures and videos work without."],
   OverconstrainedError: ["That camera is gone", "Start again to use another one."],

@@ -39,7 +39,7 @@ async function patientlyCreated() {
     try {
       return await create({ askKey, onLink: (up) => (up ? link("ready", "ready") : link("lost", "no connection")) });
     } catch (error) {
-      link("lost", "no connection");
+      link("lost", error.short ?? "no connection");
       element("reading-note").textContent = error.message;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
@@ -115,7 +115,7 @@ async function start() {
   for (const part of document.querySelectorAll("[data-needs]")) part.hidden ||= !recogniser[part.dataset.needs];
   document.querySelectorAll('[role="tab"][data-needs]').forEach((tab) => (tab.hidden = !recogniser[tab.dataset.needs]));
   if (recogniser.liveHeat === false) element("camera-heat").closest("label").hidden = true;
-  if (recogniser.privacy) element("privacy-text").textContent = recogniser.privacy;
+  if (recogniser.privacy) element("privacy-text").textContent = element("camera-text").textContent = recogniser.privacy;
   element("model-name").textContent = `Model: ${recogniser.name}.`;
   element("reading-note").textContent = "";
   const shared = { recogniser, reading: createReading(recogniser.labels), toast };
