@@ -147,8 +147,10 @@ def test_the_camera_is_seen_live_and_nothing_is_sent(page: Page, site: Site) -> 
 
 
 def test_a_missing_file_is_named_and_the_page_goes_on_when_it_is_there(page: Page, site: Site) -> None:
-    site.missing = "runtime/ort.js"
+    site.missing = "browser/worker.js"
     page.goto(site.address)
+    page.wait_for_selector("#reading-note:has-text('expected browser/worker.js to start, got')")
+    site.missing = "runtime/ort.js"
     page.wait_for_selector("#reading-note:has-text('expected ONNX Runtime Web in runtime/ort.js, got')")
     site.missing = ".wasm"
     page.wait_for_selector("#reading-note:has-text('ort-wasm')")

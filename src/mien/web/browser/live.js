@@ -1,7 +1,7 @@
 /** Faces of one camera, frame after frame: who is who, and emotions that do not flicker. */
 
-import { overlap } from "./boxes.js";
-import { detect, follow } from "./mtcnn.js";
+import { distinct, overlap } from "./boxes.js";
+import { FIRST_LOOK, detect, follow } from "./mtcnn.js";
 import { express } from "./recognise.js";
 
 const LEAST_OVERLAP = 0.2; // with the box in the frame before
@@ -54,7 +54,8 @@ export class LiveFaces {
     const last = this.#known.filter(({ seen }) => seen);
     if (!due && last.length) {
       const followed = await follow(picture, this.networks.detector, last.map(({ box }) => box));
-      if (followed.every((face, i) => face && overlap(face.box, last[i].box) > LEAST_OVERLAP)) return followed;
+      const near = followed.every((face, i) => face && overlap(face.box, last[i].box) > LEAST_OVERLAP);
+      if (near && allDifferent(followed)) return followed;
     }
     const least = Math.max(this.options.minFace, Math.min(picture.width, picture.height) / SMALLEST);
     return detect(picture, this.networks.detector, least);
@@ -71,6 +72,12 @@ export class LiveFaces {
     }
     return ids.map((id) => id ?? this.#next++);
   }
+}
+
+/** Whether no two of them are the same face, as when one hides another and both are followed onto it. */
+function allDifferent(faces) {
+  const options = { most: FIRST_LOOK.overlap, ofSmaller: true };
+  return distinct(faces.map(({ box }) => box), faces.map(({ score }) => score), options).length === faces.length;
 }
 
 /** A mean that forgets, whatever the number of frames a second. */

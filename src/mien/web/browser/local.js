@@ -59,10 +59,10 @@ function startWorker() {
   const waiting = new Map();
   let [count, closed] = [0, false];
   worker.onmessage = ({ data: { number, result, error } }) => {
-    const { resolve, reject } = waiting.get(number);
+    const asked = waiting.get(number); // none where it was given up
     waiting.delete(number);
-    if (error) reject(new Error(error));
-    else resolve(result);
+    if (error) asked?.reject(new Error(error));
+    else asked?.resolve(result);
   };
   const giveUp = (message) => {
     for (const { reject } of waiting.values()) reject(new Error(message));

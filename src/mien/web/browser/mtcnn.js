@@ -25,7 +25,7 @@ const SMALL = 640; // longer side of the copy for the second look
 const BORDER = 0.2; // of that copy, in units of its longer side
 
 /** Least scores of the three stages, and the overlaps above which the lesser of two boxes is dropped. */
-const FIRST_LOOK = { proposal: 0.7, refined: 0.7, output: 0.7, inSize: 0.5, ofSizes: 0.6, overlap: 0.7 };
+export const FIRST_LOOK = { proposal: 0.7, refined: 0.7, output: 0.7, inSize: 0.5, ofSizes: 0.6, overlap: 0.7 };
 const SECOND_LOOK = { ...FIRST_LOOK, proposal: 0.5, refined: 0.6 };
 
 /**
