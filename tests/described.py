@@ -1,5 +1,6 @@
 """A server against its own OpenAPI description, asked with requests that schemathesis makes up."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
@@ -13,16 +14,16 @@ from schemathesis.specs.openapi.checks import (
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
-def hold_to(schema: Any, *, examples: int) -> dict[str, int]:
+def hold_to(schema: Any, *, examples: int, headers: Mapping[str, str]) -> dict[str, int]:
     """Ask every route so often; returns how many requests it got. Whatever is not as described raises.
 
     503 is an answer that is described, and no server's error here: a full queue says so.
     """
     operations = [found.ok() for found in schema.get_all_operations()]
-    return {operation.label: _ask(operation, examples) for operation in operations}
+    return {operation.label: _ask(operation, examples, headers) for operation in operations}
 
 
-def _ask(operation: Any, examples: int) -> int:
+def _ask(operation: Any, examples: int, headers: Mapping[str, str]) -> int:
     count = 0
 
     @settings(
@@ -36,7 +37,7 @@ def _ask(operation: Any, examples: int) -> int:
     @given(case=operation.as_strategy())
     def holds(case: Any) -> None:
         nonlocal count
-        answer = case.call()
+        answer = case.call(headers=headers)
         count += 1
         case.validate_response(answer, checks=CHECKS[1:] if answer.status_code == 503 else CHECKS)
 

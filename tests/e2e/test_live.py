@@ -14,7 +14,7 @@ import pytest
 from streams import mjpeg_server
 
 from mien.core.images import read_image
-from mien.pipeline.annotate import COLORS
+from mien.pipeline.marks import COLORS
 from mien.verbs.demo import sample
 
 pytest.importorskip("pygame")

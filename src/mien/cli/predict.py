@@ -13,7 +13,7 @@ from mien.core.errors import UsageError
 _PREDICT = examples(
     "mien predict photo.jpg",
     "mien predict holiday/ more.png --out faces.csv --annotate drawn/",
-    "mien predict interview.mp4 --out faces.parquet --smooth --baseline 0-5",
+    "mien predict interview.mp4 --out faces.parquet --smooth --baseline 0-5 --annotate drawn/ --report pages/",
 )
 
 
@@ -59,6 +59,9 @@ def predict(
     annotate: Annotated[
         Path | None, typer.Option("--annotate", metavar="DIR", help="Copies with boxes, emotions and bars.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="DIR", help="A page and a timeline of each clip.")
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Heat maps on the annotated pictures.")] = False,
     workers: Annotated[int, typer.Option("--workers", metavar="N", help="Look at N clips or photographs at once.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run was broken off.")] = False,
@@ -84,6 +87,7 @@ def predict(
         abstain=abstain,
         out=out,
         annotate=annotate,
+        report=report,
         explain=explain,
         workers=workers,
         resume=resume,
@@ -138,16 +142,22 @@ def _report(result: Any, *, quiet: bool) -> None:
     """What was written, what failed and what was left out: to stderr, so that a table can be piped."""
     for error in result.failed.values():
         note(error)
-    if result.skipped:
-        note(result.skipped)
+    for line in (result.skipped, *result.notes):
+        if line:
+            note(line)
     if quiet:
         return
     if result.out is not None:
         clips = f"{_count(result.clips, 'clip')} of {_count(result.frames, 'frame')}" if result.clips else ""
         pictures = _count(result.pictures, "picture") if result.pictures or not clips else ""
         note(f"wrote {result.out}: {', '.join(filter(None, (pictures, clips)))}, {_count(result.faces, 'face')}")
+    if result.summary is not None:
+        note(f"wrote {result.summary}: what each face did")
+    if result.pages:
+        note(f"wrote {_count(len(result.pages), 'page')} in {result.pages[0].parent}")
     if result.annotated:
-        note(f"drew {_count(len(result.annotated), 'annotated picture')} in {result.annotated[0].parent}")
+        drawn = "annotated clip" if all(path.suffix == ".mp4" for path in result.annotated) else "annotated picture"
+        note(f"drew {_count(len(result.annotated), drawn)} in {result.annotated[0].parent}")
     if result.failed:
         note(f"{_count(len(result.failed), 'input')} out of {result.pictures + result.clips} failed")
 

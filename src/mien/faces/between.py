@@ -1,28 +1,11 @@
 """Faces of the frames between two in which faces were looked for."""
 
 import numpy as np
-import numpy.typing as npt
 
-from mien.core.optional import require
 from mien.core.types import Faces
-from mien.faces.boxes import overlaps
+from mien.faces.pairing import pairs
 
-Indices = npt.NDArray[np.intp]
-
-LEAST_OVERLAP = 0.2  # intersection over union of one face's boxes before and after
-
-
-def same_faces(before: Faces, after: Faces) -> tuple[Indices, Indices]:
-    """Row numbers of the faces that are in both: those pairs that overlap as much as they can together.
-
-    Raises:
-        MissingExtraError: SciPy is not installed.
-    """
-    shared = overlaps(before.boxes, after.boxes)
-    shared[shared < LEAST_OVERLAP] = 0
-    rows, others = require("scipy.optimize", extra="video").linear_sum_assignment(shared, maximize=True)
-    good = shared[rows, others] > 0
-    return rows[good], others[good]
+_REACH = 1.2  # how far a face may jump from one detection to the next, in units of its size
 
 
 def between(before: Faces, after: Faces, share: float) -> Faces:
@@ -39,13 +22,16 @@ def between(before: Faces, after: Faces, share: float) -> Faces:
     Returns:
         Faces, best score first.
 
+    Raises:
+        MissingExtraError: SciPy is not installed.
+
     >>> box = np.float32([[0, 0, 10, 10]])
     >>> before = Faces(box, np.ones(1), np.zeros((1, 5, 2)))
     >>> after = Faces(box + 4, np.ones(1), np.zeros((1, 5, 2)))
     >>> between(before, after, 0.25).boxes
     array([[ 1.,  1., 11., 11.]], dtype=float32)
     """
-    first, second = same_faces(before, after)
+    first, second = pairs(before.boxes, after.boxes, reach=np.full(len(before), _REACH))
     now = np.float32(share)
     nearer, paired = (before, first) if share <= 0.5 else (after, second)
     alone = nearer[np.setdiff1d(np.arange(len(nearer)), paired)]

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from mien.core.errors import DataError, UsageError
 from mien.core.optional import require
 from mien.core.types import Floats
-from mien.faces.boxes import overlaps
+from mien.faces.boxes import Indices
+from mien.faces.pairing import LEAST_OVERLAP, pairs
 
 Ids = npt.NDArray[np.int64]
 
@@ -24,10 +25,12 @@ Ids = npt.NDArray[np.int64]
 _JITTER = 0.05  # of a detector's centre: standard deviation
 _UNREST = 3.0  # change of the velocity in a second: standard deviation, in sizes a second
 _FIRST_SPEED = 3.0  # of a new face, in sizes a second: standard deviation
-_COASTING_S = 0.6  # after which a velocity has faded to 1/e: a face that is not seen does not fly away
+_COASTING_S = 1.0  # after which a velocity has faded to 1/e: a face that is not seen does not fly away
 
 # What overlap counts with a face that the frame before had lost: it may be behind another, and the box the other's.
 _LOST = 0.7
+# A box that overlaps no face is the nearest one's, within this many standard deviations of its place, and sizes of it.
+_SURE, _FARTHEST = 2.0, 2.0
 
 
 @dataclass
@@ -66,9 +69,10 @@ class _Tracks:
 class Tracker:
     """IoU with Kalman-predicted boxes and Hungarian assignment; ids are stable through short occlusions.
 
-    A face keeps its number as long as each of its boxes overlaps the one foreseen. Where all boxes jump, as at a cut,
-    all are new faces. The same boxes at the same times give the same numbers; what is kept is the faces in sight and
-    those lost for less than `patience_s`, so that memory is bounded. Not safe to share between threads.
+    A face keeps its number as long as each of its boxes overlaps the one foreseen, or lies within reach of it, which
+    grows while it is out of sight. Where all boxes jump, as at a cut, all are new faces. The same boxes at the same
+    times give the same numbers; what is kept is the faces in sight and those lost for less than `patience_s`, so that
+    memory is bounded. Not safe to share between threads.
 
     Args:
         patience_s: a face that was not found for longer, while others or nobody were, is a new one when it comes back.
@@ -86,12 +90,12 @@ class Tracker:
     array([1, 0, 2])
     """
 
-    def __init__(self, *, patience_s: float = 1.0, least_overlap: float = 0.2) -> None:
+    def __init__(self, *, patience_s: float = 1.0, least_overlap: float = LEAST_OVERLAP) -> None:
         if not 0 <= patience_s < np.inf:
             raise UsageError(f"expected patience_s in seconds from 0, got {patience_s:g}")
         if not 0 < least_overlap <= 1:
             raise UsageError(f"expected least_overlap above 0 and up to 1, got {least_overlap:g}")
-        self._assign = require("scipy.optimize", extra="video").linear_sum_assignment
+        require("scipy.optimize", extra="video")
         self._patience_s, self._least_overlap = patience_s, least_overlap
         self._next = 0  # id of the next new face
         self.reset()
@@ -135,14 +139,11 @@ class Tracker:
         seen = self._tracks.seen_s
         return self._tracks[(seen == self._now) | (time_s - seen <= self._patience_s)]
 
-    def _matched(self, tracks: _Tracks, boxes: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    def _matched(self, tracks: _Tracks, boxes: Floats) -> tuple[Indices, Indices]:
         """Row numbers of the faces and of the boxes that belong together."""
-        shared = overlaps(tracks.boxes, boxes)
-        shared[shared < self._least_overlap] = 0
-        shared[tracks.seen_s != self._now] *= _LOST
-        rows, which = self._assign(shared, maximize=True)
-        good = shared[rows, which] > 0
-        return rows[good], which[good]
+        reach = np.minimum(_SURE * np.sqrt(tracks.spread[:, 0, 0]), _FARTHEST)
+        weights = np.where(tracks.seen_s == self._now, 1, _LOST)
+        return pairs(tracks.boxes, boxes, reach=reach, weights=weights, least_overlap=self._least_overlap)
 
 
 def _checked(boxes: Floats) -> Floats:

@@ -36,7 +36,7 @@ def place_beside(
         The first place that lies in the picture and touches nothing in `taken` (which holds the face itself too);
         None if there is none.
     """
-    for spot in _around(face, panel, gap):
+    for spot in around(face, panel, gap):
         moved = clamped(spot, size)
         if inside(moved, size) and not any(overlap(moved, other) for other in taken):
             return moved
@@ -57,7 +57,8 @@ def place_over(face: Rect, panel: tuple[int, int], size: tuple[int, int], *, tak
     return min((c for c in free if overlap(c, face)), key=lambda corner: overlap(corner, face), default=None)
 
 
-def _around(face: Rect, panel: tuple[int, int], gap: int) -> Iterator[Rect]:
+def around(face: Rect, panel: tuple[int, int], gap: int) -> Iterator[Rect]:
+    """The places beside a face, the better ones first; they may reach out of the picture."""
     x1, y1, x2, y2 = face
     width, height = panel
     for y in (y1, y2 - height, (y1 + y2 - height) / 2):

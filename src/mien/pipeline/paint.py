@@ -34,11 +34,16 @@ class Sheet:
         self._mask = np.zeros((height, width), np.uint8)
         rounded_rectangle(self._mask, (0, 0, width - 1, height - 1), 255, int(row * self.fine * radius))
 
-    def laid_on(self, canvas: Image, place: Rect, *, opacity: float = 1.0) -> None:
-        """Shrink the sheet and lay it over the canvas."""
+    def shrunk(self) -> tuple[Image, Opacity]:
+        """The sheet at the size that it will have, and how opaque it is."""
         small = cv2.resize(self.paint, self._size, interpolation=cv2.INTER_AREA)
         mask = cv2.resize(self._mask, self._size, interpolation=cv2.INTER_AREA).astype(np.float32)
-        blend(canvas, small, mask * (opacity / 255), place)  # type: ignore[arg-type]
+        return small, mask / np.float32(255)  # type: ignore[return-value]
+
+    def laid_on(self, canvas: Image, place: Rect, *, opacity: float = 1.0) -> None:
+        """Shrink the sheet and lay it over the canvas."""
+        small, mask = self.shrunk()
+        blend(canvas, small, mask * np.float32(opacity), place)
 
 
 def blend(canvas: Image, paint: Image, opacity: Opacity, place: Rect) -> None:
@@ -46,9 +51,10 @@ def blend(canvas: Image, paint: Image, opacity: Opacity, place: Rect) -> None:
     x, y = round(place[0]), round(place[1])
     top, left = max(0, -y), max(0, -x)
     under = canvas[max(y, 0) : y + paint.shape[0], max(x, 0) : x + paint.shape[1]]
-    over = paint[top : top + under.shape[0], left : left + under.shape[1]].astype(np.float32)
-    share = opacity[top : top + under.shape[0], left : left + under.shape[1], None]
-    under[...] = (over * share + under * (1 - share) + 0.5).astype(np.uint8)
+    if under.size:
+        over = np.ascontiguousarray(paint[top : top + under.shape[0], left : left + under.shape[1]])
+        share = np.ascontiguousarray(opacity[top : top + under.shape[0], left : left + under.shape[1]])
+        under[...] = cv2.blendLinear(over, np.ascontiguousarray(under), share, 1 - share)
 
 
 def rounded_rectangle(canvas: npt.NDArray[np.uint8], rect: Sequence[int], color: int | Color, radius: int) -> None:

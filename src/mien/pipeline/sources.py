@@ -23,7 +23,8 @@ _MAY_MOVE = frozenset({".gif", ".webp"})  # pictures, or clips where they hold s
 
 # How the names of drawn copies end: they are no photographs to read.
 ANNOTATED, EXPLAINED, BLOCKS = ".annotated.jpg", ".explained.png", ".blocks.png"
-_DRAWN = (ANNOTATED, EXPLAINED, BLOCKS)
+ANNOTATED_CLIP, TIMELINE = ".annotated.mp4", ".timeline.png"
+_DRAWN = (ANNOTATED, EXPLAINED, BLOCKS, ANNOTATED_CLIP, TIMELINE)
 
 _STREAM = re.compile(r"camera:.*|[a-z][a-z0-9+.-]+://.*", re.IGNORECASE)
 

@@ -15,6 +15,7 @@ from mien.reporting.style import GRID, INK, MUTED, NARROW, RC, WIDE
 
 _DPI = 160
 _MARGIN = 0.1  # inches of white around a picture that stands alone
+_DIGITS = re.compile(r"-?\d+\.\d{3,}")  # of a path, in points
 _IN_PAGE = {INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--grid)"}
 
 
@@ -89,10 +90,14 @@ def _interpolate(figure: Figure, how: str) -> None:
 
 
 def _inline(svg: str) -> str:
-    """The markup for a page: no XML header, no size of its own, the page's colours, names that no other figure has."""
+    """The markup for a page: without XML header or a size of its own, in the page's colours.
+
+    Names are such that no other figure has them, and lines are as exact as a screen can show.
+    """
     start = svg.index("<svg")
     text = re.sub(r' (width|height)="[\d.]+pt"', "", svg[start:], count=2)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r' d="[^"]+"', lambda path: _DIGITS.sub(lambda number: f"{float(number[0]):.2f}", path[0]), text)
     used = {f' id="{name}"' for name in re.findall(r'(?:href="|url\()#([^")]+)', text)}
     text = re.sub(r' id="[^"]+"', lambda found: found[0] if found[0] in used else "", text)
     return re.sub("|".join(_IN_PAGE), lambda found: _IN_PAGE[found[0]], text)

@@ -132,6 +132,8 @@ def _load(data: bytes, name: str, threads: int, device: str) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    # A plan of memory is kept for each shape of input: of no use where pictures and batches differ.
+    options.enable_mem_pattern = False
     options.log_severity_level = 4  # errors arrive as exceptions; printing them too would make two of each
     # Several nets take turns here, beside whatever else the machine does: threads that spin while they wait for work
     # take processors from those that have some. On two busy cores a face costs a quarter of the time without.

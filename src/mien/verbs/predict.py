@@ -9,17 +9,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mien.core.errors import InputError, UsageError
+from mien.core.errors import InputError
 from mien.core.labels import LabelSet
-from mien.core.optional import require
 from mien.pipeline import predict_table
 from mien.pipeline.parts import Unfinished
 from mien.pipeline.predict_table import Row
 from mien.pipeline.second_pass import clip_columns
 from mien.pipeline.sinks import Sink, check_target
 from mien.pipeline.sources import Contents, Found, Skipped, check, expand
+from mien.pipeline.video import Sampling
 from mien.verbs.predict_clips import Clips, frames_in
 from mien.verbs.predict_config import PredictConfig, PredictResult, Step, Tell
+from mien.verbs.predict_outputs import check_clip_outputs
 from mien.verbs.predict_photographs import TOGETHER, Photographs, check_annotations
 
 
@@ -65,7 +66,7 @@ def predict(
     if config.out is not None:
         check_target(config.out, overwrite=config.overwrite)
     contents = check(sources, clips=True)
-    _check_clips(contents, config)
+    check_clip_outputs(sources, contents, config)
     if config.annotate is not None:
         check_annotations(sources, config.annotate, overwrite=config.overwrite or config.resume)
     work = None
@@ -74,7 +75,7 @@ def predict(
         work.check(resume=config.resume, overwrite=config.overwrite)
     tally = _Tally(alone=contents.total == 1)
     try:
-        labels, skipped, written = _run(sources, config, contents, work, tally, tell)
+        labels, skipped = _run(sources, config, contents, work, tally, tell)
     except InputError:  # the only input cannot be read: there is nothing to go on with
         if work:
             work.remove()
@@ -84,9 +85,7 @@ def predict(
     out = Path(config.out) if config.out is not None else None
     line = str(skipped) if skipped.total else ""
     counts = (tally.pictures, tally.faces, tally.failed)
-    return PredictResult(
-        *counts, line, tuple(tally.rows), labels, out, tuple(written), clips=tally.clips, frames=tally.frames
-    )
+    return PredictResult(*counts, line, tuple(tally.rows), labels, out, **tally.made)
 
 
 @dataclass
@@ -96,15 +95,16 @@ class _Tally:
     Attributes:
         alone: whether there is one source only, whose error ends all.
         rows: those that nobody else gets.
+        made: the files written, and what is known of clips alone, as `PredictResult` calls it.
     """
 
     alone: bool
     pictures: int = 0
     faces: int = 0
-    clips: int = 0
     frames: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
+    made: dict[str, Any] = field(default_factory=dict)
 
     def add(self, found: Found, rows: Sequence[Row]) -> None:
         """The rows of a photograph, or of a frame of a clip, or the last one of a clip, with its error."""
@@ -127,12 +127,14 @@ def _run(
     work: Unfinished | None,
     tally: _Tally,
     tell: Tell | None,
-) -> tuple[LabelSet, Skipped, list[Path]]:
+) -> tuple[LabelSet, Skipped]:
     """Send the rows of all sources where they go."""
     skipped = Skipped(clips=True)
-    total = contents.photographs + (frames_in(sources, config.sampling) if tell and contents.clips else 0)
+    total = contents.photographs + (_frames_to_come(sources, config) if tell and contents.clips else 0)
     with ExitStack() as stack:
-        recognizer = config.recognizer(threads=config.threads)
+        # Of a clip several frames are looked at at once, each by one thread; of photographs, one by all threads.
+        one_thread = config.recognizer(threads=config.threads or 1) if contents.clips else None
+        recognizer = config.recognizer(threads=config.threads) if contents.photographs or not one_thread else one_thread
         labels = recognizer.label_set
         columns = clip_columns(labels) if contents.clips else predict_table.columns(labels)
         sink = None
@@ -145,7 +147,7 @@ def _run(
             if tell:
                 tell(Step((), total, frames))
 
-        clips = stack.enter_context(Clips(sources, config, folder, progress)) if contents.clips else None
+        clips = stack.enter_context(Clips(sources, config, one_thread, folder, progress)) if one_thread else None
         if clips and work:
             work.make()
         found = expand(sources, skipped=skipped, clips=True)
@@ -158,8 +160,17 @@ def _run(
                 tell(Step(whole, total, 0 if each.clip else 1))
             elif not sink:
                 tally.rows += whole
-        tally.clips = contents.clips
-    return labels, skipped, photographs.written
+        tally.made = {"annotated": tuple(photographs.written)}
+        if clips:
+            tally.made |= clips.outputs.finish() | {"clips": contents.clips, "frames": tally.frames}
+            tally.made["annotated"] += tuple(clips.outputs.drawn)
+    return labels, skipped
+
+
+def _frames_to_come(sources: Sequence[str | os.PathLike[str]], config: PredictConfig) -> int:
+    """How many frames will be looked at, and drawn on, about."""
+    drawn = frames_in(sources, Sampling()) if config.annotate is not None else 0
+    return frames_in(sources, config.sampling) + drawn
 
 
 def _rows(
@@ -184,13 +195,3 @@ def _pieces(found: Iterable[Found]) -> Iterator[list[Found]]:
     for is_clip, group in itertools.groupby(found, key=lambda each: each.clip):
         while piece := list(itertools.islice(group, 1 if is_clip else TOGETHER)):
             yield piece
-
-
-def _check_clips(contents: Contents, config: PredictConfig) -> None:
-    """Raise where clips cannot be looked at, or not in this way, before any work starts."""
-    if not contents.clips:
-        return
-    require("scipy.optimize", extra="video")
-    for option, asked in (("--explain", config.explain), ("--annotate", config.annotate is not None)):
-        if asked:
-            raise UsageError(f"expected photographs alone for {option}, got {contents.clips} clips, too: leave one out")

@@ -28,6 +28,7 @@ from mien.pipeline.second_pass import rows, second_pass
 from mien.pipeline.sources import Found, expand
 from mien.pipeline.video import Sampling
 from mien.verbs.predict_config import PredictConfig
+from mien.verbs.predict_outputs import ClipOutputs
 
 Progress = Callable[[int], None]  # told how many frames were looked at since the last call
 
@@ -39,21 +40,26 @@ class Clips:
 
     Args:
         sources: among which the clips are.
-        config: what is asked.
+        config: what is asked. recognizer: made by it.
         folder: where the stores are. progress: told of frames that were looked at.
     """
 
     def __init__(
-        self, sources: Sequence[str | os.PathLike[str]], config: PredictConfig, folder: Path, progress: Progress
+        self,
+        sources: Sequence[str | os.PathLike[str]],
+        config: PredictConfig,
+        recognizer: Recognizer,
+        folder: Path,
+        progress: Progress,
     ) -> None:
         self._config, self._folder, self._number = config, folder, 0
-        make = functools.partial(config.recognizer, threads=config.threads or 1)
-        recognizer = make()
         self._labels = recognizer.label_set
+        self.outputs = ClipOutputs(config, self._labels, progress)
         if config.workers == 1:
             self._passes: FirstPasses | FirstPassesElsewhere = FirstPasses(recognizer, config.sampling, progress)
         else:
             stores = (self._store(number, found) for number, found in enumerate(_clips(sources)))
+            make = functools.partial(config.recognizer, threads=config.threads or 1)
             self._passes = FirstPassesElsewhere(
                 make, stores, config.sampling, workers=config.workers, progress=progress
             )
@@ -72,9 +78,10 @@ class Clips:
             self._number += 1
             self._passes.over(store)
             error = store.error
-            final, _ = second_pass(store.frames, self._labels, self._config.second_pass)
-            for frame in final:
-                yield rows(frame, found.source, abstain=self._config.abstain)
+            how = self._config.second_pass
+            final, baseline = second_pass(store.frames, self._labels, how)
+            table = (rows(frame, found.source, abstain=self._config.abstain) for frame in final)
+            yield from self.outputs.watched(found.source, table, baseline, lambda: how.run(store.frames(), baseline))
         if error:
             yield predict_table.rows(Recognized(found.source, None, error), self._labels)
 

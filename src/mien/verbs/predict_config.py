@@ -31,7 +31,8 @@ class PredictConfig:
         smooth: make the emotions of a clip's faces steady over time: exponential or bayesian; None leaves them.
         baseline: first and last second of a stretch of each clip in which the people in it are neutral.
         abstain: leave the label empty below this probability.
-        out: a table: .csv, .json, .jsonl or .parquet. annotate: a folder for drawn copies.
+        out: a table: .csv, .json, .jsonl or .parquet; of clips, a summary goes beside it.
+        annotate: a folder for drawn copies. report: a folder for a page and a picture of the timeline of each clip.
         explain: lay over each face on these copies where the model sees the emotion: Grad-CAM, or occlusion, which
             takes a second a face, of a model whose feature map does not say it.
         workers: processes that look at clips, and threads that look for faces in photographs; the table is the same.
@@ -54,6 +55,7 @@ class PredictConfig:
     abstain: float | None = None
     out: str | os.PathLike[str] | None = None
     annotate: str | os.PathLike[str] | None = None
+    report: str | os.PathLike[str] | None = None
     explain: bool = False
     workers: int = 1
     resume: bool = False
@@ -114,7 +116,8 @@ class PredictResult:
         skipped: one line on the files of folders that are not looked at; empty if there were none.
         rows: the table, where it was not written to a file.
         label_set: what the model tells apart.
-        out, annotated: the files written.
+        out, annotated, summary, pages: the files written.
+        notes: what the user should know, a line each.
         clips, frames: how many clips were looked at, and frames of them.
     """
 
@@ -128,6 +131,9 @@ class PredictResult:
     annotated: tuple[Path, ...] = ()
     clips: int = 0
     frames: int = 0
+    summary: Path | None = None
+    pages: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -104,9 +104,19 @@ def _explaining(recognizer: Recognizer, config: PredictConfig) -> Explain:
 
 
 def check_annotations(
-    sources: Sequence[str | os.PathLike[str]], folder: str | os.PathLike[str], *, overwrite: bool
+    sources: Sequence[str | os.PathLike[str]],
+    folder: str | os.PathLike[str],
+    *,
+    overwrite: bool,
+    clip_endings: Sequence[str] = (),
 ) -> None:
     """Make the folder of the drawn copies, and see that none of them is there yet.
+
+    Args:
+        sources: what is looked at.
+        folder: where copies go.
+        overwrite: whether those that are there are replaced.
+        clip_endings: how the names of what is made of a clip end; if none, copies of photographs are looked for.
 
     Raises:
         OutputError: it cannot be made or written, or holds a copy of that name.
@@ -123,11 +133,13 @@ def check_annotations(
         ) from error
     if overwrite or not any(folder.iterdir()):
         return
-    names = drawing.Annotations(folder)
-    for found in expand(sources):
-        path = names.path(found.source)
-        if path.exists():
-            raise OutputError(f"expected no file at {path}, got one: choose another folder, or give --overwrite")
+    for names in [drawing.Annotations(folder, ending) for ending in clip_endings] or [drawing.Annotations(folder)]:
+        for found in expand(sources, clips=bool(clip_endings)):
+            if clip_endings and not found.clip:
+                continue
+            path = names.path(found.source)
+            if path.exists():
+                raise OutputError(f"expected no file at {path}, got one: choose another folder, or give --overwrite")
 
 
 def _state(found: Sequence[Found], abstain: float | None) -> list[Any]:

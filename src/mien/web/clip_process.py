@@ -74,7 +74,7 @@ def read(
             read_so_far += step.done
             if read_so_far > most_frames:
                 raise InputError(
-                    f"expected at most {most_seconds / 60:g} minutes of video in {source}, got more: cut it"
+                    f"expected at most {most_seconds / 60:.3g} minutes of video in {source}, got more: cut it"
                 )
             say(frames=read_so_far, total=step.total)
             rows = [row | {"source": source} for row in step.rows if not row["error"]]
@@ -107,7 +107,7 @@ def _check(video: str, source: str, *, most_seconds: float, most_megapixels: flo
     fps = info.fps if 0 < info.fps <= _MOST_FPS else _MOST_FPS
     if info.frames > most_seconds * fps * 1.01 + 1:
         raise InputError(
-            f"expected at most {most_seconds / 60:g} minutes of video in {source}, got "
+            f"expected at most {most_seconds / 60:.3g} minutes of video in {source}, got "
             f"{info.frames / fps / 60:.1f}: cut it"
         )
     return most_seconds * _MOST_FPS  # what the file says of itself may be wrong

@@ -27,8 +27,10 @@ class Problem(BaseModel):
     error: str
 
 
+# The schema stands here as it is: as a `model` it would count as of the kind that a route answers with, such as text.
+PROBLEM = {"application/json": {"schema": Problem.model_json_schema()}}
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": why}
+    status: {"content": PROBLEM, "description": why}
     for status, why in {
         400: "The request is malformed, or its Host header names another server.",
         401: "The key is missing or wrong.",

@@ -145,7 +145,7 @@ class _Camera:
         answer: dict[str, Any] = {
             "width": image.shape[1],
             "height": image.shape[0],
-            "rows": live_rows(frame, source=SOURCE, index=number),
+            "rows": live_rows(frame, image, source=SOURCE, index=number),
         }
         if self._heat:
             answer["heat"] = packed(self._recognition.explainer.heat(image, frame.faces.faces))

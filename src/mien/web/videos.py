@@ -12,9 +12,10 @@ from mien.web.answers import JobState, Row
 from mien.web.contents import HEAD, upload_name, video_kind
 from mien.web.jobs import Jobs
 from mien.web.recognition import Recognition
-from mien.web.refusals import Refusal
+from mien.web.refusals import PROBLEM, Refusal
 
 JobId = Annotated[str, Path(max_length=64, description="As POST /videos gave it.")]
+_ROWS = {"schema": {"type": "array", "items": Row.model_json_schema()}}
 _TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 
 
@@ -51,8 +52,8 @@ def router(jobs: Jobs, recognition: Recognition) -> APIRouter:
         summary="The table of a video that is read.",
         response_class=FileResponse,
         responses={
-            200: {"content": {"text/csv": {"schema": {"type": "string"}}, "application/json": {}}, "model": list[Row]},
-            409: {"description": "The video is not read yet, or could not be."},
+            200: {"content": {"text/csv": {"schema": {"type": "string"}}, "application/json": _ROWS}},
+            409: {"description": "The video is not read yet, or could not be.", "content": PROBLEM},
         },
     )
     async def table(id: JobId, format: Annotated[Literal["csv", "json"], Query()] = "csv") -> FileResponse:

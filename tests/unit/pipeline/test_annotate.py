@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from mien.core.labels import LABEL_SETS, LabelSet
 from mien.core.types import Faces, Image, Predictions
-from mien.pipeline.annotate import COLORS, Annotations, annotate
+from mien.pipeline.annotate import Annotations, annotate
+from mien.pipeline.marks import COLORS
 
 FERPLUS = LABEL_SETS["ferplus"]
 
