@@ -110,7 +110,7 @@ def test_pictures_are_seen_as_in_python(page: Page, site: Site, tmp_path: Path) 
     page.set_input_files("#pictures-file", [str(each) for each in (text, nobody, *samples)])
     for n in range(1, 5):
         page.wait_for_selector(f"#pictures-strip li:nth-child({n}) [data-state]")
-    assert "expected a picture in text.jpg, got bytes" in page.text_content("#pictures-caption")
+    assert "expected a picture in text.jpg, got what this browser cannot read" in page.text_content("#pictures-caption")
     page.click("#pictures-strip li:nth-child(2) button")
     assert page.text_content("#pictures-caption") == "No face found."
     with page.expect_download() as download:
@@ -147,8 +147,10 @@ def test_the_camera_is_seen_live_and_nothing_is_sent(page: Page, site: Site) -> 
 
 
 def test_a_missing_file_is_named_and_the_page_goes_on_when_it_is_there(page: Page, site: Site) -> None:
-    site.missing = "runtime/ort.js"
+    site.missing = "browser/worker.js"
     page.goto(site.address)
+    page.wait_for_selector("#reading-note:has-text('expected browser/worker.js to start, got')")
+    site.missing = "runtime/ort.js"
     page.wait_for_selector("#reading-note:has-text('expected ONNX Runtime Web in runtime/ort.js, got')")
     site.missing = ".wasm"
     page.wait_for_selector("#reading-note:has-text('ort-wasm')")

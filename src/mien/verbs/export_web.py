@@ -1,6 +1,7 @@
 """`mien export --format web`: a folder with a page that recognises expressions in the visitor's own browser."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.resources import files
@@ -17,7 +18,7 @@ from mien.verbs.demo import sample
 from mien.zoo.store import load_card, weights_of
 
 NETWORKS = ("pnet", "rnet", "onet")  # of the detector
-PREFERRED = "int8"  # weights: a quarter of the time of float32 in a browser, and half the bytes of float16
+PREFERRED = "int8"  # weights: 4 ms a face in a browser where float16 ones take 10, at half the bytes
 
 _SERVER_ONLY = ("server.js", "recogniser.js")  # of the page that `mien serve` shows
 _RECOGNISER = '// The recogniser of this page: the browser itself.\n\nexport { create } from "./browser/local.js";\n'
@@ -28,16 +29,13 @@ _POLICY = (
     "img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self'; base-uri 'none'; form-action 'none'"
 )
 _CHARSET = '<meta charset="utf-8">'
+PRIVACY = "Pictures stay on this device: this page reads them itself. Nothing is sent, nothing is stored."
 HINT = (
-    "Recognition is loading, 18 MB, once. If nothing happens: this page must come from a web server, not from a file; "
-    "README.txt says how."
+    "Recognition is loading, about 20 MB, once. If nothing happens: this page must come from a web server, not from a "
+    "file; README.txt says how."
 )
-# What differs in the page: it waits for its own files, not for a server, and states the policy itself.
-_IN_THE_PAGE = {
-    ">connecting</span>": ">loading</span>",
-    'id="reading-note"></p>': f'id="reading-note">{HINT}</p>',
-    _CHARSET: f'{_CHARSET}\n<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-}
+# What the page says of a server, by the id of the element, and what it says here.
+_TEXTS = {"camera-text": PRIVACY, "privacy-text": PRIVACY, "link-text": "loading", "reading-note": HINT}
 _README = """{title}
 
 A page that recognises facial expressions in pictures and from the camera, in the browser of whoever opens it.
@@ -77,7 +75,7 @@ def export_web(source: str, *, out: Path, overwrite: bool) -> tuple[Path, ...]:
         overwrite: replace files that are there.
 
     Returns:
-        The files written, the page first.
+        The files written.
 
     Raises:
         UsageError: the model sees clips, which the page does not put together.
@@ -128,10 +126,7 @@ def _contents() -> Iterator[tuple[str, bytes]]:
     web = files("mien").joinpath("web")
     for each in _files(web.joinpath("static")):
         if each.name == "index.html":
-            page = each.read_text("utf-8")
-            for theirs, ours in _IN_THE_PAGE.items():
-                page = page.replace(theirs, ours, 1)
-            yield each.name, page.encode()
+            yield each.name, _without_server(each.read_text("utf-8")).encode()
         elif each.name not in _SERVER_ONLY:
             yield each.name, each.read_bytes()
     yield "recogniser.js", _RECOGNISER.encode()
@@ -141,7 +136,16 @@ def _contents() -> Iterator[tuple[str, bytes]]:
     for name in _RUNTIME:
         yield f"runtime/{name}", web.joinpath("runtime", name).read_bytes()
     for name in NETWORKS:
-        yield f"models/{name}.onnx", (WEIGHTS / f"{name}.onnx").read_bytes()
+        yield f"models/mtcnn/{name}.onnx", (WEIGHTS / f"{name}.onnx").read_bytes()
+
+
+def _without_server(page: str) -> str:
+    """The page of `mien serve`, with what is true here; it states its policy itself, and has no part for videos."""
+    for name, text in _TEXTS.items():
+        page, found = re.subn(rf'(id="{name}"[^>]*>)[^<]*', rf"\g<1>{text}", page)
+        assert found == 1, name
+    policy = f'{_CHARSET}\n<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+    return page.replace(_CHARSET, policy, 1).replace('id="tab-videos"', 'id="tab-videos" hidden', 1)
 
 
 def _files(folder: Traversable) -> list[Traversable]:

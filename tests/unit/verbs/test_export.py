@@ -54,7 +54,8 @@ def test_a_page_holds_all_that_it_imports(runtime: Path, tmp_path: Path) -> None
     for target in re.findall(r'(?:src|href)="([^"#:]+)"', page):
         assert target in there
     assert "Content-Security-Policy" in page and "connect-src 'self'" in page
-    assert export_web.HINT in page
+    assert export_web.HINT in page and page.count(export_web.PRIVACY) == 2
+    assert "mien server" not in page and 'id="tab-videos" hidden' in page
     assert str(tmp_path) not in (out / "README.txt").read_text("utf-8")
     assert result.serve == serve_command(out)
 

@@ -6,7 +6,8 @@ const SMALLEST = 1.1754943508222875e-38; // below it a float32 probability is no
 /**
  * Crops as the network takes them: (x / 255 - mean) / std, one channel after the other.
  *
- * Rounded to float32 at every step, as numpy does: an int8 network rounds its input again, where the last bit may decide.
+ * Rounded to float32 at every step, as numpy does: an int8 network rounds its input again, where the last bit may
+ * decide.
  *
  * @returns {Float32Array}
  */

@@ -19,7 +19,7 @@ export function cropFace(picture, box, points, card) {
   return sample(picture, cropSquare(box, points, card.crop), card.input);
 }
 
-/** The square that is cut out for a face: centre x and y, side in pixels, angle in radians, clockwise in the picture. */
+/** The square that is cut out for a face: centre, side in pixels, angle in radians, clockwise in the picture. */
 export function cropSquare([x1, y1, x2, y2], points, crop) {
   const longer = Math.max(x2 - x1, y2 - y1, 1);
   const angle = crop.align && points ? Math.atan2(points[1][1] - points[0][1], points[1][0] - points[0][0]) : 0;

@@ -1,7 +1,7 @@
 /** Faces of one camera, frame after frame: who is who, and emotions that do not flicker. */
 
-import { overlap } from "./boxes.js";
-import { detect, follow } from "./mtcnn.js";
+import { distinct, overlap } from "./boxes.js";
+import { FIRST_LOOK, detect, follow } from "./mtcnn.js";
 import { express } from "./recognise.js";
 
 const LEAST_OVERLAP = 0.2; // with the box in the frame before
@@ -13,13 +13,13 @@ const SMALLEST = 12; // faces are looked for down to a so many-th of the shorter
 export class LiveFaces {
   #frame = 0;
   #next = 0; // id of the next new face
-  #known = []; // faces seen within the patience: {id, box, points, smooth, timeMs, seen: in the last frame}
+  #known = []; // faces seen within the patience: {id, box, smooth, timeMs, seen: whether in the last frame}
 
   /**
    * @param {object} networks as `openNetworks` gives them.
    * @param {object} card of the model.
-   * @param {{head: string, minFace: number, detectEvery: number}} options between two frames in which faces are looked for
-   *   everywhere, the known ones are followed.
+   * @param {{head: string, minFace: number, detectEvery: number}} options in how many-th frame faces are looked for
+   *   everywhere; between, the known ones are followed.
    */
   constructor(networks, card, options) {
     Object.assign(this, { networks, card, options });
@@ -44,17 +44,18 @@ export class LiveFaces {
     });
     const lost = this.#known.filter(({ id }) => !ids.includes(id)).map((each) => ({ ...each, seen: false }));
     this.#known = [...seen, ...lost];
-    return seen.map(({ id, box, score, smooth, probabilities }) => ({ id, box, score, probabilities: smooth, raw: probabilities }));
+    return seen.map(({ smooth, probabilities, ...face }) => ({ ...face, probabilities: smooth, raw: probabilities }));
   }
 
-  /** Follow the faces of the last frame; look everywhere every few frames, and when one of them is gone or none is there. */
+  /** Follow the faces of the last frame; look everywhere every few frames, and when one is gone or none is there. */
   async #find(picture) {
     const due = this.#frame % this.options.detectEvery === 0;
     this.#frame += 1;
     const last = this.#known.filter(({ seen }) => seen);
     if (!due && last.length) {
       const followed = await follow(picture, this.networks.detector, last.map(({ box }) => box));
-      if (followed.every((face, i) => face && overlap(face.box, last[i].box) > LEAST_OVERLAP)) return followed;
+      const near = followed.every((face, i) => face && overlap(face.box, last[i].box) > LEAST_OVERLAP);
+      if (near && allDifferent(followed)) return followed;
     }
     const least = Math.max(this.options.minFace, Math.min(picture.width, picture.height) / SMALLEST);
     return detect(picture, this.networks.detector, least);
@@ -62,13 +63,21 @@ export class LiveFaces {
 
   /** An id for each face: that of the known face whose box it overlaps most, each given once; else a new one. */
   #identify(faces) {
-    const pairs = faces.flatMap(({ box }, i) => this.#known.map((each) => ({ i, id: each.id, shared: overlap(box, each.box) })));
+    const pairs = faces.flatMap(({ box }, i) =>
+      this.#known.map((each) => ({ i, id: each.id, shared: overlap(box, each.box) })),
+    );
     const ids = new Array(faces.length).fill(null);
     for (const { i, id, shared } of pairs.sort((a, b) => b.shared - a.shared)) {
       if (shared > LEAST_OVERLAP && ids[i] === null && !ids.includes(id)) ids[i] = id;
     }
     return ids.map((id) => id ?? this.#next++);
   }
+}
+
+/** Whether no two of them are the same face, as when one hides another and both are followed onto it. */
+function allDifferent(faces) {
+  const options = { most: FIRST_LOOK.overlap, ofSmaller: true };
+  return distinct(faces.map(({ box }) => box), faces.map(({ score }) => score), options).length === faces.length;
 }
 
 /** A mean that forgets, whatever the number of frames a second. */

@@ -9,12 +9,11 @@
 
 const FOLDER = new URL("..", import.meta.url).href; // holds browser/, models/ and runtime/
 const LANES = 2; // frames under way: one is looked at while the next is copied
-const PRIVACY = "Pictures stay on this device: they are read by this page itself, and nothing is sent or stored.";
 const CLOSED = "expected an open recogniser, got one that was closed";
 
 /**
- * @param {{head?: string, minFace?: number, detectEvery?: number}} [options] which of the model's label sets answers; the
- *   smallest face in pixels; in how many-th frame of a camera faces are looked for anew, being followed between.
+ * @param {{head?: string, minFace?: number, detectEvery?: number}} [options] which of the model's label sets answers;
+ *   the smallest face in pixels; in how many-th frame of a camera faces are looked for anew, being followed between.
  * @returns {Promise<object>} see `recogniser.js`.
  */
 export async function create({ head, minFace = 40, detectEvery = 5 } = {}) {
@@ -41,16 +40,16 @@ export async function create({ head, minFace = 40, detectEvery = 5 } = {}) {
     }
   }
 
-  return { ...about, heat: false, videos: undefined, privacy: PRIVACY, recognise, close: worker.close };
+  return { ...about, heat: false, videos: undefined, recognise, close: worker.close };
 }
 
 /** A copy of the picture that can be handed over. */
 async function grab(source) {
   try {
     return await createImageBitmap(source);
-  } catch (error) {
-    const what = source instanceof File ? source.name : "what was given";
-    throw new Error(`expected a picture in ${what}, got bytes or a source that this browser cannot read as one: give a JPEG, PNG or WebP`);
+  } catch {
+    const name = source instanceof File ? source.name : "what was given";
+    throw new Error(`expected a picture in ${name}, got what this browser cannot read: give a JPEG, PNG or WebP`);
   }
 }
 
@@ -60,10 +59,10 @@ function startWorker() {
   const waiting = new Map();
   let [count, closed] = [0, false];
   worker.onmessage = ({ data: { number, result, error } }) => {
-    const { resolve, reject } = waiting.get(number);
+    const asked = waiting.get(number); // none where it was given up
     waiting.delete(number);
-    if (error) reject(new Error(error));
-    else resolve(result);
+    if (error) asked?.reject(new Error(error));
+    else asked?.resolve(result);
   };
   const giveUp = (message) => {
     for (const { reject } of waiting.values()) reject(new Error(message));

@@ -1,11 +1,11 @@
 /**
- * MTCNN (Zhang et al. 2016, doi 10.1109/LSP.2016.2603342), the same steps, limits and rounding as mien's `faces/mtcnn.py`:
+ * MTCNN (Zhang et al. 2016, doi 10.1109/LSP.2016.2603342), with the steps, limits and rounding of `faces/mtcnn.py`:
  * P-Net looks at every window of the picture at many sizes, R-Net and O-Net look again at what it proposes.
  *
  * @typedef {{box: number[], score: number, points: number[][]}} Face
  *   `points`: right eye, left eye, nose, right and left corner of the mouth, the person's own right and left.
- * @typedef {(name: "pnet"|"rnet"|"onet", pixels: Uint8Array, shape: number[]) => Promise<Record<string, {data: Float32Array, dims: number[]}>>} Run
- *   Runs one of the three networks on RGB pixels of shape (n, height, width, 3).
+ * @typedef {(name: string, pixels: Uint8Array, shape: number[]) => Promise<object>} Run
+ *   Runs "pnet", "rnet" or "onet" on RGB pixels of shape (n, height, width, 3): {data, dims} for each output.
  */
 
 import { distinct, longerSide, shifted, square, trimmed } from "./boxes.js";
@@ -25,7 +25,7 @@ const SMALL = 640; // longer side of the copy for the second look
 const BORDER = 0.2; // of that copy, in units of its longer side
 
 /** Least scores of the three stages, and the overlaps above which the lesser of two boxes is dropped. */
-const FIRST_LOOK = { proposal: 0.7, refined: 0.7, output: 0.7, inSize: 0.5, ofSizes: 0.6, overlap: 0.7 };
+export const FIRST_LOOK = { proposal: 0.7, refined: 0.7, output: 0.7, inSize: 0.5, ofSizes: 0.6, overlap: 0.7 };
 const SECOND_LOOK = { ...FIRST_LOOK, proposal: 0.5, refined: 0.6 };
 
 /**
@@ -80,12 +80,12 @@ async function cascade(picture, run, minFace, limits) {
 
   let looks = await look(pyramid, run, "rnet", proposed);
   looks = looks.filter(({ score }) => score > limits.refined);
-  looks = choose(looks, looks.map(({ box }) => box), { most: limits.overlap });
+  looks = choose(looks, { most: limits.overlap });
   const refined = looks.map(({ box, offsets }) => square(shifted(box, offsets)));
 
   looks = await look(pyramid, run, "onet", refined);
   const faces = looks.filter(({ score }) => score > limits.output).map(asFace);
-  return choose(faces, faces.map(({ box }) => box), { most: limits.overlap, ofSmaller: true });
+  return choose(faces, { most: limits.overlap, ofSmaller: true });
 }
 
 /** P-Net over all sizes: squares. */
@@ -94,14 +94,14 @@ async function propose(picture, run, minFace, limits) {
   for (const [group, scale] of scales(picture, minFace).entries()) {
     for (const each of await proposeAt(picture, run, scale, limits.proposal)) windows.push({ ...each, group });
   }
-  windows = choose(windows, windows.map(({ box }) => box), { most: limits.inSize, groups: windows.map((w) => w.group) });
-  windows = choose(windows, windows.map(({ box }) => box), { most: limits.ofSizes });
+  windows = choose(windows, { most: limits.inSize, groups: windows.map((w) => w.group) });
+  windows = choose(windows, { most: limits.ofSizes });
   return windows.slice(0, MOST_PROPOSALS).map(({ box, offsets }) => square(shifted(box, offsets)));
 }
 
 /**
- * Factors by which to shrink a picture so that P-Net's window is a face of `minFace` pixels, and of more and more: largest
- * first, none if the picture is smaller than the smallest face.
+ * Factors by which to shrink a picture so that P-Net's window is a face of `minFace` pixels, and of more and more:
+ * largest first, none if the picture is smaller than the smallest face.
  */
 export function scales({ width, height }, minFace) {
   const found = [];
@@ -130,15 +130,11 @@ async function proposeAt(picture, run, scale, threshold) {
   return found.sort((a, b) => b.score - a.score).slice(0, MOST_WINDOWS);
 }
 
-/** A window of P-Net in the picture: whole pixels, one pixel late, as the implementation has it that most descend from. */
+/** A window of P-Net in the picture: at whole pixels, and one late, see `faces/mtcnn.py`. */
 function windowBox(x, y, scale) {
   const [left, top] = [STRIDE * x + 1, STRIDE * y + 1];
-  return [
-    rint(left / scale),
-    rint(top / scale),
-    rint((left + CELL) / scale) + 1,
-    rint((top + CELL) / scale) + 1,
-  ];
+  const [right, bottom] = [left + CELL, top + CELL];
+  return [rint(left / scale), rint(top / scale), rint(right / scale) + 1, rint(bottom / scale) + 1];
 }
 
 /** What R-Net or O-Net says of squares: their boxes in the picture, as they were cut, scores, offsets, landmarks. */
@@ -169,8 +165,8 @@ function asFace({ cut: [x1, y1, x2, y2], box, score, offsets, landmarks }) {
   return { box: shifted(box, offsets), score, points };
 }
 
-/** Those of some things that `distinct` keeps by their boxes. */
-function choose(things, boxes, options) {
-  const scores = things.map(({ score }) => score);
-  return distinct(boxes, scores, options).map((i) => things[i]);
+/** Those of windows, looks or faces that `distinct` keeps, best score first. */
+function choose(found, options) {
+  const kept = distinct(found.map(({ box }) => box), found.map(({ score }) => score), options);
+  return kept.map((i) => found[i]);
 }

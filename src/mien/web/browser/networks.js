@@ -17,7 +17,7 @@ export async function openNetworks(ort, read, card) {
   ort.env.logLevel = "error";
   const open = async (path) => ort.InferenceSession.create(await read(path), { executionProviders: ["wasm"] });
   const sessions = {};
-  for (const name of DETECTOR) sessions[name] = await open(`models/${name}.onnx`);
+  for (const name of DETECTOR) sessions[name] = await open(`models/mtcnn/${name}.onnx`);
   sessions.model = await open(`models/${card.file}`);
 
   const run = (name, tensor, outputs) => {

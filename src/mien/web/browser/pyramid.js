@@ -33,8 +33,8 @@ export class Pyramid {
    *
    * @param {number[][]} boxes which may reach past the edge or lie outside.
    * @param {number} size side of the crops.
-   * @returns {{crops: Uint8Array, cut: number[][]}} the pixels of all crops, RGB, one crop after the other, and the boxes
-   *   that were really cut: at whole pixels.
+   * @returns {{crops: Uint8Array, cut: number[][]}} the pixels of all crops, RGB, one crop after the other, and the
+   *   boxes that were really cut: at whole pixels.
    */
   crops(boxes, size) {
     const crops = new Uint8Array(boxes.length * size * size * 3);

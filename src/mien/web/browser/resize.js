@@ -50,17 +50,17 @@ function grown(picture, width, height) {
 /** For each new pixel along one axis, the two old ones that it lies between, and the whole-number weights of both. */
 function linearTaps(from, to, where) {
   const scale = factor(from, to);
-  const taps = { first: new Int32Array(to), second: new Int32Array(to), near: new Int32Array(to), far: new Int32Array(to) };
+  const [first, second, near, far] = [0, 1, 2, 3].map(() => new Int32Array(to));
   for (let i = 0; i < to; i += 1) {
     const place = fround(where(i, scale));
-    const first = Math.floor(place);
-    const share = fround(place - first);
-    taps.first[i] = clamp(first, 0, from - 1);
-    taps.second[i] = clamp(first + 1, 0, from - 1);
-    taps.near[i] = rint(fround(1 - share) * ONE);
-    taps.far[i] = rint(share * ONE);
+    const left = Math.floor(place);
+    const share = fround(place - left);
+    first[i] = clamp(left, 0, from - 1);
+    second[i] = clamp(left + 1, 0, from - 1);
+    near[i] = rint(fround(1 - share) * ONE);
+    far[i] = rint(share * ONE);
   }
-  return taps;
+  return { first, second, near, far };
 }
 
 /** Both axes of a bilinear resize, rounded where OpenCV rounds. */
@@ -120,8 +120,8 @@ function byBlocks(picture, wide, high) {
 /** For each new pixel along one axis, which old ones it covers, and how much of it each of them is. */
 function areaShares(from, to) {
   const scale = factor(from, to);
-  const [target, source, share] = [[], [], []];
-  const add = (i, j, value) => (target.push(i), source.push(j), share.push(value));
+  const [targets, sources, shares] = [[], [], []];
+  const add = (i, j, value) => (targets.push(i), sources.push(j), shares.push(value));
   for (let i = 0; i < to; i += 1) {
     const [start, end] = [i * scale, i * scale + scale];
     const covered = Math.min(scale, from - start);
@@ -131,7 +131,8 @@ function areaShares(from, to) {
     for (let j = first; j < last; j += 1) add(i, j, 1 / covered);
     if (end - last > 1e-3) add(i, last, Math.min(end - last, 1, covered) / covered);
   }
-  return { target: Int32Array.from(target), source: Int32Array.from(source), share: Float32Array.from(share), size: to };
+  const [target, source, share] = [Int32Array.from(targets), Int32Array.from(sources), Float32Array.from(shares)];
+  return { target, source, share, size: to };
 }
 
 /** Both axes of an `INTER_AREA` resize by a factor that is not whole, in float32 as OpenCV has it. */

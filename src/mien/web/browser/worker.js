@@ -62,7 +62,8 @@ function taken(bitmap) {
   const { width, height } = bitmap;
   if (width * height > MOST_PIXELS) {
     bitmap.close();
-    throw new Error(`expected at most ${MOST_PIXELS / 1e6} megapixels, got ${width} x ${height}: make it smaller first`);
+    const most = MOST_PIXELS / 1e6;
+    throw new Error(`expected at most ${most} megapixels, got ${width} x ${height}: make it smaller first`);
   }
   if (canvas?.width !== width || canvas?.height !== height) canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });

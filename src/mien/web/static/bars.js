@@ -29,15 +29,15 @@ export function createBars(list, labels) {
 
 function barRow(label) {
   const row = document.createElement("li");
-  const [name, trough, fill, value] = ["name", "trough", "fill", "value"].map((kind) => {
+  const [name, groove, fill, value] = ["name", "groove", "fill", "value"].map((kind) => {
     const part = document.createElement("span");
     part.className = kind;
     return part;
   });
   name.textContent = label;
   fill.style.backgroundColor = color(label);
-  trough.append(fill);
-  row.append(name, trough, value);
+  groove.append(fill);
+  row.append(name, groove, value);
   return { row, fill, value };
 }
 

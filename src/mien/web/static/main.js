@@ -115,7 +115,7 @@ async function start() {
   for (const part of document.querySelectorAll("[data-needs]")) part.hidden ||= !recogniser[part.dataset.needs];
   document.querySelectorAll('[role="tab"][data-needs]').forEach((tab) => (tab.hidden = !recogniser[tab.dataset.needs]));
   if (recogniser.liveHeat === false) element("camera-heat").closest("label").hidden = true;
-  if (recogniser.privacy) element("privacy-text").textContent = element("camera-text").textContent = recogniser.privacy;
+  if (recogniser.privacy) element("privacy-text").textContent = recogniser.privacy;
   element("model-name").textContent = `Model: ${recogniser.name}.`;
   element("reading-note").textContent = "";
   const shared = { recogniser, reading: createReading(recogniser.labels), toast };

@@ -73,7 +73,7 @@ function draw(canvas, labels, points, [from, to], cursor, running) {
   const style = getComputedStyle(canvas);
   const bottom = height - FOOT;
   const x = (timeMs) => ((timeMs - from) / (to - from)) * width;
-  context.fillStyle = style.getPropertyValue("--trough");
+  context.fillStyle = style.getPropertyValue("--groove");
   context.beginPath();
   context.roundRect(0, 0, width, bottom, 8);
   context.fill();

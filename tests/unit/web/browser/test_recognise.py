@@ -32,21 +32,25 @@ def recognizer() -> mien.Recognizer:
     return mien.Recognizer(threads=1)
 
 
-def compare(see: Callable[..., Any], recognizer: mien.Recognizer, image: np.ndarray) -> int:
-    """How many faces both find: the same ones."""
+def compare(see: Callable[..., Any], recognizer: mien.Recognizer, image: np.ndarray, *, within: float = 0.05) -> int:
+    """How many faces both find: the same ones.
+
+    An int8 network rounds what it sees: where the last bit decides, a share may move by hundredths, on processors of
+    another kind in Python, too.
+    """
     got, wanted = see("picture", image), recognizer.predict(image)
     assert len(got) == len(wanted)
     for face, one in zip(got, wanted, strict=True):
         assert face["box"] == pytest.approx(one.boxes[0].tolist(), abs=1)
         assert face["score"] == pytest.approx(one.scores[0], abs=1e-3)
         assert np.abs(np.subtract(face["points"], one.landmarks[0])).max() < 1
-        assert face["probabilities"] == pytest.approx(one.probabilities[0].tolist(), abs=0.01)
+        assert face["probabilities"] == pytest.approx(one.probabilities[0].tolist(), abs=within)
     return len(got)
 
 
 @pytest.mark.parametrize("name", ["astronaut", "grace_hopper"])
 def test_a_sample_is_seen_as_in_python(see: Callable[..., Any], recognizer: mien.Recognizer, name: str) -> None:
-    assert compare(see, recognizer, read_image(mien.sample(name))) == 1
+    assert compare(see, recognizer, read_image(mien.sample(name)), within=0.01) == 1
 
 
 def test_so_are_small_large_and_several_faces(see: Callable[..., Any], recognizer: mien.Recognizer) -> None:
@@ -55,6 +59,11 @@ def test_so_are_small_large_and_several_faces(see: Callable[..., Any], recognize
     assert compare(see, recognizer, np.ascontiguousarray(both)) >= 2
     assert compare(see, recognizer, cv2.resize(image, (1300, 1300), interpolation=cv2.INTER_CUBIC)) == 1
     assert compare(see, recognizer, np.ascontiguousarray(image[10:250, 60:420])) == 1
+
+
+def test_so_are_pictures_that_p_net_sees_in_strips(see: Callable[..., Any], recognizer: mien.Recognizer) -> None:
+    half = cv2.resize(read_image(mien.sample("astronaut")), (256, 256), interpolation=cv2.INTER_AREA)
+    assert compare(see, recognizer, np.tile(half, (16, 1, 1))) == 16
 
 
 def test_a_face_that_fills_the_picture_is_found_at_the_second_look(
