@@ -12,6 +12,7 @@ from containers import TARGET, copy_files, recipe, user_of, wait_until_well
 
 PORT = 8139
 NOBODY = 65534
+CERTIFICATES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
 
@@ -24,9 +25,11 @@ def root(tmp_path: Path) -> Iterator[Path]:
     root = tmp_path / "root"
     more = "--include=python3,python3-venv,ca-certificates"
     subprocess.run(["debootstrap", "--variant=minbase", more, "bookworm", root], check=True, capture_output=True)
-    for name in ("resolv.conf", "pip.conf"):
-        if Path("/etc", name).exists():
-            shutil.copy(Path("/etc", name), root / "etc" / name)
+    settings = ("/etc/resolv.conf", "/etc/pip.conf", *(os.environ.get(name, "") for name in CERTIFICATES))
+    for path in map(Path, filter(None, settings)):  # so that pip finds its index there as it does here
+        if path.is_file():
+            (root / path.relative_to("/")).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, root / path.relative_to("/"))
     yield root
     shutil.rmtree(root, ignore_errors=True)
 
@@ -39,10 +42,11 @@ def test_in_a_bare_debian(root: Path, samples: Path) -> None:
     for path in [target, root / "source", *(root / "source").rglob("*")]:
         os.chown(path, NOBODY, NOBODY)
     environment = {"PATH": f"{TARGET}/bin:/usr/bin:/bin", "HOME": "/tmp", "PYTHONDONTWRITEBYTECODE": "1"}
-    environment |= {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_"))}
+    environment |= {name: value for name, value in os.environ.items() if name in (*CERTIFICATES, "PIP_INDEX_URL")}
+    chroot = shutil.which("chroot", path="/usr/sbin:/usr/bin:/sbin") or "chroot"
 
     def inside(*words: str) -> list[str]:
-        return ["chroot", f"--userspec={NOBODY}:{NOBODY}", str(root), *words]
+        return [chroot, f"--userspec={NOBODY}:{NOBODY}", str(root), *words]
 
     [run] = found.runs
     done = subprocess.run(inside("sh", "-c", f"cd /source && {run}"), env=environment, capture_output=True, text=True)

@@ -82,7 +82,7 @@ def create_app(config: ServeConfig | None = None, *, worker: Sequence[str] = WOR
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["X-API-Key", "Authorization"],
         )
-    app.add_middleware(Guard, config=config, keyless=frozenset(files), metrics=metrics)
+    app.add_middleware(Guard, config=config, keyless=frozenset(files), metrics=metrics, expect_room=jobs.expect_room)
     return app
 
 

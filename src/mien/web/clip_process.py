@@ -27,7 +27,8 @@ def main() -> int:
 
     try:
         about = read(**told)
-        say(done=True, **about)
+        error = about.pop("error")
+        say(done=True, error=error and _without_paths(error, told), **about)
     except MienError as error:
         say(error=_without_paths(str(error), told))
     except MemoryError:

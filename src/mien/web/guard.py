@@ -12,7 +12,7 @@ import hmac
 import ipaddress
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from fastapi.responses import JSONResponse
@@ -37,10 +37,19 @@ class Guard:
         config: the limits.
         keyless: paths of the page's files, which hold nothing secret.
         metrics: where requests are counted.
+        expect_room: raises Refusal where no video would be taken: that is said before it is uploaded.
     """
 
-    def __init__(self, app: ASGIApp, *, config: ServeConfig, keyless: frozenset[str], metrics: Metrics) -> None:
-        self._app, self._config, self._metrics = app, config, metrics
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        config: ServeConfig,
+        keyless: frozenset[str],
+        metrics: Metrics,
+        expect_room: Callable[[], None],
+    ) -> None:
+        self._app, self._config, self._metrics, self._expect_room = app, config, metrics, expect_room
         self._keyless = keyless | set(_OPEN)
         self._names = _own_names(config)
         self._rates = Rates(config.requests_per_s)
@@ -88,6 +97,8 @@ class Guard:
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._most_bytes(scope["path"]):
             raise self._too_large(scope["path"])
+        if scope["path"] == "/videos" and scope.get("method") == "POST":
+            self._expect_room()
 
     def _check_host(self, host: str) -> None:
         name = _name_of(host)
@@ -99,7 +110,8 @@ class Guard:
             )
 
     def _check_origin(self, origin: str | None, host: str) -> None:
-        if origin is None or origin in self._config.allow_origin or urlsplit(origin).netloc.lower() == host.lower():
+        own = (f"http://{host}".lower(), f"https://{host}".lower())
+        if origin is None or origin.lower() in own or origin in self._config.allow_origin:
             return
         raise Refusal(
             403,

@@ -119,7 +119,10 @@ class Jobs:
         """Raise Refusal (503) where the queue is full."""
         if len(self._queue) >= self._most:
             raise Refusal(
-                503, f"expected at most {self._most} waiting videos, got more: ask again later", retry_after_s=30
+                503,
+                f"expected at most {self._most} waiting videos, got more: ask again later",
+                retry_after_s=30,
+                close=True,
             )
 
     def new(self, source: str, suffix: str) -> Job:

@@ -75,7 +75,7 @@ class ServeConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"expected --{name.replace('_', '-')} above 0, got {value:g}")
-        for name in ("max_waiting", "max_jobs", "max_streams", "rate"):
+        for name in ("max_waiting", "max_streams", "rate"):
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise UsageError(f"expected --{name.replace('_', '-')} of 0 or more, got {value:g}")
@@ -119,6 +119,7 @@ _POSITIVE = (
     "max_megapixels",
     "max_video_mb",
     "max_video_minutes",
+    "max_jobs",
     "timeout_s",
     "job_minutes",
     "keep_minutes",

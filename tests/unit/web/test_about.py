@@ -5,7 +5,7 @@ import re
 import pytest
 
 import mien
-from mien.pipeline.annotate import COLORS, UNSURE
+from mien.pipeline.marks import COLORS
 from mien.web.app import STATIC
 
 from .conftest import error_of
@@ -36,7 +36,7 @@ def test_the_page_needs_no_inline_code(client):
 def test_colours_are_those_of_drawn_pictures(client):
     text = client.get("/colors.js").text
     found = {name: tuple(map(int, rgb.split(","))) for name, rgb in re.findall(r"(\w+): \[([\d, ]+)\]", text)}
-    assert found | {UNSURE: COLORS[UNSURE]} == COLORS
+    assert found == COLORS
 
 
 @pytest.mark.parametrize(
