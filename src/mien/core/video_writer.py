@@ -65,7 +65,7 @@ class VideoWriter:
             ticks = max(round(time_s * _TICKS), self._last + 1)
             self._step = ticks - self._last if self._last >= 0 else self._step
             self._last = ticks
-            frame = self._av.VideoFrame.from_ndarray(even, format="rgb24")
+            frame = self._av.VideoFrame.from_numpy_buffer(even, format="rgb24")
             frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
             frame.pts, frame.time_base = ticks, Fraction(1, _TICKS)
             frame.duration = self._step

@@ -47,7 +47,7 @@ def draw_clip(
     with VideoWriter(target, sound_of=sound) as video:
         for index, time_s, image in frames(source):
             frame = shown.at(index, time_s)
-            drawn = enlarged(image)[0] if frame is None else _drawn(painter, image, frame, time_s, abstain)
+            drawn = enlarged(image, copy=False)[0] if frame is None else _drawn(painter, image, frame, time_s, abstain)
             video.write(drawn, time_s)
             tell(1)
 
@@ -57,7 +57,7 @@ def _drawn(painter: SteadyAnnotator, image: Image, frame: ClipFrame, time_s: flo
     assert frame.ids is not None
     sure = found.probabilities.max(1) >= (abstain or 0)
     labels = [label if known else None for label, known in zip(found.top, sure, strict=True)]
-    return painter.draw(image, found, frame.ids, time_s=time_s, labels=labels)
+    return painter.draw(image, found, frame.ids, time_s=time_s, labels=labels, copy=False)
 
 
 class _At:
