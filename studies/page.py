@@ -45,6 +45,7 @@ _HEADER = (
     "effect_size",
 )
 _RECALL = "recall_"
+_EFFECTS = {"cohen_dz": "d_z", "cohen_g": "g"}
 
 Cells = Mapping[str, str]
 
@@ -217,7 +218,8 @@ def _p(p: str) -> str:
 
 
 def _effect(row: Cells) -> str:
-    return f"{row['effect']} {float(row['effect_size']):+.2f}" if row["effect_size"] else ""
+    """Cohen's d_z over seeds, or g over the faces on which two arms differ; empty where it is not defined."""
+    return f"{_EFFECTS[row['effect']]} = {float(row['effect_size']):.2f}" if row["effect_size"] else ""
 
 
 def _draw(study: Study, rows: Sequence[Cells]) -> None:

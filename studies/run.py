@@ -30,6 +30,8 @@ from mien.training.config import load_config
 from mien.verbs.evaluate import evaluate
 from mien.verbs.train import train
 
+SIDE = 48  # pixels of the faces in photographs, as the nets of studies that are judged by them see faces
+
 
 @dataclass(frozen=True)
 class Place:
@@ -90,7 +92,7 @@ def make_table(spec: TableSpec, place: Place) -> None:
         assert place.wild is not None
         listed = place.work / f"{spec.name}.csv"
         _list_photographs(place.wild, listed)
-        mien.prepare(f"csv={listed}", out=out)
+        mien.prepare(f"csv={listed}", out=out, size=SIDE)
         return
     source = place.data if spec.of == DATA else str(place.table(spec.of))
     settings = dict(spec.subset)

@@ -9,9 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from clips import Shelf
+from hypothesis import settings
 
 from mien.core.labels import LABEL_SETS
 from mien.runtime.card import Card, Head, InputSpec, WeightFile
+
+# How long an example takes says nothing on a machine that does other things too.
+settings.register_profile("mien", deadline=None)
+settings.load_profile("mien")
 
 ROOT = Path(__file__).resolve().parents[1]
 

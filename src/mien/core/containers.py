@@ -121,9 +121,9 @@ def _matroska_end(file: IO[bytes]) -> int:
     for wanted in (_EBML, _SEGMENT):
         file.seek(position)
         header = file.read(12)
-        if header[:4] != wanted or len(header) < 5 or not header[4]:
+        octets = 9 - header[4].bit_length() if len(header) > 4 else 9
+        if header[:4] != wanted or octets > 8 or len(header) < 4 + octets:
             return 0
-        octets = 9 - header[4].bit_length()
         length = int.from_bytes(header[4 : 4 + octets], "big") - (1 << 7 * octets)
         if length == (1 << 7 * octets) - 1:  # all ones: not known
             return 0

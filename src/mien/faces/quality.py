@@ -1,12 +1,24 @@
-"""How good a picture of a face is: sharp or blurred, bright or dark."""
+"""How good a picture of a face is: sharp or blurred, bright or dark, from the front or the side."""
 
 import cv2
 import numpy as np
 
 from mien.core.images import to_gray
-from mien.core.types import Floats, Image
+from mien.core.types import Faces, Floats, Image
+from mien.faces.pose import yaw_degrees
 
 SIDE = 96  # pixels of the longer side at which faces are compared, so that near and far ones are alike
+
+
+def quality_of(image: Image, faces: Faces) -> dict[str, Floats]:
+    """How well n faces are seen: (n,) float32 each of blur, brightness, and yaw in degrees; NaN where not known.
+
+    Args:
+        image: RGB uint8 (H, W, 3).
+        faces: in it.
+    """
+    blur, brightness = blur_and_brightness(image, faces.boxes)
+    return {"blur": blur, "brightness": brightness, "yaw": yaw_degrees(faces.landmarks)}
 
 
 def blur_and_brightness(image: Image, boxes: Floats) -> tuple[Floats, Floats]:

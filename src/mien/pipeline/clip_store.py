@@ -52,12 +52,12 @@ class ClipStore:
         """Why the clip ended early, or could not be read at all."""
         return (_read_json(self.folder / _DONE) or {}).get("error")
 
-    def blocks(self) -> int:
-        """How many blocks there are without a gap."""
-        number = 0
-        while _load(self._path(number)) is not None:
-            number += 1
-        return number
+    def stored(self) -> tuple[int, int]:
+        """How many blocks there are without a gap, and frames in them."""
+        number = frames = 0
+        while (held := _load(self._path(number))) is not None:
+            number, frames = number + 1, frames + len(held["index"])
+        return number, frames
 
     def write(self, block: int, frames: Sequence[ClipFrame]) -> None:
         """Keep the frames of a block, which may be none."""
@@ -103,16 +103,18 @@ def first_pass(
         store: where the frames go, and of which clip.
         sampling: which frames; the same as before where some are there.
         workers: see `watch`.
-        tell: called with the number of frames that have been looked at since the last call.
+        tell: called with how many frames there are more than at the call before; first with those that were there.
 
     Raises:
         OutputError: the disk is full, say. A clip that cannot be read is no error here: the store says it.
     """
+    number, known = store.stored()
+    if known:
+        tell(known)
     if store.done:
         return
     error = None
     held: list[ClipFrame] = []
-    number = store.blocks()
     try:
         block = sampling.block(probe(store.source).fps)
         for frame in watch(recognizer, store.source, sampling, first=number * block, block=block, workers=workers):

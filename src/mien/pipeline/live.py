@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from mien.core.labels import LabelSet
 from mien.core.types import Floats, Image, Predictions
+from mien.faces.quality import quality_of
 from mien.faces.smooth import Smoother
 from mien.faces.track import Ids, Tracker
-from mien.pipeline.predict_table import Recognized, Row, columns, rows
+from mien.pipeline.predict_table import Row
 from mien.pipeline.recognizer import Recognizer
+from mien.pipeline.second_pass import ClipFrame, rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,20 +73,16 @@ class LiveRecognizer:
         return LiveFrame(time_s, Predictions(found.faces, steady, found.label_set), ids, found.probabilities)
 
 
-def live_columns(labels: LabelSet) -> dict[str, type]:
-    """Column name -> type of its values, as `live_rows` fills them."""
-    return columns(labels) | {f"raw_p_{label}": float for label in labels}
+def live_rows(frame: LiveFrame, image: Image, *, source: str, index: int, abstain: float | None = None) -> list[Row]:
+    """The rows of a frame, as those of a clip: one a face, or one without a face_id where there is none.
 
-
-def live_rows(frame: LiveFrame, *, source: str, index: int, abstain: float | None = None) -> list[Row]:
-    """The rows of a frame: one a face, or one without a face_id where there is none."""
-    found = rows(Recognized(source, frame.faces), frame.faces.label_set, abstain=abstain)
-    raw = [f"raw_p_{label}" for label in frame.faces.labels]
-    table = []
-    for i, row in enumerate(found):
-        seen = bool(len(frame.faces))
-        values = [round(value, 6) for value in frame.raw[i].tolist()] if seen else [None] * len(raw)
-        face_id = int(frame.face_ids[i]) if seen else None
-        at = {"frame": index, "time_s": round(frame.time_s, 6), "face_id": face_id}
-        table.append(row | at | dict(zip(raw, values, strict=True)))
-    return table
+    Args:
+        frame: what was seen in it.
+        image: the frame itself.
+        source: of the camera.
+        index: of the frame.
+        abstain: leave the label empty where the most probable one has less than this probability.
+    """
+    quality = quality_of(image, frame.faces.faces)
+    seen = ClipFrame(index, frame.time_s, frame.faces, quality, raw=frame.raw, ids=frame.face_ids)
+    return rows(seen, source, abstain=abstain)

@@ -1,5 +1,6 @@
 """Finished parts of a long work, in a hidden folder beside its result, so that it can go on after it was broken off."""
 
+import glob
 import json
 import shutil
 from collections.abc import Mapping
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.core.errors import OutputError, UsageError
-from mien.core.files import make_folder, replacing
+from mien.core.files import PARTIAL, make_folder, replacing
 from mien.core.optional import require
 
 _PLAN = "plan.json"
@@ -37,6 +38,7 @@ class Unfinished:
         earlier = self._earlier_plan()
         if earlier is not None and resume:
             self._expect_same(earlier)
+            self._clean()
             return
         if earlier is not None and not overwrite:
             count = len(list(self.folder.glob(self._pattern)))
@@ -44,6 +46,8 @@ class Unfinished:
                 f"expected no unfinished work on {self.out}, got {count} parts of it in "
                 f"{self.folder.name}: go on with --resume, or start anew with --overwrite"
             )
+        if earlier is not None:
+            self._clean()
         self.remove()
 
     def make(self) -> None:
@@ -57,6 +61,11 @@ class Unfinished:
     def remove(self) -> None:
         """Remove the folder with all that is in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _clean(self) -> None:
+        """Remove the beginnings of a result that a killed run left."""
+        for partial in self.out.parent.glob(f".{glob.escape(self.out.name)}.*{PARTIAL}"):
+            partial.unlink(missing_ok=True)
 
     def _earlier_plan(self) -> Any:
         """The plan in the folder; None where there is no folder, or none that was begun."""

@@ -1,9 +1,9 @@
 """A clip's faces, frame by frame: the first pass, which knows nothing of who is who.
 
-Faces are looked for in every few frames of the clip, from its first one, and lie on straight lines between them. What
-is said of a frame depends on the clip and the number of the frame alone: not on which other frames are wanted, nor on
-where a broken run goes on. Decoding, detecting and classifying run beside each other; what is held at once is the
-frames between a few detections, and the crops of one batch of faces.
+Faces are looked for in every few frames of the clip, from its first one, and lie on straight lines between them; after
+the last of these, in each. What is said of a frame depends on the clip and the number of the frame alone: not on which
+other frames are wanted, nor on where a broken run goes on. Decoding, detecting and classifying run beside each other;
+what is held at once is the frames between a few detections, and the crops of one batch of faces.
 """
 
 import math
@@ -15,8 +15,7 @@ from mien.core.errors import MienError, UsageError
 from mien.core.types import Faces, Floats, Image, Predictions
 from mien.core.video import frames, probe
 from mien.faces.between import between
-from mien.faces.pose import yaw_degrees
-from mien.faces.quality import blur_and_brightness
+from mien.faces.quality import quality_of
 from mien.faces.track import Ids
 from mien.pipeline.batch import ordered
 from mien.pipeline.predict_table import BATCH
@@ -215,7 +214,8 @@ def _located(
     step = sampling.step(probe(path).fps)
     # One stretch earlier, for whether there is a cut before `first`.
     stretches = _stretches(path, sampling, step, max(first - step, 0), errors)
-    for placed in _placed(ordered(seen, stretches, workers=workers, ahead=max(workers - 1, 1))):
+    looked = ordered(seen, stretches, workers=workers, ahead=max(workers - 1, 1))
+    for placed in _placed(looked, recognizer.find):
         if placed.picture.index >= first:
             yield _cut_out(recognizer, placed)
     if errors:
@@ -250,7 +250,9 @@ def _stretches(
         yield stretch
 
 
-def _placed(looked: Iterable[tuple[_Stretch, _Looked | MienError]]) -> Iterator[_Placed]:
+def _placed(
+    looked: Iterable[tuple[_Stretch, _Looked | MienError]], find: Callable[[Image], Faces]
+) -> Iterator[_Placed]:
     """The wanted frames of stretches that follow each other, with their faces."""
     before: tuple[_Stretch, _Looked] | None = None
     cut_at: int | None = None  # the first frame of a shot of which no frame was yielded yet
@@ -264,9 +266,20 @@ def _placed(looked: Iterable[tuple[_Stretch, _Looked | MienError]]) -> Iterator[
                 cut_at = None if cut else cut_at
                 yield _Placed(picture, faces, cut)
         before = stretch, result
-    for picture in before[0].wanted if before else ():  # nothing is known of what comes after: the faces stay
-        yield _Placed(picture, before[1].faces, cut_at is not None)  # type: ignore[index]
-        cut_at = None
+    if before:
+        yield from _last(*before, find, cut_at is not None)
+
+
+def _last(stretch: _Stretch, looked: _Looked, find: Callable[[Image], Faces], cut: bool) -> Iterator[_Placed]:
+    """The wanted frames of the last stretch: nothing is known of what comes after, so faces are sought in each."""
+    for picture in stretch.wanted:
+        if picture is stretch.key:
+            yield _Placed(picture, looked.faces, cut)
+            cut = False
+            continue
+        looked, before = _Looked(find(picture.image), look(picture.image)), looked
+        yield _Placed(picture, looked.faces, cut or another_shot(before.look, looked.look))
+        cut = False
 
 
 def _first_of_shot(stretch: _Stretch, looked: _Looked, key: _Picture, then: _Looked) -> int | None:
@@ -296,10 +309,8 @@ def _faces_until(
 
 def _cut_out(recognizer: Recognizer, placed: _Placed) -> _Cut:
     image, faces = placed.picture.image, placed.faces
-    blur, brightness = blur_and_brightness(image, faces.boxes)
-    quality = {"blur": blur, "brightness": brightness, "yaw": yaw_degrees(faces.landmarks)}
     crops = recognizer.crops(image, faces)
-    return _Cut(placed.picture.index, placed.picture.time_s, placed.cut, faces, crops, quality)
+    return _Cut(placed.picture.index, placed.picture.time_s, placed.cut, faces, crops, quality_of(image, faces))
 
 
 def _classified(recognizer: Recognizer, cuts: Iterable[_Cut], block: int | None) -> Iterator[ClipFrame]:

@@ -1,5 +1,6 @@
 """`mien live`: a window that shows a camera, the faces in it and what they express, as they are."""
 
+import math
 import os
 import statistics
 import time
@@ -8,13 +9,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mien.core.camera import Camera, Shot
 from mien.core.errors import MissingExtraError, UsageError
 from mien.core.types import Faces, Image
 from mien.faces import DETECTORS
 from mien.pipeline.annotate import annotate
-from mien.pipeline.live import LiveFrame, LiveRecognizer, live_columns, live_rows
+from mien.pipeline.live import LiveFrame, LiveRecognizer, live_rows
 from mien.pipeline.recognizer import Recognizer
+from mien.pipeline.second_pass import clip_columns
 from mien.pipeline.sinks import Sink, check_target
 from mien.runtime.session import check_options
 from mien.verbs.explainers import explaining
@@ -71,6 +75,7 @@ class LiveResult:
     faces: int
     fps: float
     latency_ms: float
+    latency_p95_ms: float
     recordings: tuple[Path, ...]
 
 
@@ -162,7 +167,9 @@ class _Show:
     def _step(self, shot: Shot) -> None:
         self._state.message = ""
         frame = self._live.step(shot.image, shot.time_s)
-        rows = live_rows(frame, source=str(self._config.camera), index=shot.index, abstain=self._config.abstain)
+        rows = live_rows(
+            frame, shot.image, source=str(self._config.camera), index=shot.index, abstain=self._config.abstain
+        )
         if self._recorder:
             self._recorder.write(rows)
         image = self._drawn(shot.image, frame, [row["label"] for row in rows])
@@ -250,7 +257,7 @@ class _Show:
         self._state.detector = detector
 
     def _record(self, path: Path, *, overwrite: bool) -> None:
-        self._recorder = _Recorder(path, live_columns(self._live.recognizer.label_set), overwrite)
+        self._recorder = _Recorder(path, clip_columns(self._live.recognizer.label_set), overwrite)
 
     def _stop_recording(self) -> None:
         if self._recorder:
@@ -267,8 +274,8 @@ class _Show:
     def _result(self) -> LiveResult:
         self._stop_recording()
         state, spent = self._state, time.monotonic() - self._began
-        latency = statistics.median(state.latencies) if state.latencies else float("nan")
-        return LiveResult(state.frames, state.faces, state.frames / spent, latency, tuple(self._recordings))
+        median, p95 = np.percentile(state.latencies or [math.nan], (50, 95)).tolist()
+        return LiveResult(state.frames, state.faces, state.frames / spent, median, p95, tuple(self._recordings))
 
 
 class _Recorder:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mien.core.errors import InputError
 from mien.core.labels import LabelSet
@@ -18,10 +18,11 @@ from mien.pipeline.second_pass import clip_columns
 from mien.pipeline.sinks import Sink, check_target
 from mien.pipeline.sources import Contents, Found, Skipped, check, expand
 from mien.pipeline.video import Sampling
-from mien.verbs.predict_clips import Clips, frames_in
 from mien.verbs.predict_config import PredictConfig, PredictResult, Step, Tell
-from mien.verbs.predict_outputs import check_clip_outputs
 from mien.verbs.predict_photographs import TOGETHER, Photographs, check_annotations
+
+if TYPE_CHECKING:  # what clips need is loaded where there are some: a photograph shall not wait for it
+    from mien.verbs.predict_clips import Clips
 
 
 def predict(
@@ -66,7 +67,10 @@ def predict(
     if config.out is not None:
         check_target(config.out, overwrite=config.overwrite)
     contents = check(sources, clips=True)
-    check_clip_outputs(sources, contents, config)
+    if contents.clips or config.report is not None:
+        from mien.verbs.predict_outputs import check_clip_outputs
+
+        check_clip_outputs(sources, contents, config)
     if config.annotate is not None:
         check_annotations(sources, config.annotate, overwrite=config.overwrite or config.resume)
     work = None
@@ -147,9 +151,13 @@ def _run(
             if tell:
                 tell(Step((), total, frames))
 
-        clips = stack.enter_context(Clips(sources, config, one_thread, folder, progress)) if one_thread else None
-        if clips and work:
-            work.make()
+        clips = None
+        if one_thread:
+            from mien.verbs.predict_clips import Clips
+
+            clips = stack.enter_context(Clips(sources, config, one_thread, folder, progress))
+            if work:
+                work.make()
         found = expand(sources, skipped=skipped, clips=True)
         for each, rows in _rows(found, photographs, clips, work):
             tally.add(each, rows)
@@ -169,12 +177,14 @@ def _run(
 
 def _frames_to_come(sources: Sequence[str | os.PathLike[str]], config: PredictConfig) -> int:
     """How many frames will be looked at, and drawn on, about."""
+    from mien.verbs.predict_clips import frames_in
+
     drawn = frames_in(sources, Sampling()) if config.annotate is not None else 0
     return frames_in(sources, config.sampling) + drawn
 
 
 def _rows(
-    found: Iterable[Found], photographs: Photographs, clips: Clips | None, work: Unfinished | None
+    found: Iterable[Found], photographs: Photographs, clips: "Clips | None", work: Unfinished | None
 ) -> Iterator[tuple[Found, list[Row]]]:
     """Each photograph with its rows, and each frame of each clip, in order.
 

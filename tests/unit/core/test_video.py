@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import pytest
+from clips import animated, rotated, still, text
 
 from mien.core import video
 from mien.core.errors import InputError
-from mien.core.video import VideoInfo, frames, probe, read_frame
+from mien.core.video import VideoInfo, frames, moves, probe, read_frame
 
 N, FPS = 12, 25
 
@@ -60,6 +61,79 @@ def test_frames_come_in_order_with_their_times_in_rgb(clip):
     for index, _, image in found:
         assert image.shape == (48, 64, 3) and image.dtype == np.uint8
         assert abs(red_columns(image) - 5 * index) <= 2
+
+
+def test_only_frames_that_are_wanted_become_pictures_and_all_are_asked_about(clip, monkeypatch):
+    images = [image for _, _, image in frames(clip)]
+    asked, made = [], []
+    real = video._Video.image
+    monkeypatch.setattr(video._Video, "image", lambda self: made.append(self.at) or real(self))
+
+    def wanted(index, time_s):
+        asked.append((index, time_s))
+        return index in (0, 4, 9)
+
+    found = list(frames(clip, wanted=wanted))
+    assert [index for index, _, _ in found] == made == [0, 4, 9]
+    assert [index for index, _ in asked] == list(range(N))
+    np.testing.assert_allclose([time for _, time in asked], np.arange(N) / FPS, atol=1e-6)
+    for index, _, image in found:
+        np.testing.assert_array_equal(image, images[index])
+
+
+def test_times_of_a_variable_rate_are_those_of_the_file(clips):
+    clip = clips["variable_rate"]
+    np.testing.assert_allclose([time for _, time, _ in frames(clip.path)], clip.times, atol=1e-3)
+
+
+def test_times_never_run_backwards(clip, monkeypatch):
+    stamps = iter([0.0, 0.08, 0.04, 0.12] + [0.5] * N)
+    monkeypatch.setattr(video._Video, "time_s", property(lambda self: next(stamps)))
+    assert [time for _, time, _ in frames(clip)][:5] == [0.0, 0.08, 0.08, 0.12, 0.5]
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_flag_of_rotation_is_followed(tmp_path, degrees, clips):
+    clip = rotated(tmp_path / "a.mp4", degrees=degrees, seconds=0.2)
+    first = next(frames(clip.path))[2]
+    assert first.shape[1::-1] == clip.size == (probe(clip.path).width, probe(clip.path).height)
+    x1, y1, x2, y2 = (round(value) for value in clip.boxes[0]["astronaut"])
+    face = cv2.resize(first[y1:y2, x1:x2], (16, 16), interpolation=cv2.INTER_AREA).astype(float)
+    upright = next(frames(clips["motion"].path))[2]
+    a, b, c, d = (round(value) for value in clips["motion"].boxes[0]["astronaut"])
+    same = cv2.resize(upright[b:d, a:c], (16, 16), interpolation=cv2.INTER_AREA).astype(float)
+    assert np.corrcoef(face.ravel(), same.ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+def test_an_animated_picture_is_a_video_and_a_still_one_is_not(tmp_path, suffix):
+    clip = animated(tmp_path / f"a{suffix}")
+    found = list(frames(clip.path))
+    assert [index for index, _, _ in found] == list(range(10))
+    np.testing.assert_allclose([time for _, time, _ in found], clip.times, atol=1e-3)
+    assert found[0][2].shape == (240, 320, 3) and not np.array_equal(found[0][2], found[5][2])
+    assert probe(clip.path).frames == 10
+    assert moves(clip.path) and not moves(still(tmp_path / f"b{suffix}").path)
+    assert not moves(text(tmp_path / f"c{suffix}")) and not moves(tmp_path / f"gone{suffix}")
+
+
+def test_an_animation_is_decoded_a_few_frames_at_a_time(tmp_path, monkeypatch):
+    clip = animated(tmp_path / "a.webp")
+    images = [image for _, _, image in frames(clip.path)]
+    monkeypatch.setattr(video, "_HELD_PIXELS", 3 * 320 * 240)
+    again = list(frames(clip.path))
+    assert [image.tolist() for _, _, image in again] == [image.tolist() for image in images]
+    data = clip.path.read_bytes()
+    clip.path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match="expected a whole frame .* in .*a.webp, got a damaged one: copy the file"):
+        list(frames(clip.path))
+
+
+def test_messages_name_a_file_as_it_was_given(clip, monkeypatch):
+    monkeypatch.chdir(clip.parent)
+    assert len(list(frames("a b.avi"))) == N
+    with pytest.raises(InputError, match="^expected a video at gone.avi, got no such file: check the path$"):
+        probe("gone.avi")
 
 
 def test_a_frame_by_its_index_is_the_frame_at_that_place(clip):
@@ -128,7 +202,7 @@ def test_a_child_process_does_not_share_the_open_file(clip):
     [
         (None, "expected a video at .*clip.avi, got no such file: check the path"),
         ("folder", "expected a video at .*clip.avi, got a folder: give a file"),
-        (b"", "expected a video in .*clip.avi, got 0 bytes that FFmpeg does not read as one"),
+        (b"", "expected a video in .*clip.avi, got an empty file: copy it again"),
         (bytes(range(256)) * 8, "expected a video in .*clip.avi, got 2,048 bytes that FFmpeg does not read as one"),
     ],
 )

@@ -6,8 +6,9 @@ import pytest
 from mien.core.errors import UsageError
 from mien.core.images import read_image
 from mien.core.types import Image
-from mien.pipeline.live import LiveFrame, LiveRecognizer, live_columns, live_rows
+from mien.pipeline.live import LiveFrame, LiveRecognizer, live_rows
 from mien.pipeline.recognizer import Recognizer
+from mien.pipeline.second_pass import clip_columns
 from mien.verbs.demo import sample
 
 
@@ -64,10 +65,11 @@ def test_an_unknown_smoothing(recognizer: Recognizer) -> None:
 def test_rows_hold_what_was_seen(recognizer: Recognizer, happy: Image) -> None:
     live = LiveRecognizer(recognizer)
     frame = live.step(happy, 1.5)
-    [row] = live_rows(frame, source="camera:0", index=7)
-    assert list(row) == list(live_columns(recognizer.label_set))
+    [row] = live_rows(frame, happy, source="camera:0", index=7)
+    assert list(row) == list(clip_columns(recognizer.label_set))
     assert (row["source"], row["frame"], row["time_s"], row["face_id"]) == ("camera:0", 7, 1.5, 0)
+    assert row["blur"] > 0 and 0 < row["brightness"] < 255
     assert row["label"] == "happiness" and row["raw_p_happiness"] == pytest.approx(frame.raw[0, 1], abs=1e-6)
-    [row] = live_rows(live.step(np.zeros_like(happy), 1.6), source="camera:0", index=8)
+    [row] = live_rows(live.step(np.zeros_like(happy), 1.6), happy, source="camera:0", index=8)
     assert row["face_id"] is None and row["raw_p_happiness"] is None and row["frame"] == 8
-    assert live_rows(frame, source="0", index=1, abstain=1.0)[0]["label"] is None
+    assert live_rows(frame, happy, source="0", index=1, abstain=1.0)[0]["label"] is None

@@ -1,11 +1,12 @@
 import os
 from pathlib import Path
 
+import clips as made
 import pytest
 
 from mien.core.errors import InputError, UsageError
 from mien.core.images import read_image
-from mien.pipeline.sources import Skipped, check, expand
+from mien.pipeline.sources import Contents, Skipped, check, expand
 
 
 def make(folder: Path, *names: str) -> None:
@@ -80,7 +81,7 @@ def test_a_missing_source_and_an_empty_folder_among_others_are_errors_of_their_o
     assert [each.error is None for each in found] == [False, True, False]
     assert "got no such file" in (found[0].error or "")
     assert "expected photographs in the folder" in (found[2].error or "")
-    assert check([tmp_path / "gone.jpg", tmp_path / "a.jpg"]) == 2
+    assert check([tmp_path / "gone.jpg", tmp_path / "a.jpg"]) == Contents(2, 0)
 
 
 def test_a_folder_that_may_not_be_read_is_an_error_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,5 +117,40 @@ def test_what_moves_is_refused_before_any_work(source: str, kind: str) -> None:
     with pytest.raises(UsageError) as error:
         check([source])
     assert str(error.value) == (
-        f"expected photographs or folders, got {kind} ({source}): this version reads photographs only"
+        f"expected photographs or folders, got {kind} ({source}): only photographs are read here"
     )
+
+
+@pytest.mark.parametrize("source", ["camera:0", "rtsp://host/stream"])
+def test_what_never_ends_is_refused_beside_clips_too(source: str) -> None:
+    with pytest.raises(UsageError) as error:
+        check(["a.mp4", source], clips=True)
+    kind = "a camera" if source == "camera:0" else "an address"
+    assert str(error.value) == (f"expected photographs, clips or folders, got {kind} ({source}): mien live reads those")
+
+
+def test_clips_where_they_are_wanted_stand_among_photographs_in_order(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "b/c.MP4", "b/d.png", "e.mkv", ".f.mp4", "g.txt", "h.gif", "i.annotated.jpg")
+    skipped = Skipped(clips=True)
+    found = list(expand([tmp_path], skipped=skipped, clips=True))
+    names = [(Path(each.source).relative_to(tmp_path).as_posix(), each.clip) for each in found]
+    assert names == [("a.jpg", False), ("b/c.MP4", True), ("b/d.png", False), ("e.mkv", True), ("h.gif", False)]
+    assert str(skipped).startswith("skipped 3 files that are neither photographs nor clips: 1 ")
+    assert check([tmp_path], clips=True) == Contents(3, 2)
+    assert check([tmp_path]) == Contents(3, 0)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+def test_a_picture_that_moves_is_a_clip_and_one_that_does_not_is_none(tmp_path: Path, suffix: str) -> None:
+    made.animated(tmp_path / f"a{suffix}")
+    made.still(tmp_path / f"b{suffix}")
+    assert [each.clip for each in expand([tmp_path], clips=True)] == [True, False]
+    assert [each.clip for each in expand([tmp_path])] == [False, False]
+
+
+def test_a_clip_that_is_missing_and_a_folder_without_either(tmp_path: Path) -> None:
+    make(tmp_path, "empty/notes.txt")
+    gone, empty = expand([tmp_path / "gone.mp4", tmp_path / "empty"], clips=True)
+    assert gone.clip and gone.error == f"expected a clip at {tmp_path / 'gone.mp4'}, got no such file: check the path"
+    assert (empty.error or "").startswith(f"expected photographs or clips in the folder {tmp_path / 'empty'}, got none")
+    assert ", as clips by .3gp .avi " in (empty.error or "")

@@ -53,10 +53,10 @@ def test_a_stream_is_shown_and_recorded_by_keys(photograph: bytes, tmp_path: Pat
     told: list[str] = []
     with mjpeg_server(photograph) as address:
         press("rdhrq", when=pygame.display.get_init)
-        result = live(camera=address, detector="haar", seconds=20, tell=told.append)
+        result = live(camera=address, detector="haar", seconds=60, tell=told.append)
     assert result.frames > 0 and result.fps > 0 and result.latency_ms > 0
     [table] = result.recordings
-    assert told == [f"wrote {table}"] and table.name.startswith("live-")
+    assert f"wrote {table}" in told and table.name.startswith("live-")
     with open(tmp_path / table, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert {row["source"] for row in rows} == {address}
@@ -104,7 +104,7 @@ def test_a_lost_stream_is_told_of_and_survived(photograph: bytes) -> None:
         time.sleep(1.5)
     run.join(timeout=30)
     assert results[0].frames > 0
-    assert told == [f"lost {address}: looking for it again every 1 s"]
+    assert f"lost {address}: looking for it again every 1 s" in told
 
 
 def test_what_cannot_be(monkeypatch: pytest.MonkeyPatch, photograph: bytes) -> None:

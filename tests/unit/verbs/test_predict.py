@@ -14,7 +14,7 @@ def test_the_result_holds_the_rows_if_nobody_else_gets_them(samples: Path, tiny_
     found = predict(samples, model=tiny_model, detector="none")
     assert [Path(row["source"]).stem for row in found.rows] == ["astronaut", "grace_hopper"]
     assert (found.pictures, found.faces, found.failed) == (2, 2, {})
-    assert found.skipped == "skipped 1 file that is not a photograph: 1 .md"
+    assert found.skipped == "skipped 1 file that is neither photograph nor clip: 1 .md"
     assert found.label_set.name == "ferplus"
     written = predict(samples, model=tiny_model, detector="none", out=tmp_path / "t.csv")
     assert (written.rows, written.faces, written.out) == ((), 2, tmp_path / "t.csv")
