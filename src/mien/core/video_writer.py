@@ -38,7 +38,7 @@ class VideoWriter:
     Raises:
         MissingExtraError: PyAV is not installed.
         OutputError: the file cannot be written.
-        InputError: the sound cannot be read.
+        InputError: the other video cannot be opened. Sound that breaks off is taken over until there.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, sound_of: str | os.PathLike[str] | None = None) -> None:
@@ -170,8 +170,8 @@ class _Sound:
                 yield from self._encoded(packet) if packet.stream.index in self._anew else self._taken_over(packet)
             for index in self._anew if until_s == math.inf else ():
                 yield from self._out[index].encode(None)
-        except self._av.InvalidDataError as error:
-            raise InputError(f"expected to read the sound of {self._path}, got: {error.strerror}") from error
+        except self._av.InvalidDataError:  # the file is damaged from here on
+            self._packets = iter(())
 
     def close(self) -> None:
         """Give the file back."""
