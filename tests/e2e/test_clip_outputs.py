@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from clips import Shelf
+from clips import Shelf, animated
 
 import mien
 from mien.cli.app import main
@@ -77,6 +77,22 @@ def test_a_face_that_was_not_in_the_stretch_is_named(clips: Shelf):
     assert [line.split(": ")[1] for line in result.notes] == [
         "face 1 not seen from 0 s to 1 s, values kept without a baseline"
     ]
+
+
+def test_a_clip_that_breaks_off_is_drawn_until_there(clips: Shelf, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    clip = clips["ending_early"].path
+    assert main(["predict", str(clip), "--annotate", str(tmp_path), "--report", str(tmp_path), "--every", "5"]) == 1
+    assert "is cut off" in capsys.readouterr().err
+    drawn = len(list(frames(tmp_path / "ending_early.annotated.mp4")))
+    assert 20 < drawn == len(list(frames(clip))) < len(clips["motion"])
+    assert (tmp_path / "ending_early.html").exists()
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+def test_animations_are_clips_without_sound(suffix: str, tmp_path: Path):
+    clip = animated(tmp_path / f"a{suffix}", seconds=0.5)
+    mien.predict(clip.path, annotate=tmp_path / "drawn")
+    assert len(list(frames(tmp_path / "drawn" / "a.annotated.mp4"))) == len(clip)
 
 
 def test_wrong_use(samples: Path, clips: Shelf, tmp_path: Path):

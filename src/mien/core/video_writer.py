@@ -38,7 +38,7 @@ class VideoWriter:
     Raises:
         MissingExtraError: PyAV is not installed.
         OutputError: the file cannot be written.
-        InputError: the sound cannot be read.
+        InputError: the other video cannot be opened. Sound that breaks off is taken over until there.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, sound_of: str | os.PathLike[str] | None = None) -> None:
@@ -65,7 +65,7 @@ class VideoWriter:
             ticks = max(round(time_s * _TICKS), self._last + 1)
             self._step = ticks - self._last if self._last >= 0 else self._step
             self._last = ticks
-            frame = self._av.VideoFrame.from_ndarray(even, format="rgb24")
+            frame = self._av.VideoFrame.from_numpy_buffer(even, format="rgb24")
             frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
             frame.pts, frame.time_base = ticks, Fraction(1, _TICKS)
             frame.duration = self._step
@@ -170,8 +170,8 @@ class _Sound:
                 yield from self._encoded(packet) if packet.stream.index in self._anew else self._taken_over(packet)
             for index in self._anew if until_s == math.inf else ():
                 yield from self._out[index].encode(None)
-        except self._av.InvalidDataError as error:
-            raise InputError(f"expected to read the sound of {self._path}, got: {error.strerror}") from error
+        except self._av.InvalidDataError:  # the file is damaged from here on
+            self._packets = iter(())
 
     def close(self) -> None:
         """Give the file back."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.core.errors import InputError
 from mien.core.types import Faces, Image
 from mien.core.video import frames
 from mien.core.video_writer import VideoWriter
@@ -37,19 +38,33 @@ def draw_clip(
         abstain: a face whose most probable emotion has less than this probability is called unsure.
         tell: called with 1 after each frame.
 
+    A clip that breaks off, or has a damaged frame, is drawn until there.
+
     Raises:
-        InputError: the clip cannot be read. OutputError: the copy cannot be written.
+        InputError: nothing of the clip can be read. OutputError: the copy cannot be written.
         MissingExtraError: PyAV is not installed.
     """
     painter = SteadyAnnotator()
     shown = _At(found)
     sound = None if Path(source).suffix.lower() in _SILENT else source
     with VideoWriter(target, sound_of=sound) as video:
-        for index, time_s, image in frames(source):
+        for index, time_s, image in _readable(source):
             frame = shown.at(index, time_s)
-            drawn = enlarged(image)[0] if frame is None else _drawn(painter, image, frame, time_s, abstain)
+            drawn = enlarged(image, copy=False)[0] if frame is None else _drawn(painter, image, frame, time_s, abstain)
             video.write(drawn, time_s)
             tell(1)
+
+
+def _readable(source: str | os.PathLike[str]) -> Iterator[tuple[int, float, Image]]:
+    """The frames up to the first that cannot be read, of which there has to be one before."""
+    any_frame = False
+    try:
+        for frame in frames(source):
+            any_frame = True
+            yield frame
+    except InputError:
+        if not any_frame:
+            raise
 
 
 def _drawn(painter: SteadyAnnotator, image: Image, frame: ClipFrame, time_s: float, abstain: float | None) -> Image:
@@ -57,7 +72,7 @@ def _drawn(painter: SteadyAnnotator, image: Image, frame: ClipFrame, time_s: flo
     assert frame.ids is not None
     sure = found.probabilities.max(1) >= (abstain or 0)
     labels = [label if known else None for label, known in zip(found.top, sure, strict=True)]
-    return painter.draw(image, found, frame.ids, time_s=time_s, labels=labels)
+    return painter.draw(image, found, frame.ids, time_s=time_s, labels=labels, copy=False)
 
 
 class _At:

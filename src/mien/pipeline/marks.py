@@ -35,11 +35,14 @@ _WHITE: Color = (255, 255, 255)
 _TROUGH: Color = (52, 58, 68)  # of a bar, where it is empty
 
 
-def enlarged(image: Image) -> tuple[Image, int]:
-    """A copy to draw on, large enough that text on it can be read, and how many times as large it is."""
+def enlarged(image: Image, *, copy: bool = True) -> tuple[Image, int]:
+    """A copy to draw on, large enough that text on it can be read, and how many times as large it is.
+
+    Without `copy`, a picture that is large enough is returned itself.
+    """
     factor = max(1, -(-_READABLE // max(image.shape[:2])))
     if factor == 1:
-        return image.copy(), 1
+        return image.copy() if copy else image, 1
     larger = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
     return np.asarray(larger, np.uint8), factor
 

@@ -90,6 +90,7 @@ class SteadyAnnotator:
         *,
         time_s: float,
         labels: Sequence[str | None] | None = None,
+        copy: bool = True,
     ) -> Image:
         """A copy of a frame with its faces and their emotions drawn on it.
 
@@ -99,11 +100,12 @@ class SteadyAnnotator:
             ids: (n,) whose they are. Where there are several, their tags say it.
             time_s: of the frame; never before that of the frame before.
             labels: what each face's tag says; the most probable emotion if None; `UNSURE` where one is None.
+            copy: if not, a picture that is large enough is drawn on itself.
 
         Returns:
             RGB uint8, of the same size, or a whole multiple of it where the picture is small.
         """
-        canvas, factor = enlarged(image)
+        canvas, factor = enlarged(image, copy=copy)
         size = (canvas.shape[1], canvas.shape[0])
         names = list(predictions.top) if labels is None else [label or UNSURE for label in labels]
         boxes = [visible(box * factor, size) for box in predictions.boxes]
