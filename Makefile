@@ -63,10 +63,11 @@ clean: ## remove the environments and caches, never data or runs
 	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e .
 	@touch $@
 
-.venv-dev/installed: pyproject.toml constraints.txt
+.venv-dev/installed: pyproject.toml constraints.txt scripts/fetch_web_runtime.py
 	@test -n "$(PYTHON)" || { echo "expected Python 3.11 or newer, found none: install it, or say make PYTHON=..."; exit 2; }
 	@echo "Installing mien with all extras and tools into .venv-dev (several GB: torch brings its CUDA libraries) ..."
 	@$(DEV)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv-dev
 	@$(DEV)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
 	@VIRTUAL_ENV=.venv-dev $(DEV)/uv pip install --quiet -c constraints.txt -e '.[all]' --group dev
+	@$(DEV)/python scripts/fetch_web_runtime.py || echo "The tests of \`mien export --format web\` will be skipped."
 	@touch $@

@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers and editors, whi
     from mien.verbs.subset import subset as subset
     from mien.verbs.summarise import summarise as summarise
     from mien.verbs.train import train as train
+    from mien.web.serve import serve as serve
     from mien.zoo.store import load_classifier as load_classifier
 
 __version__ = "0.1.0"
@@ -75,6 +76,7 @@ _HOMES = {
     "report": "mien.verbs.report",
     "sample": "mien.verbs.demo",
     "search": "mien.verbs.search",
+    "serve": "mien.web.serve",
     "subset": "mien.verbs.subset",
     "summarise": "mien.verbs.summarise",
     "train": "mien.verbs.train",

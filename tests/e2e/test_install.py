@@ -82,6 +82,15 @@ def test_predict_writes_a_table(scripts: Path, tmp_path: Path) -> None:
     assert sum(chances) == pytest.approx(1, abs=1e-3)
 
 
+def test_the_page_is_exported_without_npm_and_network(scripts: Path, tmp_path: Path) -> None:
+    done = run(scripts, "mien", "export", "mien-s", "--format", "web", "--out", "page", cwd=tmp_path)
+    if "expected ONNX Runtime Web" in done.stderr:
+        pytest.skip("needs scripts/fetch_web_runtime.py: the wheel was built without npm")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "python -m http.server --bind 127.0.0.1 --directory page 8000"
+    assert (tmp_path / "page" / "runtime" / "ort-wasm-simd-threaded.wasm").stat().st_size > 1_000_000
+
+
 def test_nothing_of_the_extras_is_installed(scripts: Path, tmp_path: Path) -> None:
     code = (
         "import importlib.util as u; print([n for n in ('torch', 'pandas', 'pyarrow', 'matplotlib') if u.find_spec(n)])"

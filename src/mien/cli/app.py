@@ -13,7 +13,21 @@ from typing import Annotated, Any
 import typer
 
 from mien import __version__
-from mien.cli import ablate, bench, compare, data, explain, learn, live, models, predict, report, search, summarise
+from mien.cli import (
+    ablate,
+    bench,
+    compare,
+    data,
+    explain,
+    learn,
+    live,
+    models,
+    predict,
+    report,
+    search,
+    serve,
+    summarise,
+)
 from mien.core.errors import MienError
 
 app = typer.Typer(
@@ -24,7 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for each in (predict, live, summarise, models, data, learn, search, ablate, compare, explain, report, bench):
+for each in (predict, live, serve, summarise, models, data, learn, search, ablate, compare, explain, report, bench):
     each.register(app)
 
 # What the parser raises on wrong use: the base of typer's own BadParameter, whichever parser it brings.

@@ -40,6 +40,10 @@ _EVALUATE = examples(
     "mien evaluate runs/a runs/b --data table.parquet --head fer2013 --out runs/both",
     "mien evaluate runs/a/predictions-valid.parquet",
 )
+_EXPORT = examples(
+    "mien export mien-s --format int8 --out exported/",
+    "mien export mien-s --format web --out page/",
+)
 
 _GROUPS_SHOWN = 20  # there may be as many as people
 
@@ -49,7 +53,7 @@ def register(app: typer.Typer) -> None:
     app.command("train", epilog=_TRAIN)(train)
     app.command("join", epilog=_JOIN)(join)
     app.command("evaluate", epilog=_EVALUATE)(evaluate)
-    app.command("export", epilog=examples("mien export mien-s --format int8 --out exported/"))(export)
+    app.command("export", epilog=_EXPORT)(export)
 
 
 def train(
@@ -291,15 +295,20 @@ def _print_groups(groups: Any) -> None:
 def export(
     model: Annotated[str, typer.Argument(metavar="MODEL|RUN", help="A bundled model, an ONNX file, or a run folder.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")],
-    form: Annotated[str, typer.Option("--format", metavar="onnx|int8", help="Which weights.")] = "onnx",
+    form: Annotated[str, typer.Option("--format", metavar="onnx|int8|web", help="Which weights, or a page.")] = "onnx",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     json: Json = False,
 ) -> None:
-    """Write a model as an ONNX file with its card beside it."""
+    """Write a model as an ONNX file with its card beside it, or as a page that runs it in the visitor's browser."""
     from mien.verbs.export import export as run
 
     result = run(model, format=form, out=out, overwrite=overwrite)
     if json:
-        print_json({"files": result.files})
+        print_json(dataclasses.asdict(result))
+        return
+    if result.serve:
+        size = sum(path.stat().st_size for path in result.files) / 1e6
+        note(f"wrote {len(result.files)} files, {size:.1f} MB, into {out}; to see the page at http://localhost:8000:")
+        print(result.serve)
         return
     note("wrote " + ", ".join(map(str, result.files)))

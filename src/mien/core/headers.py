@@ -87,6 +87,48 @@ def png_is_whole(data: bytes) -> bool:
     return True
 
 
+def frame_count(data: bytes) -> int:
+    """How many frames a GIF, WebP or PNG holds; 1 of a still picture, of another format, and where it is damaged."""
+    try:
+        if data.startswith(b"GIF8"):
+            return max(1, sum(1 for _ in _gif_frames(data)))
+        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            return max(1, sum(kind == b"ANMF" for kind in _webp_chunks(data)))
+        if data.startswith(PNG):
+            end = next((end for kind, end in png_chunks(data) if kind == b"acTL"), None)
+            return max(1, struct.unpack_from(">I", data, end - 12)[0]) if end is not None else 1
+    except (struct.error, IndexError):
+        pass
+    return 1
+
+
+def _gif_frames(data: bytes) -> Iterator[int]:
+    """Position of each frame of a GIF, up to where the data end."""
+    position = 13 + _color_table(data[10])
+    while data[position : position + 1] in (b"!", b","):
+        if data[position] == 0x2C:  # a frame: its place, its colours, the size of its codes
+            yield position
+            position += 10 + _color_table(data[position + 9]) + 1
+        else:  # an extension: its kind
+            position += 2
+        while data[position]:  # blocks, each after its length, up to an empty one
+            position += 1 + data[position]
+        position += 1
+
+
+def _color_table(flags: int) -> int:
+    """Bytes of a GIF's table of colours."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _webp_chunks(data: bytes) -> Iterator[bytes]:
+    position = 12
+    while position + 8 <= len(data):
+        kind, length = struct.unpack_from("<4sI", data, position)
+        yield kind
+        position += 8 + length + length % 2
+
+
 def _jpeg(data: bytes) -> Size | None:
     for marker, position in jpeg_segments(data):
         if marker in _JPEG_FRAMES:

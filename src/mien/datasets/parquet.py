@@ -17,8 +17,8 @@ from mien.core.files import expect_free, printable, replacing
 from mien.core.images import decode, encode
 from mien.core.labels import LabelSet
 from mien.core.optional import require
+from mien.core.processors import available_processors
 from mien.datasets.table import SPLITS, LabelColumn, Table, expect_splits
-from mien.runtime.session import available_processors
 
 ROWS_IN_GROUP = 512  # rows that are written, read and held together
 ERROR = "error"  # column that says why a row has no image

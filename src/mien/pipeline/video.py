@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from mien.core.errors import MienError, UsageError
+from mien.core.processors import available_processors
 from mien.core.types import Faces, Floats, Image, Predictions
 from mien.core.video import frames, probe
 from mien.faces.between import between
@@ -23,7 +24,6 @@ from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.second_pass import ClipFrame, SecondPass
 from mien.pipeline.shots import Look, another_shot, look, nearer_to_second
 from mien.runtime.preprocess import Crops
-from mien.runtime.session import available_processors
 
 DETECT_EVERY = 5  # frames, where nothing else is said
 _DETECT_S = 0.2  # seconds, if that is less

@@ -9,6 +9,7 @@ from typing import Any
 import numpy.typing as npt
 
 from mien.core.errors import ModelError, UsageError
+from mien.core.processors import available_processors
 from mien.core.registry import unknown
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -121,13 +122,6 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
 def default_threads() -> int:
     """As many threads as this process may use, up to 8."""
     return min(available_processors(), _MOST_THREADS)
-
-
-def available_processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # what a container or scheduler grants; not known on Windows and macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _load(data: bytes, name: str, threads: int, device: str) -> Any:

@@ -90,7 +90,7 @@ class TrainConfig:
         start_size: side in pixels at which the first epochs train; it grows to the input's over `grow` of the run.
         augment: see `Augmentation`.
 
-        precision: auto is bf16 where the processor computes in it.
+        precision: auto is bf16 where the machine computes in it and that is faster for the net.
         device: auto, cpu or cuda. threads: of torch on the CPU; 0: as many as torch takes.
         devices: processes a machine, nodes: machines, that torchrun has to start; 0: as many as it starts.
 

@@ -16,7 +16,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.strategies import DDPStrategy
-from torch import Tensor
+from torch import Tensor, nn
 
 from mien.core.epochs import read_epochs
 from mien.core.errors import TrainingError
@@ -131,7 +131,7 @@ def fit(
     module = ExpressionModule(net, config, train, valid)
     done = 0 if checkpoint is None else _check_checkpoint(checkpoint, module)
     if processes.first and not begun:  # last, so that wrong settings leave no folder behind
-        open_run(out, identity, _machine(config, device, processes))
+        open_run(out, identity, _machine(config, device, net, processes))
     for line in notes if processes.first else ():
         note(line)
     module.faces["train"] = distilled(module.faces["train"], table.of_split("train"), teachers, config, out=out)
@@ -142,7 +142,8 @@ def fit(
             tell(row)
 
         with quiet():
-            trainer = _trainer(config, device, processes, _callbacks(out, on_epoch, max_minutes))
+            callbacks = _callbacks(out, on_epoch, max_minutes)
+            trainer = _trainer(config, device, processes, bf16=uses_bf16(config, device, net), callbacks=callbacks)
         _train(trainer, module, checkpoint)
     rows = read_epochs(out / "metrics.csv")
     if len(module.history) < config.epochs and not ended_early(module.history, config):
@@ -158,13 +159,13 @@ def _finished(out: Path) -> Run | None:
     return None if said is None else Run(out, said["epochs"], True, tuple(said["diagnosis"]))
 
 
-def _machine(config: TrainConfig, device: str, processes: Processes) -> dict[str, Any]:
+def _machine(config: TrainConfig, device: str, net: nn.Module, processes: Processes) -> dict[str, Any]:
     """What decides the last digits of a result, beside versions."""
     return {
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "processes": processes.world,
         "threads": torch.get_num_threads(),
-        "precision": "bf16" if uses_bf16(config, device) else "float32",
+        "precision": "bf16" if uses_bf16(config, device, net) else "float32",
         "seed": config.seed,
     }
 
@@ -251,7 +252,14 @@ def _checkpoint(path: Path, **options: Any) -> ModelCheckpoint:
     )
 
 
-def _trainer(config: TrainConfig, device: str, processes: Processes, callbacks: list[Callback]) -> lightning.Trainer:
+def _trainer(
+    config: TrainConfig,
+    device: str,
+    processes: Processes,
+    *,
+    bf16: bool,
+    callbacks: list[Callback],
+) -> lightning.Trainer:
     several = processes.world > 1
     return lightning.Trainer(
         accelerator=device,
@@ -262,7 +270,7 @@ def _trainer(config: TrainConfig, device: str, processes: Processes, callbacks: 
         plugins=[WholeCheckpoints(), TorchElasticEnvironment() if several else LightningEnvironment()],
         max_epochs=config.epochs,
         accumulate_grad_batches=config.accumulate,
-        precision="bf16-mixed" if uses_bf16(config, device) else "32-true",
+        precision="bf16-mixed" if bf16 else "32-true",
         callbacks=callbacks,
         logger=False,
         enable_progress_bar=False,
@@ -315,13 +323,24 @@ def choose_device(device: str) -> str:
     return "cuda" if available and device != "cpu" else "cpu"
 
 
-def uses_bf16(config: TrainConfig, device: str) -> bool:
-    """Whether to train in bfloat16: as asked, or where the processor computes in it."""
+def uses_bf16(config: TrainConfig, device: str, net: nn.Module) -> bool:
+    """Whether to train in bfloat16: as asked, or where the machine computes in it and it is faster.
+
+    On processors without AMX the gradient of a convolution that sees one channel at a time is slow in bfloat16:
+    EfficientNet-B0 of 96 px trains on 67 pictures a second in float32 and on 37 in bfloat16 (one thread of an AMD EPYC,
+    Zen 4), plain nets on half as many in float32.
+    """
     if config.precision != "auto":
         return config.precision == "bf16"
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return any(supported() for supported in (torch.cpu._is_avx512_bf16_supported, torch.cpu._is_amx_tile_supported))
+    if torch.cpu._is_amx_tile_supported():
+        return True
+    return torch.cpu._is_avx512_bf16_supported() and not _is_depthwise(net)
+
+
+def _is_depthwise(net: nn.Module) -> bool:
+    return any(isinstance(each, nn.Conv2d) and 1 < each.groups == each.in_channels for each in net.modules())
 
 
 def load_run(run: Path, *, which: Path = BEST) -> tuple[TrainConfig, MultiHead]:

@@ -59,7 +59,7 @@ def measure_steps(config: TrainConfig, *, steps: int = 10, warm_up: int = 3) -> 
     torch.manual_seed(config.seed)
     faces = resident(made_up_faces(config, _RESIDENT_BATCHES * config.batch), config, HEADS)
     module = ExpressionModule(build_net(config, faces.label_sets), config, faces, faces)
-    bf16 = uses_bf16(config, device)
+    bf16 = uses_bf16(config, device, module.net)
     batches = _InTurns(module.faces["train"], config, torch.device(device), count=2 * (steps + warm_up))
     clock = _Clock()
     with quiet():

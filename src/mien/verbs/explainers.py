@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from mien.core.optional import require
 from mien.core.types import Faces, Image
-from mien.explanation.explainer import Explainer, ModelExplainer, explain_faces
-from mien.pipeline.heat import lay_over
+from mien.explanation.explainer import Explainer, ModelExplainer
+from mien.pipeline.face_heat import FaceExplainer
 from mien.pipeline.recognizer import Recognizer
 from mien.runtime.classifier import Classifier
 from mien.zoo.store import find_card, weights_of
@@ -67,25 +67,13 @@ def open_net(run: Path, classifier: Classifier) -> "NetExplainer":
 
 
 def explaining(
-    recognizer: Recognizer,
-    model: str | os.PathLike[str],
-    *,
-    head: str | None = None,
-    variant: str | None = None,
+    recognizer: Recognizer, model: str | os.PathLike[str], *, variant: str | None = None
 ) -> Callable[[Image, Faces], Image]:
     """What lays heat maps over the faces of a picture, for the most probable emotion of each, without torch.
 
     Args:
         recognizer: that found the faces.
         model: that it was made of.
-        head: which of its label sets.
         variant: which of its weight files.
     """
-    explainer = ModelExplainer(recognizer.classifier, weights_of(model, variant=variant))
-    method, crop = explainer.quickest(head), recognizer.classifier.card.crop
-
-    def explain(image: Image, faces: Faces) -> Image:
-        attribution = explain_faces(explainer, recognizer.crops(image, faces), method=method, head=head)
-        return lay_over(image, faces, attribution.maps, crop, cuts=recognizer.cuts)
-
-    return explain
+    return FaceExplainer(recognizer, model, variant=variant).lay_over

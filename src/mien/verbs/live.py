@@ -183,7 +183,7 @@ class _Show:
         if self._state.heat:
             if self._explain is None:
                 recognizer = self._live.recognizer
-                self._explain = explaining(recognizer, self._config.model, head=self._config.head)
+                self._explain = explaining(recognizer, self._config.model)
             image = self._explain(image, frame.faces.faces)
         return annotate(image, frame.faces, labels=labels)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mien.core.errors import InputError, MienError
+from mien.core.processors import available_processors
 from mien.core.video import probe
 from mien.pipeline import predict_table
 from mien.pipeline.clip_store import ClipStore, first_pass
@@ -26,7 +27,6 @@ from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.second_pass import rows, second_pass
 from mien.pipeline.sources import Found, expand
 from mien.pipeline.video import Sampling
-from mien.runtime.session import available_processors
 from mien.verbs.predict_config import PredictConfig
 from mien.verbs.predict_outputs import ClipOutputs
 

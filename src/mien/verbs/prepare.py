@@ -11,6 +11,7 @@ import numpy as np
 
 from mien.core.errors import UsageError
 from mien.core.files import make_folder
+from mien.core.processors import available_processors
 from mien.core.registry import unknown
 from mien.datasets import READERS, DataSet, LabelColumn, open_dataset
 from mien.datasets.labelmap import LabelMap
@@ -21,7 +22,6 @@ from mien.pipeline.parts import Parts
 from mien.pipeline.prepare import Prepared, plan_of, prepare_table, rows_of
 from mien.pipeline.recognizer import NO_DETECTOR
 from mien.runtime.card import COLORS, CropGeometry
-from mien.runtime.session import available_processors
 from mien.zoo.store import load_card
 
 MODEL = "mien-s"  # whose geometry a face is cut with, unless told otherwise

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.core.errors import InputError
-from mien.core.headers import picture_size, pixels_that_fit
+from mien.core.headers import frame_count, picture_size, pixels_that_fit
 from mien.core.images import MOST_PIXELS, decode, encode
 
 SUFFIXES = (".jpg", ".png", ".bmp", ".webp", ".tif", ".pgm", ".ppm")
@@ -149,3 +149,17 @@ def test_a_damaged_png_gives_one_line_and_nothing_on_stderr(capfd):
 def test_what_follows_a_png_does_not_count():
     image = picture(40, 30)
     assert np.array_equal(decode(encode(image, ".png") + b"\x7f" * 50), image)
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_frames_are_counted(format, count):
+    pictures = [PIL.Image.new("RGB", (20, 10), (30 * i, 0, 200)) for i in range(count)]
+    file = io.BytesIO()
+    pictures[0].save(file, format, save_all=True, append_images=pictures[1:])
+    assert frame_count(file.getvalue()) == count
+
+
+@given(st.sampled_from([b"GIF89a", b"RIFF\0\0\0\0WEBP", b"\x89PNG\r\n\x1a\n", b"\xff\xd8"]), st.binary(max_size=200))
+def test_of_damaged_pictures_some_frames_are_counted(head, rest):
+    assert frame_count(head + rest) >= 1

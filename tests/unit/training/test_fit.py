@@ -17,7 +17,7 @@ from mien.datasets.table import LabelColumn, Table
 from mien.training.callbacks import WholeCheckpoints
 from mien.training.config import TrainConfig, load_config
 from mien.training.data import TrainingBatches, choose_heads, normalise, resident
-from mien.training.fit import LAST, fit, load_run
+from mien.training.fit import LAST, fit, load_run, uses_bf16
 
 SMALL = ["epochs=3", "batch=16", "net_options.widths=[8,16]", "net_options.blocks=[1,1]", "ema=0.9", "threads=1"]
 
@@ -277,3 +277,18 @@ def test_a_run_of_another_version_is_told_in_one_line(tmp_path):
         path.write_text(damaged, "utf-8")
         with pytest.raises(TrainingError, match=r"expected versions\.json of a run in .*, got a damaged one"):
             fit(config, table, out=out, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("amx", "avx512", "depthwise", "expected"),
+    [(True, True, True, True), (False, True, True, False), (False, True, False, True), (False, False, False, False)],
+)
+def test_nets_that_see_one_channel_at_a_time_train_in_float32_without_amx(
+    monkeypatch, amx, avx512, depthwise, expected
+):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 3), torch.nn.Conv2d(8, 8, 3, groups=8 if depthwise else 1))
+    assert uses_bf16(TrainConfig(), "cpu", net) is expected
+    assert uses_bf16(TrainConfig(precision="bf16"), "cpu", net)
+    assert not uses_bf16(TrainConfig(precision="float32"), "cpu", net)

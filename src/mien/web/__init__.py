@@ -1,0 +1,1 @@
+"""The web page and the REST and WebSocket interface: `mien serve`."""
