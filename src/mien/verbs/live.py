@@ -15,11 +15,11 @@ from mien.core.camera import Camera, Shot
 from mien.core.errors import MissingExtraError, UsageError
 from mien.core.types import Faces, Image
 from mien.faces import DETECTORS
-from mien.pipeline.annotate import annotate
 from mien.pipeline.live import LiveFrame, LiveRecognizer, live_rows
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.second_pass import clip_columns
 from mien.pipeline.sinks import Sink, check_target
+from mien.pipeline.steady import SteadyAnnotator
 from mien.runtime.session import check_options
 from mien.verbs.explainers import explaining
 from mien.window.window import QUIT, Window
@@ -128,6 +128,7 @@ class _Show:
         self._state = _State(config.detector)
         self._recognizers: dict[str, Recognizer] = {}
         self._use(config.detector)
+        self._annotator = SteadyAnnotator()
         self._explain: Callable[[Image, Faces], Image] | None = None
         self._recorder: _Recorder | None = None
         self._recordings: list[Path] = []
@@ -178,14 +179,12 @@ class _Show:
         self._show(image, taken_s=shot.taken_s)
 
     def _drawn(self, image: Image, frame: LiveFrame, labels: Sequence[str | None]) -> Image:
-        if not len(frame.faces):
-            return image
-        if self._state.heat:
+        if self._state.heat and len(frame.faces):
             if self._explain is None:
                 recognizer = self._live.recognizer
                 self._explain = explaining(recognizer, self._config.model)
             image = self._explain(image, frame.faces.faces)
-        return annotate(image, frame.faces, labels=labels)
+        return self._annotator.draw(image, frame.faces, frame.face_ids, time_s=frame.time_s, labels=labels)
 
     def _show(self, image: Image, *, taken_s: float | None = None) -> None:
         if self._window is None:

@@ -85,7 +85,7 @@ def test_a_recording_survives_what_goes_wrong(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the screen is gone")
 
-    monkeypatch.setattr(module, "annotate", broken)
+    monkeypatch.setattr(module.SteadyAnnotator, "draw", broken)
     table = tmp_path / "session.csv"
     with mjpeg_server(photograph) as address, pytest.raises(RuntimeError, match="the screen is gone"):
         live(camera=address, detector="haar", out=table, seconds=5)
