@@ -50,6 +50,9 @@ def serving(*words: str, **more: str) -> Iterator[Server]:
             raise AssertionError(f"{line}{process.communicate()[1]}")
         yield Server(found[0], process)
     finally:
-        if process.poll() is None:
+        process.terminate()
+        try:
+            process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
             process.kill()
-        process.communicate()
+            process.communicate()

@@ -92,7 +92,6 @@ class Jobs:
 
     def start(self) -> None:
         """Begin to read and to sweep."""
-        self._folder = Path(tempfile.mkdtemp(prefix="mien-serve-"))
         self._tasks = [asyncio.create_task(self._work()), asyncio.create_task(self._sweep())]
 
     async def close(self) -> None:
@@ -128,7 +127,8 @@ class Jobs:
     def new(self, source: str, suffix: str) -> Job:
         """A job whose upload is still to be written; `submit` or `remove` it."""
         self.expect_room()
-        assert self._folder is not None  # started
+        if self._folder is None:  # a server that gets no video leaves no trace, however it ends
+            self._folder = Path(tempfile.mkdtemp(prefix="mien-serve-"))
         job = Job(source, Path(tempfile.mkdtemp(dir=self._folder)), suffix)
         self._jobs[job.id] = job
         return job
