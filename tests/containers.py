@@ -63,11 +63,11 @@ def copy_files(found: Recipe, folder: Path) -> None:
                 shutil.copy(ROOT / name, target)
 
 
-def wait_until_well(check: Sequence[str], *, seconds: float = 60, **options: object) -> None:
+def wait_until_well(check: Sequence[str], *, seconds: float = 120, **options: object) -> None:
     """Ask the health check until it is content."""
     until = time.monotonic() + seconds
-    while subprocess.run(check, capture_output=True, **options).returncode:  # type: ignore[call-overload]
-        assert time.monotonic() < until, "the health check was never content"
+    while (done := subprocess.run(check, capture_output=True, text=True, **options)).returncode:  # type: ignore[call-overload]
+        assert time.monotonic() < until, f"the health check was never content: {done.stderr}"
         time.sleep(0.2)
 
 

@@ -22,6 +22,7 @@ _TICKS = 90_000  # a second: any usual frame rate is a whole number of them
 _CODECS = ("libx264", "libopenh264", "mpeg4")
 _QUALITY = {"libx264": {"preset": "veryfast", "crf": "20"}, "mpeg4": {"q": "4"}}
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # of sound, by channels
+_DELAY_S = 0.1
 _BT709, _LIMITED = 1, 1  # how colours are meant, so that every player shows the same ones
 
 
@@ -33,7 +34,7 @@ class VideoWriter:
 
     Args:
         path: of the file.
-        sound_of: a video whose sound it gets, beginning where that one's pictures begin; None for no sound.
+        sound_of: a video whose sound it gets, as long before or after the first picture as there; None for no sound.
 
     Raises:
         MissingExtraError: PyAV is not installed.
@@ -62,6 +63,8 @@ class VideoWriter:
         with self._guarded():
             if self._file is None:
                 self._open(even.shape[1], even.shape[0])
+            if self._sound:
+                time_s += self._sound.before_s
             ticks = max(round(time_s * _TICKS), self._last + 1)
             self._step = ticks - self._last if self._last >= 0 else self._step
             self._last = ticks
@@ -142,12 +145,19 @@ class _Sound:
         except (OSError, av.FFmpegError) as error:
             raise InputError(f"expected to read the sound of {self._path}, got: {error}") from error
         pictures = next(iter(self._file.streams.video), None)
-        began = pictures.start_time * pictures.time_base if pictures and pictures.start_time else 0
-        self._began = Fraction(began)  # pictures count from 0, and so shall the sound
+        began = pictures.start_time * pictures.time_base if pictures and pictures.start_time else Fraction(0)
+        earliest = min(
+            (each.start_time * each.time_base for each in self._file.streams.audio if each.start_time is not None),
+            default=began,
+        )
+        # Where there is sound before the first picture, pictures wait for it; a codec's own delay is none.
+        self.before_s = float(began - earliest) if began - earliest > _DELAY_S else 0.0
+        self._began = Fraction(began) - Fraction(self.before_s)  # in the new file that is second 0
         self._packets = self._file.demux(*self._file.streams.audio) if self._file.streams.audio else iter(())
         self._held: Any = None  # a packet that was read and is not due yet
         self._out: dict[int, Any] = {}  # number of a stream -> the new one
         self._anew: set[int] = set()  # those that are encoded
+        self._last: dict[int, int] = {}  # number of a stream -> time of its last packet
 
     def add_to(self, file: Any) -> None:
         """Give a new file the streams of sound."""
@@ -180,10 +190,12 @@ class _Sound:
     def _taken_over(self, packet: Any) -> Iterator[Any]:
         if packet.dts is None:  # the end
             return
-        shift = round(self._began / packet.time_base)
-        packet.dts -= shift
-        packet.pts = None if packet.pts is None else packet.pts - shift
-        packet.stream = self._out[packet.stream.index]
+        index, shift = packet.stream.index, round(self._began / packet.time_base)
+        begins = packet.dts - shift
+        packet.dts = max(begins, self._last.get(index, begins - 1) + 1)  # recordings of broadcasts jump back at times
+        packet.pts = packet.dts if packet.pts is None else max(packet.pts - shift, packet.dts)
+        self._last[index] = packet.dts
+        packet.stream = self._out[index]
         yield packet
 
     def _encoded(self, packet: Any) -> Iterator[Any]:

@@ -24,12 +24,12 @@ def timeline(course: Course, width: float) -> Figure:
     """For each face the probabilities, stacked, and a strip of what prevailed; below, where nobody was found.
 
     Args:
-        course: of a clip; its first `MOST_FACES` faces are drawn.
+        course: of a clip; the `MOST_FACES` faces that were seen the longest are drawn.
         width: of the figure in inches.
     """
     narrow = is_narrow(width)
     course = coarser(course, _STEPS_NARROW if narrow else _STEPS)
-    faces = course.faces[:MOST_FACES]
+    faces = tuple(sorted(course.faces[:MOST_FACES], key=lambda face: face.face_id))
     heights = [*[_FACE, _STRIP] * len(faces), _STRIP]
     figure = new_figure(width, sum(heights) + 0.11 * len(heights) + (1.25 if narrow else 0.75))
     axes = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights).ravel()

@@ -86,6 +86,20 @@ def test_other_containers_and_codecs_keep_their_sound_in_time(suffix, codec, ane
     assert len(list(frames(copy))) == len(clip)
 
 
+@pytest.mark.parametrize("late", ["pictures", "sound"])
+def test_sound_that_begins_before_or_after_the_pictures_still_does(late: str, clips: Shelf, tmp_path: Path):
+    clip, source, copy = clips["with_sound"], tmp_path / "a.mkv", tmp_path / "a.mp4"
+    first, second = ("0.5", "0") if late == "pictures" else ("0", "0.5")
+    inputs = ["-itsoffset", first, "-i", str(clip.path), "-itsoffset", second, "-i", str(clip.path)]
+    making._ffmpeg(*inputs, "-map", "0:v", "-map", "1:a", "-c", "copy", str(source))
+    draw_clip(source, copy, found(clip))
+    (before, begins), (after, starts) = sound_of(source), sound_of(copy)
+    assert starts == pytest.approx(begins, abs=0.03)
+    assert abs(starts) > 0.4
+    assert after.shape[1] == pytest.approx(before.shape[1], abs=2 * 1024)
+    assert [time for _, time, _ in frames(copy)] == pytest.approx([time for _, time, _ in frames(source)], abs=2e-3)
+
+
 def test_boxes_move_between_frames_that_were_looked_at(clips: Shelf, tmp_path: Path):
     from mien.pipeline.drawn_clip import _At
 

@@ -157,9 +157,7 @@ def test_a_process_that_dies_is_an_error_and_no_endless_wait(clips: Shelf, tmp_p
     store = ClipStore(tmp_path / "parts", str(clips["nobody"].path), LABEL_SETS["ferplus"])
     dying: Any = functools.partial(os._exit, 3)
     passes = FirstPassesElsewhere(dying, iter([store]), Sampling(), workers=2, progress=lambda frames: None)
-    with pytest.raises(
-        MienError, match="expected the processes of --workers to work to the end, got one that"
-    ):
+    with pytest.raises(MienError, match="expected the processes of --workers to work to the end, got one that"):
         passes.over(store)
     passes.close()
 

@@ -87,10 +87,7 @@ def test_a_video_that_breaks_off_keeps_what_was_read(capsys, monkeypatch, tmp_pa
     ("limit", "line"),
     [
         ({"most_seconds": 2.0}, "expected at most 0.0333 minutes of video in clip.mp4, got 0.1: cut it"),
-        (
-            {"most_megapixels": 0.1},
-            "expected frames of at most 0.1 megapixels in clip.mp4, got 480 x 360: make them smaller",
-        ),
+        ({"most_megapixels": 0.1}, "expected frames of at most 0.1 megapixels in clip.mp4, got 480 x 360: make them"),
     ],
 )
 def test_limits(limit, line, capsys, monkeypatch, tmp_path, clips):
