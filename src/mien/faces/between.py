@@ -3,9 +3,19 @@
 import numpy as np
 
 from mien.core.types import Faces
+from mien.faces.boxes import Indices
 from mien.faces.pairing import pairs
 
 _REACH = 1.2  # how far a face may jump from one detection to the next, in units of its size
+
+
+def same_faces(before: Faces, after: Faces) -> tuple[Indices, Indices]:
+    """Row numbers of the faces that are in both: those that overlap as much as they can together, then the nearest.
+
+    Raises:
+        MissingExtraError: SciPy is not installed.
+    """
+    return pairs(before.boxes, after.boxes, reach=np.full(len(before), _REACH))
 
 
 def between(before: Faces, after: Faces, share: float) -> Faces:
@@ -31,7 +41,7 @@ def between(before: Faces, after: Faces, share: float) -> Faces:
     >>> between(before, after, 0.25).boxes
     array([[ 1.,  1., 11., 11.]], dtype=float32)
     """
-    first, second = pairs(before.boxes, after.boxes, reach=np.full(len(before), _REACH))
+    first, second = same_faces(before, after)
     now = np.float32(share)
     nearer, paired = (before, first) if share <= 0.5 else (after, second)
     alone = nearer[np.setdiff1d(np.arange(len(nearer)), paired)]

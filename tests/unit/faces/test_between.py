@@ -35,8 +35,12 @@ def test_a_face_that_comes_is_there_after_the_middle(share: float, count: int) -
     np.testing.assert_array_equal(found.boxes[1:], faces((0, 0)).boxes[:count])
 
 
-def test_boxes_that_hardly_touch_are_two_faces() -> None:
-    before, after = faces((0, 0)), faces((35, 0))
+def test_a_face_may_jump_by_about_its_size() -> None:
+    np.testing.assert_allclose(between(faces((0, 0)), faces((44, 0)), 0.5).boxes, faces((22, 0)).boxes)
+
+
+def test_boxes_that_are_far_apart_are_two_faces() -> None:
+    before, after = faces((0, 0)), faces((55, 0))
     assert len(same_faces(before, after)[0]) == 0
     np.testing.assert_array_equal(between(before, after, 0.4).boxes, before.boxes)
     np.testing.assert_array_equal(between(before, after, 0.6).boxes, after.boxes)
