@@ -1,16 +1,12 @@
 """Which `Explainer` a model gets: the net of a run where torch can open it, else its ONNX file."""
 
 import os
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.core.optional import require
-from mien.core.types import Faces, Image
 from mien.explanation.explainer import Explainer, ModelExplainer
-from mien.pipeline.face_heat import FaceExplainer
-from mien.pipeline.recognizer import Recognizer
 from mien.runtime.classifier import Classifier
 from mien.zoo.store import find_card, weights_of
 
@@ -64,16 +60,3 @@ def open_net(run: Path, classifier: Classifier) -> "NetExplainer":
     labels = {head: card.heads[head].label_set for head in order}
     temperatures = {head: each.temperature for head, each in card.heads.items()}
     return NetExplainer(net, config.input, labels, name=card.name, temperatures=temperatures)
-
-
-def explaining(
-    recognizer: Recognizer, model: str | os.PathLike[str], *, variant: str | None = None
-) -> Callable[[Image, Faces], Image]:
-    """What lays heat maps over the faces of a picture, for the most probable emotion of each, without torch.
-
-    Args:
-        recognizer: that found the faces.
-        model: that it was made of.
-        variant: which of its weight files.
-    """
-    return FaceExplainer(recognizer, model, variant=variant).lay_over

@@ -15,13 +15,13 @@ from mien.core.camera import Camera, Shot
 from mien.core.errors import MissingExtraError, UsageError
 from mien.core.types import Faces, Image
 from mien.faces import DETECTORS
+from mien.pipeline.face_heat import FaceExplainer
 from mien.pipeline.live import LiveFrame, LiveRecognizer, live_rows
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.second_pass import clip_columns
 from mien.pipeline.sinks import Sink, check_target
 from mien.pipeline.steady import SteadyAnnotator
 from mien.runtime.session import check_options
-from mien.verbs.explainers import explaining
 from mien.window.window import QUIT, Window
 
 KEYS = "H heat map   D detector   R record   Q quit"
@@ -182,7 +182,7 @@ class _Show:
         if self._state.heat and len(frame.faces):
             if self._explain is None:
                 recognizer = self._live.recognizer
-                self._explain = explaining(recognizer, self._config.model)
+                self._explain = FaceExplainer(recognizer, self._config.model).lay_over
             image = self._explain(image, frame.faces.faces)
         return self._annotator.draw(image, frame.faces, frame.face_ids, time_s=frame.time_s, labels=labels)
 

@@ -11,15 +11,13 @@ from mien.core.errors import OutputError
 from mien.core.files import printable, replacing
 from mien.core.images import write_image
 from mien.core.types import Faces, Image
-from mien.explanation.explainer import ModelExplainer, explain_faces
 from mien.pipeline import annotate as drawing
 from mien.pipeline import predict_table
-from mien.pipeline.heat import lay_over
+from mien.pipeline.face_heat import FaceExplainer
 from mien.pipeline.predict_table import Recognized, Row
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.sources import Found, expand
 from mien.verbs.predict_config import PredictConfig
-from mien.zoo.store import weights_of
 
 TOGETHER = 256  # photographs that are kept together
 
@@ -48,7 +46,9 @@ class Photographs:
     def of(cls, recognizer: Recognizer, config: PredictConfig) -> Self:
         """What a prediction asks for."""
         copies = None if config.annotate is None else drawing.Annotations(config.annotate)
-        explain = _explaining(recognizer, config) if config.explain else None
+        explain = None
+        if config.explain:
+            explain = FaceExplainer(recognizer, config.model, variant=config.variant).lay_over
         return cls(recognizer, config.abstain, copies, explain, config.workers)
 
     def rows(self, found: Sequence[Found]) -> Iterator[tuple[Found, list[Row]]]:
@@ -88,19 +88,6 @@ class Photographs:
         image = self.explain(found.image, faces) if self.explain and len(faces) else found.image
         write_image(path, drawing.annotate(image, found.predictions, labels=[row["label"] for row in rows]))
         self.written.append(path)
-
-
-def _explaining(recognizer: Recognizer, config: PredictConfig) -> Explain:
-    """What lays heat maps over the faces of a picture, for the most probable emotion of each."""
-    explainer = ModelExplainer(recognizer.classifier, weights_of(config.model, variant=config.variant))
-    method, head = explainer.quickest(config.head), config.head
-    crop = recognizer.classifier.card.crop
-
-    def explain(image: Image, faces: Faces) -> Image:
-        attribution = explain_faces(explainer, recognizer.crops(image, faces), method=method, head=head)
-        return lay_over(image, faces, attribution.maps, crop, cuts=recognizer.cuts)
-
-    return explain
 
 
 def check_annotations(
