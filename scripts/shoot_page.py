@@ -52,7 +52,7 @@ def main() -> None:
         picture = PIL.Image.open(io.BytesIO(page.screenshot())).convert("RGB")
         print(page.inner_text("#camera-gauge"))
         browser.close()
-    picture.quantize(256, PIL.Image.Quantize.MAXCOVERAGE).save(OUT, optimize=True)
+    picture.quantize(256, PIL.Image.Quantize.MEDIANCUT).save(OUT, optimize=True)
     print(f"{OUT.relative_to(ROOT)}: {OUT.stat().st_size / 1000:.0f} kB")
 
 
