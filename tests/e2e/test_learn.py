@@ -88,7 +88,7 @@ def test_export_gives_a_model_that_predicts_the_same(
     assert main(["export", "mien-s", "--format", "int8", "--out", "exported"]) == 2
     assert "--overwrite" in capsys.readouterr().err
     assert main(["export", "mien-s", "--format", "tflite", "--out", "exported"]) == 2
-    assert "expected a format out of onnx, int8, got 'tflite'" in capsys.readouterr().err
+    assert "expected a format out of onnx, int8, web, got 'tflite'" in capsys.readouterr().err
 
 
 def test_train_names_what_it_does_not_know(fer: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,7 +80,11 @@ class _Camera:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            # Not gather: cancelled itself, it raises the tasks' own cancellation, which nobody asked for.
+            await asyncio.wait(tasks)
+            for task in tasks:
+                if not task.cancelled():
+                    task.exception()  # seen
 
     async def _receive(self) -> None:
         while True:
