@@ -23,7 +23,7 @@ run: .venv/installed ## install the core and recognise the faces in a bundled ph
 
 # Two processes of one thread each: OpenMP's threads wait for each other by spinning, which costs the other process a core.
 test: check ## install everything, run the checks and the whole test suite
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(DEV)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(DEV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv-dev/installed ## style, types, imports between rooms, spelling
 	$(DEV)/ruff check .
