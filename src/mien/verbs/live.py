@@ -127,7 +127,8 @@ class _Show:
         self._config, self._tell = config, tell
         self._state = _State(config.detector)
         self._recognizers: dict[str, Recognizer] = {}
-        self._use(config.detector)
+        smooth = None if config.smooth == "none" else config.smooth
+        self._live = LiveRecognizer(self._recognizer(config.detector), smooth=smooth)
         self._annotator = SteadyAnnotator()
         self._explain: Callable[[Image, Faces], Image] | None = None
         self._recorder: _Recorder | None = None
@@ -240,6 +241,12 @@ class _Show:
             return
 
     def _use(self, detector: str) -> None:
+        """Go on with another detector; faces keep their numbers."""
+        self._live.recognizer = self._recognizer(detector)
+        self._state.detector = detector
+
+    def _recognizer(self, detector: str) -> Recognizer:
+        """One a detector, which share the model."""
         config = self._config
         if detector not in self._recognizers:
             model = next((each.classifier for each in self._recognizers.values()), config.model)
@@ -251,9 +258,7 @@ class _Show:
                 device=config.device,
                 threads=config.threads,
             )
-        smooth = None if config.smooth == "none" else config.smooth
-        self._live = LiveRecognizer(self._recognizers[detector], smooth=smooth)
-        self._state.detector = detector
+        return self._recognizers[detector]
 
     def _record(self, path: Path, *, overwrite: bool) -> None:
         self._recorder = _Recorder(path, clip_columns(self._live.recognizer.label_set), overwrite)
