@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from mien.cli.console import Progress, examples, libraries_silenced, note, print_json, share, table
-from mien.cli.options import Device, Json
+from mien.cli.options import Device, Head, Json, MinFace
 from mien.cli.predict import Detector
 
 _EXPLAIN = examples(
@@ -43,9 +43,9 @@ def explain(
     label: Annotated[
         str | None, typer.Option("--label", metavar="EMOTION", help="What the maps speak for. [the most probable]")
     ] = None,
-    head: Annotated[str | None, typer.Option("--head", metavar="H", help="Label set: see `mien models show`.")] = None,
+    head: Head = None,
     detector: Detector = "mtcnn",
-    min_face: Annotated[int, typer.Option("--min-face", metavar="PX", help="Smaller faces are not looked for.")] = 40,
+    min_face: MinFace = 40,
     faithfulness: Annotated[
         bool, typer.Option("--faithfulness", help="Measure the maps: deletion, insertion, randomised weights of a run.")
     ] = False,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mien.cli.console import examples, libraries_silenced, note
-from mien.cli.options import Device, Model
+from mien.cli.options import Abstain, Device, Head, MinFace, Model
 
 _LIVE = examples(
     "mien live", "mien live --camera 1 --out session.csv", "mien live --camera http://192.168.1.5:8080/video"
@@ -23,17 +23,15 @@ def live(
         str, typer.Option("--camera", metavar="N|URL|FILE", help="Number of a camera, address of a stream, or a video.")
     ] = "0",
     model: Model = "mien-s",
-    head: Annotated[str | None, typer.Option("--head", metavar="H", help="Label set: see `mien models show`.")] = None,
+    head: Head = None,
     detector: Annotated[
         str, typer.Option("--detector", metavar="mtcnn|haar|dlib|none", help="Key D changes it.")
     ] = "mtcnn",
-    min_face: Annotated[int, typer.Option("--min-face", metavar="PX", help="Smaller faces are not looked for.")] = 60,
+    min_face: MinFace = 60,
     smooth: Annotated[
         str, typer.Option("--smooth", metavar="exponential|bayesian|none", help="Steadies emotions over time.")
     ] = "exponential",
-    abstain: Annotated[
-        float | None, typer.Option("--abstain", metavar="P", help="No label below this probability.")
-    ] = None,
+    abstain: Abstain = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Record into a table from the beginning.")
     ] = None,

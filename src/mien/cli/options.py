@@ -9,3 +9,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Model = Annotated[
     str, typer.Option("--model", metavar="NAME|FILE", help="A bundled model, an ONNX file, or a run folder.")
 ]
+Head = Annotated[str | None, typer.Option("--head", metavar="H", help="Label set: see `mien models show`.")]
+MinFace = Annotated[int, typer.Option("--min-face", metavar="PX", help="Smaller faces are not looked for.")]
+Abstain = Annotated[float | None, typer.Option("--abstain", metavar="P", help="No label below this probability.")]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from mien.cli.console import Progress, examples, libraries_silenced, note, share
-from mien.cli.options import Device, Json, Model
+from mien.cli.options import Abstain, Device, Head, Json, MinFace, Model
 from mien.core.errors import UsageError
 
 _PREDICT = examples(
@@ -32,9 +32,9 @@ Detector = Annotated[
 def predict(
     sources: Sources,
     model: Model = "mien-s",
-    head: Annotated[str | None, typer.Option("--head", metavar="H", help="Label set: see `mien models show`.")] = None,
+    head: Head = None,
     detector: Detector = "mtcnn",
-    min_face: Annotated[int, typer.Option("--min-face", metavar="PX", help="Smaller faces are not looked for.")] = 40,
+    min_face: MinFace = 40,
     every: Annotated[int, typer.Option("--every", metavar="N", help="Look at every Nth frame of a clip.")] = 1,
     fps: Annotated[
         float | None, typer.Option("--fps", metavar="F", help="Look at F frames a second of a clip, instead.")
@@ -50,9 +50,7 @@ def predict(
     baseline: Annotated[
         str | None, typer.Option("--baseline", metavar="S-E", help="Seconds of a clip in which people are neutral.")
     ] = None,
-    abstain: Annotated[
-        float | None, typer.Option("--abstain", metavar="P", help="No label below this probability.")
-    ] = None,
+    abstain: Abstain = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Table: .csv, .json, .jsonl or .parquet.")
     ] = None,

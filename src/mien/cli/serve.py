@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mien.cli.console import examples
-from mien.cli.options import Device, Model
+from mien.cli.options import Device, Head, MinFace, Model
 
 _EXAMPLES = examples(
     "mien serve",
@@ -24,9 +24,9 @@ def serve(
     host: Annotated[str, typer.Option("--host", metavar="H", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", metavar="P", help="0 takes any that is free.")] = 8000,
     model: Model = "mien-s",
-    head: Annotated[str | None, typer.Option("--head", metavar="H", help="Label set: see `mien models show`.")] = None,
+    head: Head = None,
     detector: Annotated[str, typer.Option("--detector", metavar="mtcnn|haar|dlib|none")] = "mtcnn",
-    min_face: Annotated[int, typer.Option("--min-face", metavar="PX", help="Smaller faces are not looked for.")] = 40,
+    min_face: MinFace = 40,
     device: Device = "auto",
     workers: Annotated[
         int | None, typer.Option("--workers", metavar="N", help="Threads that recognise; as many as cores.")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mien.cli.console import Progress, examples, libraries_silenced, note, print_json, table
-from mien.cli.options import Json
+from mien.cli.options import Json, MinFace
 from mien.core.toml import parse_setting
 
 _EXAMPLES = examples(
@@ -39,7 +39,7 @@ def prepare(
     align: Annotated[
         bool | None, typer.Option("--align/--no-align", help="Turn faces until the eyes lie level.")
     ] = None,
-    min_face: Annotated[int, typer.Option("--min-face", metavar="PX", help="Smaller faces are not looked for.")] = 40,
+    min_face: MinFace = 40,
     splits: Annotated[
         str | None, typer.Option("--splits", metavar="A,B", help="These alone: train,valid,test.")
     ] = None,
