@@ -134,8 +134,8 @@ def watch(
             them, and it costs a millisecond each.
         block: frames whose faces are classified together with none of another block, so that a run that goes on at one
             is the same to the last digit; see `Sampling.block`. None: the whole clip is one.
-        workers: threads that look for faces beside the caller's, which decodes, cuts out and classifies; None for as
-            many as processors.
+        workers: threads that look for faces beside the caller's, which decodes, cuts out and classifies and is as busy
+            as they are; None for one on each other processor.
 
     Yields:
         The frames that are wanted, in order, without ids.
@@ -143,7 +143,7 @@ def watch(
     Raises:
         InputError: the clip cannot be read, at its beginning or, after the frames that could be, later on.
     """
-    located = _located(recognizer, path, sampling, first, workers or available_processors())
+    located = _located(recognizer, path, sampling, first, workers or max(available_processors() - 1, 1))
     yield from _classified(recognizer, located, block)
 
 
