@@ -274,7 +274,7 @@ def _serve(link: Connection, work: Work) -> None:
             link.send_bytes(_answer(work, link.recv()))
 
 
-def _answer(work: Work, item: Any) -> bytes:
+def _answer(work: Work, item: Any) -> memoryview:
     try:
         return reduction.ForkingPickler.dumps((DONE, work(item)))
     except Exception as error:
@@ -293,5 +293,6 @@ def _portable(error: Exception) -> Exception:
 def _end_with_parent() -> None:
     """Where the first process is killed, or that which this one is a copy of, nobody would ever ask or end it."""
     parent = multiprocessing.parent_process()
-    connection.wait([each for each in (parent and parent.sentinel, _origin) if each is not None])
+    ends: list[Any] = [each for each in (parent and parent.sentinel, _origin) if each is not None]
+    connection.wait(ends)
     os._exit(1)
