@@ -23,7 +23,7 @@ from mien.verbs.predict_config import PredictConfig
 from mien.verbs.predict_photographs import Looked, Photograph, Photographs
 from mien.zoo.store import load_card
 
-FEW_PHOTOGRAPHS, FEW_CLIPS = 256, 4  # fewer are done in this process, before others would have started
+FEW_PHOTOGRAPHS, FEW_CLIPS = 100, 4  # fewer are done in this process, before others had paid for their start
 MOST = 32  # workers by default: what more of them found this process could hardly write down
 CHUNK = 8  # photographs that are sent together: a message costs as much as a tenth of a small one
 AHEAD = 4  # chunks for each worker that are begun, or done and wait for their turn
