@@ -14,7 +14,7 @@ def available_processors() -> int:
 
 def check_workers(workers: int | None, time_limit: float) -> None:
     """Raise UsageError for a number of processes, or a limit in seconds on what one does, that cannot be."""
-    if workers is not None and not 1 <= workers <= 256:
-        raise UsageError(f"expected 1 to 256 workers, got {workers}")
+    if workers is not None and not 0 <= workers <= 256:
+        raise UsageError(f"expected 0 to 256 workers, got {workers}")
     if not time_limit > 0:
         raise UsageError(f"expected a time limit above 0 s, got {time_limit:g}")

@@ -40,8 +40,8 @@ def predict(
     """Find the faces in photographs and clips and what they express.
 
     With `out`, what is done of clips and of many photographs is kept beside it until all is: ``resume=True`` goes on
-    where a run was broken off, to the same table. In a script, ``workers`` above 1 needs the usual
-    ``if __name__ == "__main__":``, for each process reads the script.
+    where a run was broken off, to the same table. A script for other systems than Linux that looks at many files, or
+    gives ``workers``, needs the usual ``if __name__ == "__main__":``, for there each process reads the script.
 
     Args:
         sources: photographs, clips, and folders of them.
@@ -179,7 +179,7 @@ def _lookers(
     config: PredictConfig, contents: Contents, stack: ExitStack
 ) -> tuple[LabelSet, Look, "Recognizer | Elsewhere"]:
     """The labels of the model, what looks at photographs, and what looks at clips: this process or others."""
-    if config.workers is not None or contents.total >= SEVERAL:
+    if config.workers or (config.workers is None and contents.total >= SEVERAL):
         from mien.verbs.predict_workers import Elsewhere, worker_count
 
         if count := worker_count(config, contents):

@@ -36,8 +36,8 @@ class PredictConfig:
         annotate: a folder for drawn copies. report: a folder for a page and a picture of the timeline of each clip.
         explain: lay over each face on these copies where the model sees the emotion: Grad-CAM, or occlusion, which
             takes a second a face, of a model whose feature map does not say it.
-        workers: processes that look at photographs and clips; the table is the same. None: one a processor where there
-            are many, and where there are few, which are done before a process is started, none beside this one.
+        workers: processes that look at photographs and clips; the table is the same. 0: this one does. None: one a
+            processor where there are many, and none where there are few, which are done before others have started.
         time_limit: seconds that a worker may take over a photograph, or from one frame of a clip to the next; then it
             is ended, and the input has an error.
         resume: go on with the work that a broken run left beside `out`.

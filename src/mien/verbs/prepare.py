@@ -43,7 +43,7 @@ class PrepareConfig:
         splits: these alone; None: all there.
         options: of the readers, by name, or by ``"<data set>.<name>"`` for one of several data sets.
         label_map: a file that gives labels of all data sets common names, as a label source of its own.
-        workers: processes; None: one a processor for many photographs, else as many threads of this process.
+        workers: processes; None: one a processor for many photographs, else as many threads of this process, as with 0.
         time_limit: seconds that a process may take over a picture; then it is ended, and the row has an error.
         resume: go on with a table that was broken off. overwrite: replace one that exists, or begin it anew.
     """
@@ -140,7 +140,7 @@ def prepare(
     parts.begin(resume=config.resume, overwrite=config.overwrite)
     workers = config.workers or available_processors()
     many = sum(len(each) for each in sets if not each.faces) >= MANY
-    time_limit = config.time_limit if config.workers or many else None
+    time_limit = config.time_limit if config.workers or (config.workers is None and many) else None
     return _result(out, prepare_table(sets, rows, form, parts, workers=workers, time_limit=time_limit, tell=tell), sets)
 
 

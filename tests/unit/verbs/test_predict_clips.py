@@ -176,7 +176,7 @@ def test_without_scipy_the_extra_is_named_before_any_work(
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"workers": 0}, "expected 1 to 256 workers, got 0"),
+        ({"workers": -1}, "expected 0 to 256 workers, got -1"),
         ({"resume": True}, "expected --out FILE beside --resume, for the table that is to be finished, got none"),
         ({"every": 2, "fps": 3}, "expected --every or --fps, got both (2 and 3): leave one out"),
         ({"baseline": (3.0, 1.0)}, "expected a baseline from an earlier to a later second, such as 0-5, got 3-1"),

@@ -26,6 +26,7 @@ from mien.verbs.predict_workers import worker_count
         (Contents(100, 0), None, 6),
         (Contents(0, 4), None, 4),
         (Contents(100_000, 0), None, 6),
+        (Contents(100_000, 0), 0, 0),
         (Contents(1, 0), 1, 1),
         (Contents(3, 2), 8, 5),
         (Contents(1000, 0), 40, 40),
