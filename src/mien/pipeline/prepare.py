@@ -4,18 +4,22 @@ What fails is a row that says why. Finished parts are kept beside the result unt
 grow with the number of pictures and broken-off work can go on.
 """
 
+import contextlib
+import functools
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from mien import __version__
-from mien.core.errors import DataError, MienError, OutputError
+from mien.core.errors import DataError, MienError, OutputError, WorkerError
 from mien.core.files import printable
 from mien.core.optional import require
 from mien.datasets import DataSet, Table
@@ -24,7 +28,9 @@ from mien.datasets.table import digest, strings
 from mien.pipeline.batch import ordered
 from mien.pipeline.cut import FaceMaker, Form, Row
 from mien.pipeline.parts import Parts
+from mien.pipeline.processes import Workers, one_each
 from mien.runtime.card import COLORS
+from mien.runtime.session import on_graphics_card
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -56,6 +62,9 @@ class Job:
     data: DataSet
     rows: range
     part: int
+
+
+Made = Callable[[Iterable[Job]], Iterator[tuple[Job, Sequence[Row]]]]  # jobs with their rows, in order
 
 
 def rows_of(sets: Sequence[DataSet]) -> Table:
@@ -98,6 +107,7 @@ def prepare_table(
     parts: Parts,
     *,
     workers: int,
+    time_limit: float | None = None,
     tell: Callable[[int, int], None] | None = None,
 ) -> Prepared:
     """Make the faces that are not in `parts` yet, then write the table.
@@ -107,7 +117,8 @@ def prepare_table(
         rows: `rows_of` the sets.
         form: how the faces look.
         parts: where to keep what is done; it has begun. Removed at the end.
-        workers: threads. The table is the same however many there are.
+        workers: threads, or processes. The table is the same however many there are.
+        time_limit: seconds that a process may take over a picture; None: the workers are threads.
         tell: called with how many pictures are done now, and how many there were to do.
 
     Raises:
@@ -118,7 +129,8 @@ def prepare_table(
     try:
         if not len(rows):
             raise DataError(f"expected pictures in {', '.join(str(each.root) for each in sets)}, got none")
-        _make_parts(sets, form, parts, ends, workers=workers, tell=tell)
+        with _workers(sets, form, workers, time_limit) as made:
+            _make_parts(sets, form, parts, ends, made, tell=tell)
         return _assemble(rows, form, parts, ends)
     except DataError:  # goes wrong again with the same plan
         parts.remove()
@@ -136,32 +148,65 @@ def _make_parts(
     form: Form,
     parts: Parts,
     ends: Sequence[int],
+    made: Made,
     *,
-    workers: int,
     tell: Callable[[int, int], None] | None,
 ) -> None:
     missing = [k for k, (start, end) in enumerate(pairwise(ends)) if not parts.has(k, end - start)]
     total = sum(ends[k + 1] - ends[k] for k in missing)
-    maker = FaceMaker(form)
-
-    def make(job: Job) -> list[Row]:
-        return [maker.row(job.data, row) for row in job.rows]
-
     jobs = (job for k in missing for job in _jobs(sets, k, range(ends[k], ends[k + 1])))
     held: list[Row] = []
     shape: tuple[int, ...] | None = None
     done = 0
-    for job, result in ordered(make, jobs, workers=workers, ahead=4 * workers):
-        if isinstance(result, MienError):
-            raise result
-        shape = _expect_shape(shape, result, job)
-        held += result
+    for job, rows in made(jobs):
+        shape = _expect_shape(shape, rows, job)
+        held += rows
         if len(held) == ends[job.part + 1] - ends[job.part]:
             parts.write(job.part, _part_columns(held, COLORS[form.color]))
             held = []
-        done += len(result)
+        done += len(rows)
         if tell:
             tell(done, total)
+
+
+@contextlib.contextmanager
+def _workers(sets: Sequence[DataSet], form: Form, workers: int, time_limit: float | None) -> Iterator[Made]:
+    """What makes the rows of jobs, in order: threads here, or processes, whose death or delay costs one row."""
+    if time_limit is None:
+        maker = FaceMaker(form)
+
+        def here(jobs: Iterable[Job]) -> Iterator[tuple[Job, Sequence[Row]]]:
+            def make(job: Job) -> list[Row]:
+                return [maker.row(job.data, row) for row in job.rows]
+
+            for job, rows in ordered(make, jobs, workers=workers, ahead=4 * workers):
+                if isinstance(rows, MienError):
+                    raise rows
+                yield job, rows
+
+        yield here
+        return
+
+    def elsewhere(jobs: Iterable[Job]) -> Iterator[tuple[Job, Sequence[Row]]]:
+        ahead, again = itertools.tee(jobs)
+        chunks = ([(sets.index(job.data), row) for row in job.rows] for job in ahead)
+        for job, (_, rows) in zip(again, one_each(pool, chunks, ahead=4 * workers), strict=True):
+            yield job, [Row(error=printable(str(row))) if isinstance(row, WorkerError) else row for row in rows]
+
+    def name(chunk: Sequence[tuple[int, int]]) -> str:
+        return ", ".join(sets[data].pictures[row].where for data, row in chunk)
+
+    start = functools.partial(_start, list(sets), form)
+    share = not on_graphics_card("auto")
+    with Workers(start, workers, limit_s=time_limit, name=name, share=share) as pool:
+        yield elsewhere
+
+
+def _start(sets: Sequence[DataSet], form: Form) -> Callable[[Sequence[tuple[int, int]]], list[Row]]:
+    """What a worker process does with some pictures: (number of the data set, row)."""
+    cv2.setNumThreads(1)
+    maker = FaceMaker(form)
+    return lambda chunk: [maker.row(sets[data], row) for data, row in chunk]
 
 
 def _jobs(sets: Sequence[DataSet], part: int, rows: range) -> Iterator[Job]:

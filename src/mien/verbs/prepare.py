@@ -11,7 +11,7 @@ import numpy as np
 
 from mien.core.errors import UsageError
 from mien.core.files import make_folder
-from mien.core.processors import available_processors
+from mien.core.processors import available_processors, check_workers
 from mien.core.registry import unknown
 from mien.datasets import READERS, DataSet, LabelColumn, open_dataset
 from mien.datasets.labelmap import LabelMap
@@ -26,6 +26,7 @@ from mien.zoo.store import load_card
 
 MODEL = "mien-s"  # whose geometry a face is cut with, unless told otherwise
 SIZE = 112  # of faces out of photographs
+MANY = 256  # photographs, from which on it pays to start processes; face crops are done too quickly
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,8 @@ class PrepareConfig:
         splits: these alone; None: all there.
         options: of the readers, by name, or by ``"<data set>.<name>"`` for one of several data sets.
         label_map: a file that gives labels of all data sets common names, as a label source of its own.
-        workers: threads; None: as many as this process may use.
+        workers: processes; None: one a processor for many photographs, else as many threads of this process, as with 0.
+        time_limit: seconds that a process may take over a picture; then it is ended, and the row has an error.
         resume: go on with a table that was broken off. overwrite: replace one that exists, or begin it anew.
     """
 
@@ -56,6 +58,7 @@ class PrepareConfig:
     options: Mapping[str, Any] = field(default_factory=dict)
     label_map: str | os.PathLike[str] | None = None
     workers: int | None = None
+    time_limit: float = 120.0
     resume: bool = False
     overwrite: bool = False
 
@@ -68,8 +71,7 @@ class PrepareConfig:
             raise UsageError(unknown("detector", self.detector, [*DETECTORS, NO_DETECTOR]))
         if self.scale is not None and not 0 < self.scale <= 10:
             raise UsageError(f"expected a scale above 0 and up to 10, got {self.scale}")
-        if self.workers is not None and not 1 <= self.workers <= 256:
-            raise UsageError(f"expected 1 to 256 workers, got {self.workers}")
+        check_workers(self.workers, self.time_limit)
         check_min_face(self.min_face)
 
 
@@ -137,7 +139,9 @@ def prepare(
     parts = Parts(out, plan_of(sets, form))
     parts.begin(resume=config.resume, overwrite=config.overwrite)
     workers = config.workers or available_processors()
-    return _result(out, prepare_table(sets, rows, form, parts, workers=workers, tell=tell), sets)
+    many = sum(len(each) for each in sets if not each.faces) >= MANY
+    time_limit = config.time_limit if config.workers or (config.workers is None and many) else None
+    return _result(out, prepare_table(sets, rows, form, parts, workers=workers, time_limit=time_limit, tell=tell), sets)
 
 
 def _open(specs: Sequence[str], config: PrepareConfig) -> list[DataSet]:
