@@ -9,11 +9,20 @@ from typing import Any
 from mien import __version__
 from mien.core.errors import UsageError
 from mien.core.labels import LabelSet
+from mien.core.registry import unknown
 from mien.pipeline.predict_table import Row
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.second_pass import SecondPass
 from mien.pipeline.video import Sampling
 from mien.runtime.session import check_options
+
+ENGINES = ("local", "ray")
+
+
+def check_engine(name: str) -> None:
+    """UsageError where no engine has this name."""
+    if name not in ENGINES:
+        raise UsageError(unknown("engine", name, list(ENGINES)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +44,7 @@ class PredictConfig:
         annotate: a folder for drawn copies. report: a folder for a page and a picture of the timeline of each clip.
         explain: lay over each face on these copies where the model sees the emotion: Grad-CAM, or occlusion, which
             takes a second a face, of a model whose feature map does not say it.
+        engine: local, or ray for many machines: `out` is a folder, or an address such as ``s3://bucket/faces``, then.
         workers: processes that look at clips, and threads that look for faces in photographs; the table is the same.
         resume: go on with the work that a broken run left beside `out`.
         overwrite: replace what stands under those names.
@@ -57,6 +67,7 @@ class PredictConfig:
     annotate: str | os.PathLike[str] | None = None
     report: str | os.PathLike[str] | None = None
     explain: bool = False
+    engine: str = "local"
     workers: int = 1
     resume: bool = False
     overwrite: bool = False
@@ -69,6 +80,7 @@ class PredictConfig:
             )
         if self.abstain is not None and not 0 <= self.abstain <= 1:
             raise UsageError(f"expected a probability in 0..1 to abstain below, got {self.abstain}")
+        check_engine(self.engine)
         if not 1 <= self.workers <= 256:
             raise UsageError(f"expected 1 to 256 workers, got {self.workers}")
         if self.resume and self.out is None:

@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from mien.core.errors import OutputError
+from mien.core.files import printable
 from mien.core.optional import require
 from mien.pipeline.distributed.result import Folder
 from mien.pipeline.sources import Found
@@ -130,7 +131,7 @@ def _row(part: int, each: Input) -> dict[str, Any]:
     found = each.found
     what = {"source": found.source.encode("utf-8", "surrogateescape"), "row": found.row, "clip": found.clip}
     divided = {"frames": each.frames, "blocks": each.blocks, "ranges": each.ranges}
-    return {"part": part, **what, "error": found.error, **divided}
+    return {"part": part, **what, "error": found.error and printable(found.error), **divided}
 
 
 def _input(row: dict[str, Any]) -> Input:

@@ -3,20 +3,22 @@
 ::
 
     faces/
-      part-000000.parquet ...   rows; readers of Parquet take the folder as one table
+      part-000000-RUN.parquet   rows, and so on; readers of Parquet take the folder as one table
       _manifest.json            the options with their hash; of each part that is done its counts and errors
       _inputs/000000.parquet    which inputs each part holds: a row group a part
       _clips/                   what is known of long clips until their parts are done
 
 Names that begin with a line are passed over by readers of Parquet. A part is written whole or not at all, under a name
-that follows from its number, so that a part that is done twice is there once; then it is recorded. One that was
-written but not recorded, for the first process was killed between, is known by what stands in its footer.
+that follows from its number and the run's, so that a part that is done twice is there once; then it is recorded. One
+that was written but not recorded, for the first process was killed between, is known by what stands in its footer.
+A run keeps its name until it is complete, however often it is broken off.
 """
 
 import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -30,6 +32,7 @@ from mien.core.optional import require
 from mien.pipeline import stores
 
 MANIFEST = "_manifest.json"
+_PART = re.compile(r"part-\d{6,}-[0-9a-f]{8}\.parquet")
 _RECORD = b"mien"  # where a part's own record stands in its footer
 
 
@@ -123,65 +126,73 @@ class Result:
     """A result that grows.
 
     Attributes:
-        folder: where. plan: what decides the rows, in plain values, under the names that a message calls them by.
+        folder: where. run: its name. plan: what decides the rows, in plain values, under the names that a message
+            calls them by.
     """
 
     folder: Folder
+    run: str
     plan: Mapping[str, Any]
-
-    @property
-    def key(self) -> str:
-        """A hash of the plan: it stands in each part."""
-        return hashlib.sha256(json.dumps(self.plan, sort_keys=True).encode()).hexdigest()[:16]
-
-    def manifest(self) -> dict[str, Any] | None:
-        """What the manifest says; None where there is none."""
-        text = self.folder.read(MANIFEST)
-        try:
-            return None if text is None else dict(json.loads(text))
-        except ValueError as error:
-            raise InputError(
-                f"expected a manifest in {self.folder.where}/{MANIFEST}, got a damaged one: choose another --out"
-            ) from error
 
     def record(self, inputs: Mapping[str, int], parts: Iterable[Mapping[str, Any]], *, complete: bool) -> None:
         """Write the manifest.
 
         Args:
-            inputs: counts of what is to be done. parts: the records of what is done. complete: whether that is all.
+            inputs: counts of what is to be done.
+            parts: the records of what is done.
+            complete: whether that is all.
         """
+        plan = json.dumps(self.plan, sort_keys=True).encode()
         said = {
+            "run": self.run,
             "plan": self.plan,
-            "plan_sha256": self.key,
+            "plan_sha256": hashlib.sha256(plan).hexdigest(),
             "complete": complete,
             "inputs": dict(inputs),
             "parts": sorted(parts, key=lambda part: part["part"]),
         }
         self.folder.write(MANIFEST, json.dumps(said, indent=1, ensure_ascii=False).encode())
 
+    def part_name(self, number: int) -> str:
+        """The file of a part."""
+        return f"part-{number:06}-{self.run}.parquet"
+
     def write_part(self, number: int, table: Any, record: Mapping[str, Any]) -> dict[str, Any]:
         """Write the rows of a part, an Arrow table, with its record in the footer. Returns the whole record."""
-        whole = {"part": number, "file": part_name(number), "rows": table.num_rows, **record, "plan_sha256": self.key}
+        whole = {"part": number, "file": self.part_name(number), "rows": table.num_rows, **record}
         table = table.replace_schema_metadata({_RECORD: json.dumps(whole)})
         file = io.BytesIO()
         require("pyarrow.parquet", extra="data").write_table(table, file, compression="zstd")
-        self.folder.write(part_name(number), file.getvalue())
+        self.folder.write(whole["file"], file.getvalue())
         return whole
 
     def part(self, number: int) -> dict[str, Any] | None:
-        """The record of a part that was written by this plan; None where there is none."""
-        data = self.folder.read(part_name(number))
+        """The record of a part that was written; None where there is none, or a damaged one."""
+        data = self.folder.read(self.part_name(number))
         if data is None:
             return None
         parquet, pyarrow = require("pyarrow.parquet", extra="data"), require("pyarrow", extra="data")
         try:
-            footer = parquet.read_metadata(io.BytesIO(data)).metadata or {}
-            record = dict(json.loads(footer.get(_RECORD, b"null")))
-        except (pyarrow.ArrowException, OSError, ValueError, TypeError):
-            return None  # damaged, or another's: made again
-        return record if record.get("plan_sha256") == self.key and record.get("part") == number else None
+            return dict(json.loads(parquet.read_metadata(io.BytesIO(data)).metadata[_RECORD]))
+        except (pyarrow.ArrowException, OSError, ValueError, TypeError, KeyError):
+            return None
 
 
-def part_name(number: int) -> str:
-    """The file of a part."""
-    return f"part-{number:06}.parquet"
+def read_manifest(folder: Folder) -> dict[str, Any] | None:
+    """What the manifest of a folder says; None where there is none.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    text = folder.read(MANIFEST)
+    try:
+        return None if text is None else dict(json.loads(text))
+    except ValueError as error:
+        raise InputError(
+            f"expected a manifest in {folder.where}/{MANIFEST}, got a damaged one: choose another --out"
+        ) from error
+
+
+def is_ours(name: str) -> bool:
+    """Whether something in a folder is called as what a result consists of."""
+    return name in (MANIFEST, "_inputs", "_clips") or bool(_PART.fullmatch(name))
