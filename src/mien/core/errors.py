@@ -9,6 +9,8 @@ A message is one line that says what was expected, what was got, and what to do.
     ├── ModelError            a weight file or card is missing, damaged, or does not fit
     ├── DataError             a data set, table or row is not as expected
     ├── TrainingError         a training cannot start or go on
+    ├── WorkerError           a worker process cannot be started, or ended over an input
+    │   └── TimeLimitError    an input took a worker process too long
     └── MissingExtraError     an optional package is not installed (also an ImportError)
 
 "No face in the picture" is not an error: it is an empty result.
@@ -41,6 +43,14 @@ class DataError(MienError):
 
 class TrainingError(MienError):
     """A training cannot start or cannot go on."""
+
+
+class WorkerError(MienError):
+    """A worker process cannot be started, or ended over an input."""
+
+
+class TimeLimitError(WorkerError):
+    """An input took a worker process too long."""
 
 
 class MissingExtraError(MienError, ImportError):
