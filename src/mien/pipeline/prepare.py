@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,20 @@ Pixels = npt.NDArray[np.uint8]
 PART = ROWS_IN_GROUP  # rows that are kept together
 _JOB = 16  # rows that a thread takes at once, more where they are frames of one video
 _FACTS = ["error", "box", "score", "source", "sums", "shape"]  # what a part holds beside images
+
+
+class MakeParts(Protocol):
+    """Makes the parts that are not there yet; part k holds the pictures from ``ends[k]`` on, before ``ends[k + 1]``."""
+
+    def __call__(
+        self,
+        sets: Sequence[DataSet],
+        form: Form,
+        parts: Parts,
+        ends: Sequence[int],
+        *,
+        tell: Callable[[int, int], None] | None,
+    ) -> None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +113,7 @@ def prepare_table(
     *,
     workers: int,
     tell: Callable[[int, int], None] | None = None,
+    make: MakeParts | None = None,
 ) -> Prepared:
     """Make the faces that are not in `parts` yet, then write the table.
 
@@ -109,6 +124,7 @@ def prepare_table(
         parts: where to keep what is done; it has begun. Removed at the end.
         workers: threads. The table is the same however many there are.
         tell: called with how many pictures are done now, and how many there were to do.
+        make: makes the parts elsewhere.
 
     Raises:
         DataError: face crops of several sizes and none asked for, or not one picture that gives a face.
@@ -118,7 +134,10 @@ def prepare_table(
     try:
         if not len(rows):
             raise DataError(f"expected pictures in {', '.join(str(each.root) for each in sets)}, got none")
-        _make_parts(sets, form, parts, ends, workers=workers, tell=tell)
+        if make is None:
+            _make_parts(sets, form, parts, ends, workers=workers, tell=tell)
+        else:
+            make(sets, form, parts, ends, tell=tell)
         return _assemble(rows, form, parts, ends)
     except DataError:  # goes wrong again with the same plan
         parts.remove()
@@ -147,7 +166,7 @@ def _make_parts(
     def make(job: Job) -> list[Row]:
         return [maker.row(job.data, row) for row in job.rows]
 
-    jobs = (job for k in missing for job in _jobs(sets, k, range(ends[k], ends[k + 1])))
+    jobs = (job for k in missing for job in jobs(sets, k, range(ends[k], ends[k + 1])))
     held: list[Row] = []
     shape: tuple[int, ...] | None = None
     done = 0
@@ -157,14 +176,14 @@ def _make_parts(
         shape = _expect_shape(shape, result, job)
         held += result
         if len(held) == ends[job.part + 1] - ends[job.part]:
-            parts.write(job.part, _part_columns(held, COLORS[form.color]))
+            parts.write(job.part, part_columns(held, COLORS[form.color]))
             held = []
         done += len(result)
         if tell:
             tell(done, total)
 
 
-def _jobs(sets: Sequence[DataSet], part: int, rows: range) -> Iterator[Job]:
+def jobs(sets: Sequence[DataSet], part: int, rows: range) -> Iterator[Job]:
     """The pictures of a part, cut where another data set begins, or after some that are not of one video."""
     first = 0
     for data in sets:
@@ -203,7 +222,8 @@ def different_sizes(one: Sequence[int], other: Sequence[int], where: str) -> Dat
     )
 
 
-def _part_columns(rows: Sequence[Row], channels: int) -> dict[str, Any]:
+def part_columns(rows: Sequence[Row], channels: int) -> dict[str, Any]:
+    """The columns of a part: what became of some pictures, with faces of so many channels."""
     pyarrow = require("pyarrow", extra="data")
     lists: dict[str, npt.NDArray[Any]] = {
         "box": np.array([row.box for row in rows], np.float32),

@@ -13,6 +13,7 @@ from mien.core.errors import MienError, OutputError, UsageError
 from mien.core.files import printable
 from mien.core.optional import require
 from mien.pipeline import stores
+from mien.pipeline.distributed.care import forget
 from mien.pipeline.distributed.cluster import Cluster, joined
 from mien.pipeline.distributed.division import Input, clip_input, divided, read_ranges, write_inputs
 from mien.pipeline.distributed.predict import Prediction
@@ -240,6 +241,7 @@ class _Work:
             )
         result.folder.sweep()
         result.folder.remove("_clips")
+        forget(result.folder)
         self._record(complete=True)
 
     def _record(self, *, complete: bool) -> None:

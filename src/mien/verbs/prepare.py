@@ -11,6 +11,7 @@ import numpy as np
 
 from mien.core.errors import UsageError
 from mien.core.files import make_folder
+from mien.core.optional import require
 from mien.core.processors import available_processors
 from mien.core.registry import unknown
 from mien.datasets import READERS, DataSet, LabelColumn, open_dataset
@@ -19,9 +20,10 @@ from mien.datasets.parquet import check_table_path
 from mien.faces import DETECTORS, check_min_face
 from mien.pipeline.cut import Form
 from mien.pipeline.parts import Parts
-from mien.pipeline.prepare import Prepared, plan_of, prepare_table, rows_of
+from mien.pipeline.prepare import MakeParts, Prepared, plan_of, prepare_table, rows_of
 from mien.pipeline.recognizer import NO_DETECTOR
 from mien.runtime.card import COLORS, CropGeometry
+from mien.verbs.predict_config import check_engine
 from mien.zoo.store import load_card
 
 MODEL = "mien-s"  # whose geometry a face is cut with, unless told otherwise
@@ -42,6 +44,7 @@ class PrepareConfig:
         splits: these alone; None: all there.
         options: of the readers, by name, or by ``"<data set>.<name>"`` for one of several data sets.
         label_map: a file that gives labels of all data sets common names, as a label source of its own.
+        engine: local, or ray for many machines, which have to see the pictures under the same paths.
         workers: threads; None: as many as this process may use.
         resume: go on with a table that was broken off. overwrite: replace one that exists, or begin it anew.
     """
@@ -55,6 +58,7 @@ class PrepareConfig:
     splits: Sequence[str] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     label_map: str | os.PathLike[str] | None = None
+    engine: str = "local"
     workers: int | None = None
     resume: bool = False
     overwrite: bool = False
@@ -68,6 +72,11 @@ class PrepareConfig:
             raise UsageError(unknown("detector", self.detector, [*DETECTORS, NO_DETECTOR]))
         if self.scale is not None and not 0 < self.scale <= 10:
             raise UsageError(f"expected a scale above 0 and up to 10, got {self.scale}")
+        check_engine(self.engine)
+        if self.engine == "ray" and self.workers is not None:
+            raise UsageError(
+                f"expected no --workers beside --engine ray, for the cluster says how many there are, got {self.workers}"
+            )
         if self.workers is not None and not 1 <= self.workers <= 256:
             raise UsageError(f"expected 1 to 256 workers, got {self.workers}")
         check_min_face(self.min_face)
@@ -135,9 +144,17 @@ def prepare(
     form, rows = _form(sets, config), rows_of(sets)
     make_folder(out.parent)
     parts = Parts(out, plan_of(sets, form))
+    make = _on_cluster() if config.engine == "ray" else None
     parts.begin(resume=config.resume, overwrite=config.overwrite)
     workers = config.workers or available_processors()
-    return _result(out, prepare_table(sets, rows, form, parts, workers=workers, tell=tell), sets)
+    return _result(out, prepare_table(sets, rows, form, parts, workers=workers, tell=tell, make=make), sets)
+
+
+def _on_cluster() -> MakeParts:
+    from mien.pipeline.distributed.prepare import make_parts
+
+    require("ray", extra="distributed")
+    return make_parts
 
 
 def _open(specs: Sequence[str], config: PrepareConfig) -> list[DataSet]:

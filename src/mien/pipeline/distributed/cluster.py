@@ -1,13 +1,13 @@
 """Tasks handed out to actors on a Ray cluster: the only importer of Ray.
 
 Ray Data keeps a pool of actors, each with its models loaded once, and hands each of them at most a few tasks ahead. A
-task whose actor dies is done again, by the actor that takes its place or on another machine. What comes back is small.
+task whose actor dies is done again, by the actor that takes its place or on another machine.
 """
 
 import contextlib
-import json
 import logging
 import os
+import pickle
 import socket
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ _OBJECT_STORE = 256 * 1024**2  # bytes, of a cluster of our own: hardly anything
 _ON_A_GPU = 4  # actors: looking for faces keeps a processor busier than the network keeps a GPU
 _PATIENCE_S = 5.0
 
-Task = Mapping[str, Any]  # plain values
+Task = Mapping[str, Any]  # of values that can be pickled
 Work = Callable[[Task], Mapping[str, Any]]
 
 
@@ -52,7 +52,7 @@ class Cluster:
         if not tasks:
             return
         ray = require("ray", extra="distributed")
-        rows = [{"task": json.dumps(task)} for task in tasks]
+        rows = [{"task": pickle.dumps(task)} for task in tasks]
         data = require("ray.data", extra="distributed")
         pool = data.ActorPoolStrategy(min_size=1, max_size=min(self.slots, len(tasks)), max_tasks_in_flight_per_actor=2)
         share = {"num_gpus": self.gpus} if self.gpus else {}
@@ -61,7 +61,7 @@ class Cluster:
         )
         try:
             for row in done.iter_rows():
-                yield _answer(json.loads(row["answer"]))
+                yield _answer(pickle.loads(row["answer"]))
         except ray.exceptions.RayError as error:
             raise MienError(
                 f"expected the cluster to work to the end, got: {_first_line(error)}; what is done is kept: go on with "
@@ -75,15 +75,15 @@ class _Actor:
     def __init__(self, make: Callable[[], Work]) -> None:
         self._make, self._work = make, None
 
-    def __call__(self, row: dict[str, str]) -> dict[str, str]:
+    def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
         work: Any = self._work
         try:
             if work is None:
                 work = self._work = self._make()  # type: ignore[assignment]
-            answer = {"result": work(json.loads(row["task"]))}
+            answer = {"result": work(pickle.loads(row["task"]))}
         except MienError as error:
             answer = {"error": str(error), "kind": type(error).__name__}
-        return {"answer": json.dumps(answer)}
+        return {"answer": pickle.dumps(answer)}
 
 
 def _answer(said: dict[str, Any]) -> dict[str, Any]:

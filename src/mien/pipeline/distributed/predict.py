@@ -1,8 +1,7 @@
 """The parts of a prediction, as an actor makes them: the same passes over pictures and clips as on one machine."""
 
 import contextlib
-import os
-import socket
+import functools
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,15 +9,17 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from mien import __version__
-from mien.core.errors import InputError, MienError
+from mien.core.errors import InputError, MienError, TimeLimitError, WorkerError
 from mien.core.optional import require
 from mien.core.video import probe
 from mien.pipeline import predict_table, stores
 from mien.pipeline.clip_store import ClipStore, first_pass
+from mien.pipeline.distributed.care import LIMIT_S, TRIES, Watch, begun
 from mien.pipeline.distributed.division import Input, read_inputs
+from mien.pipeline.distributed.machine import arrive
 from mien.pipeline.distributed.result import Result
 from mien.pipeline.predict_table import Recognized, Row, recognize
+from mien.pipeline.processes import Workers
 from mien.pipeline.reading import read_ahead
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.second_pass import SecondPass, clip_columns, rows, second_pass
@@ -60,25 +61,7 @@ class Prediction:
         return PartMaker(self)
 
     def _arrive(self) -> None:
-        """See that this machine is as the first one.
-
-        Raises:
-            MienError: it has another version of mien, or does not see the working directory.
-        """
-        wanted = self.result.plan["version of mien"]
-        if wanted != __version__:
-            raise MienError(
-                f"expected mien {wanted} on every machine of the cluster, got {__version__} on {socket.gethostname()}"
-            )
-        if not self.here:
-            return
-        try:
-            os.chdir(self.here)
-        except OSError as error:
-            raise MienError(
-                f"expected the folder {self.here} on every machine of the cluster, got none on {socket.gethostname()} "
-                f"({error.strerror}): use a file system that all of them see, or addresses in an object store"
-            ) from error
+        arrive(self.result.plan["version of mien"], self.here)
 
 
 class PartMaker:
@@ -88,29 +71,62 @@ class PartMaker:
         self._what, self._recognizer = what, what.recognizer()
         self._labels = self._recognizer.label_set
         self._columns = (clip_columns if what.clips else predict_table.columns)(self._labels)
+        self._watch = Watch()
 
     def __call__(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Do a task: a part by its number, or a range of a long clip. Returns the part's record."""
         part, number = task["part"], task.get("range")
-        inputs = read_inputs(self._what.result.folder, part)
-        if number is not None:
-            return self._range(part, inputs[0], number)
-        return self._what.result.part(part) or self._part(part, inputs)  # an actor may have died after it wrote it
+        folder, result = self._what.result.folder, self._what.result
+        if number is None and (known := result.part(part)):  # an actor has died after it wrote it
+            return known
+        if number is not None and folder.read(_range_name(part, number)) is not None:
+            return dict(task)
+        inputs = read_inputs(folder, part)
+        careful = begun(folder, f"{part:06}" if number is None else f"{part:06}-{number:02}") >= TRIES
+        with self._watch.on() if not careful else contextlib.nullcontext():
+            if number is None:
+                return self._part(part, inputs, careful=careful)
+            folder.write(_range_name(part, number), self._range(inputs[0], number, careful=careful))
+            return dict(task)
 
-    def _part(self, part: int, inputs: Sequence[Input]) -> dict[str, Any]:
+    def alone(self, item: tuple[int, Input, int | None]) -> Any:
+        """What becomes of one input, in a process of its own: rows, or the frames of a range."""
+        part, each, number = item
+        if number is not None:
+            return self._looked(each, number)
+        return list(self._rows(part, [each]))
+
+    def _part(self, part: int, inputs: Sequence[Input], *, careful: bool) -> dict[str, Any]:
         counted = _Counted(self._columns)
-        for clip, group in groupby(inputs, key=lambda each: each.found.clip):
-            together = list(group)
-            if clip:
-                for each in together:
-                    for frame in self._clip(part, each):
-                        counted.add(each.found, frame)
-                counted.clips += len(together)
-            else:
-                for found, of_picture in self._photographs([each.found for each in together]):
-                    counted.add(found, of_picture)
-                counted.pictures += len(together)
+        counted.clips = sum(each.found.clip for each in inputs)
+        counted.pictures = len(inputs) - counted.clips
+        for found, found_rows in self._carefully(part, inputs) if careful else self._rows(part, inputs):
+            counted.add(found, found_rows)
+            self._watch.alive()
         return self._what.result.write_part(part, counted.table(), {"inputs": len(inputs), **counted.record()})
+
+    def _carefully(self, part: int, inputs: Sequence[Input]) -> Iterator[tuple[Found, list[Row]]]:
+        with self._workers() as workers:
+            for each in inputs:
+                if each.ranges > 1:  # nothing of it is decoded here
+                    yield from self._rows(part, [each])
+                    continue
+                try:
+                    yield from workers.submit((part, each, None)).result()
+                except (WorkerError, TimeLimitError) as error:
+                    yield each.found, predict_table.rows(Recognized(each.found.source, None, str(error)), self._labels)
+
+    def _workers(self) -> "Workers[tuple[int, Input, int | None], Any]":
+        start = functools.partial(_alone, self._what)
+        return Workers(start, 1, limit_s=LIMIT_S, name=lambda item: item[1].found.source, share=False)
+
+    def _rows(self, part: int, inputs: Sequence[Input]) -> Iterator[tuple[Found, list[Row]]]:
+        """Each photograph with its rows, and each frame of each clip, and its error; in order."""
+        for clip, group in groupby(inputs, key=lambda each: each.found.clip):
+            if clip:
+                yield from ((each.found, frame) for each in group for frame in self._clip(part, each))
+            else:
+                yield from self._photographs([each.found for each in group])
 
     def _photographs(self, found: Sequence[Found]) -> Iterator[tuple[Found, list[Row]]]:
         recognized = recognize(self._recognizer, found, read=read_ahead(found))
@@ -122,50 +138,16 @@ class PartMaker:
         found, error = each.found, each.found.error
         if not error:
             with tempfile.TemporaryDirectory(prefix="mien-") as folder:
-                try:
-                    store, error = self._frames(Path(folder, "clip"), part, each)
-                except InputError as raised:
-                    store, error = None, str(raised)
-                if store:
-                    final, _ = second_pass(store.frames, self._labels, self._what.second_pass)
-                    yield from (rows(frame, found.source, abstain=self._what.abstain) for frame in final)
+                store, error = self._frames(Path(folder, "clip"), part, each)
+                final, _ = second_pass(store.frames, self._labels, self._what.second_pass)
+                yield from (rows(frame, found.source, abstain=self._what.abstain) for frame in final)
         if error:
             yield predict_table.rows(Recognized(found.source, None, error), self._labels)
 
     def _frames(self, folder: Path, part: int, each: Input) -> tuple[ClipStore, str | None]:
         """All frames of a clip on this machine, and why it ended early."""
-        if each.ranges > 1:
-            return self._gathered(folder, part, each)
-        with _here(each.found.source) as path:
-            store = ClipStore(folder, path, self._labels)
-            first_pass(self._recognizer, store, self._what.sampling, workers=1)
-            return store, _as_named(store.error, path, each.found.source)
-
-    def _range(self, part: int, each: Input, number: int) -> dict[str, Any]:
-        """The first pass over a range of a long clip; its frames are kept in the result's folder."""
-        folder = self._what.result.folder
-        known = folder.read(_range_name(part, number))
-        if known is None:
-            error, blocks = self._looked(part, each, number)
-            known = _packed(error, blocks)
-            folder.write(_range_name(part, number), known)
-        return {"part": part, "range": number}
-
-    def _looked(self, part: int, each: Input, number: int) -> tuple[str | None, dict[str, bytes]]:
-        source = each.found.source
-        with tempfile.TemporaryDirectory(prefix="mien-") as folder:
-            try:
-                with _here(source) as path:
-                    store = ClipStore(Path(folder, "clip"), path, self._labels)
-                    blocks = each.blocks_of(number)
-                    first_pass(self._recognizer, store, self._what.sampling, workers=1, blocks=blocks)
-                    error = _as_named(store.error, path, source)
-            except InputError as raised:
-                return str(raised), {}
-            return error, {file.name: file.read_bytes() for file in sorted(store.folder.glob("[0-9]*.npz"))}
-
-    def _gathered(self, folder: Path, part: int, each: Input) -> tuple[ClipStore, str | None]:
-        """The frames of all ranges of a clip, up to one that ended early."""
+        if each.ranges == 1:
+            return self._first_pass(folder, each.found.source, (0, None))
         store = ClipStore(folder, each.found.source, self._labels)
         folder.mkdir()
         for number in range(each.ranges):
@@ -175,9 +157,41 @@ class PartMaker:
             error, blocks = _unpacked(data)
             for name, block in blocks.items():
                 Path(folder, name).write_bytes(block)
-            if error:
+            if error:  # what comes after it would not be seen on one machine, either
                 return store, error
         return store, None
+
+    def _first_pass(self, folder: Path, source: str, blocks: tuple[int, int | None]) -> tuple[ClipStore, str | None]:
+        """Look at some blocks of a clip; what is said of a copy is said of the clip itself."""
+        try:
+            with _here(source) as path:
+                store = ClipStore(folder, path, self._labels)
+                first_pass(
+                    self._recognizer, store, self._what.sampling, workers=1, tell=self._watch.alive, blocks=blocks
+                )
+                return store, store.error and store.error.replace(path, source)
+        except InputError as error:  # there is no copy
+            return ClipStore(folder, source, self._labels), str(error)
+
+    def _range(self, each: Input, number: int, *, careful: bool) -> bytes:
+        """The first pass over a range of a long clip, to be kept."""
+        if not careful:
+            return _packed(*self._looked(each, number))
+        with self._workers() as workers:
+            try:
+                return _packed(*workers.submit((0, each, number)).result())
+            except (WorkerError, TimeLimitError) as error:
+                return _packed(str(error), {})
+
+    def _looked(self, each: Input, number: int) -> tuple[str | None, dict[str, bytes]]:
+        with tempfile.TemporaryDirectory(prefix="mien-") as folder:
+            store, error = self._first_pass(Path(folder, "clip"), each.found.source, each.blocks_of(number))
+            return error, {file.name: file.read_bytes() for file in sorted(store.folder.glob("[0-9]*.npz"))}
+
+
+def _alone(what: Prediction) -> Callable[[tuple[int, Input, int | None]], Any]:
+    """What a process works with that can be lost."""
+    return PartMaker(what).alone
 
 
 @dataclass
@@ -197,7 +211,7 @@ class _Counted:
         """The rows of a photograph, or of a frame of a clip, or the last one of a clip, with its error."""
         error = found_rows[0]["error"]
         if error:
-            self.failed[found_rows[0]["source"]] = error
+            self.failed[str(found_rows[0]["source"])] = error
         self.frames += found.clip and not error
         self.faces += sum(row["x1"] is not None for row in found_rows)
         self._held += found_rows
@@ -236,11 +250,6 @@ def _here(source: str) -> Iterator[str]:
             yield copy
     else:
         yield source
-
-
-def _as_named(error: str | None, path: str, source: str) -> str | None:
-    """An error of a copy as one of the clip itself."""
-    return error and error.replace(path, source)
 
 
 def _range_name(part: int, number: int) -> str:

@@ -6,7 +6,7 @@
       part-000000-RUN.parquet   rows, and so on; readers of Parquet take the folder as one table
       _manifest.json            the options with their hash; of each part that is done its counts and errors
       _inputs/000000.parquet    which inputs each part holds: a row group a part
-      _clips/                   what is known of long clips until their parts are done
+      _clips/, _begun/          until all is done: the frames of long clips, and how often tasks were begun
 
 Names that begin with a line are passed over by readers of Parquet. A part is written whole or not at all, under a name
 that follows from its number and the run's, so that a part that is done twice is there once; then it is recorded. One
@@ -195,4 +195,4 @@ def read_manifest(folder: Folder) -> dict[str, Any] | None:
 
 def is_ours(name: str) -> bool:
     """Whether something in a folder is called as what a result consists of."""
-    return name in (MANIFEST, "_inputs", "_clips") or bool(_PART.fullmatch(name))
+    return name in (MANIFEST, "_inputs", "_clips", "_begun") or bool(_PART.fullmatch(name))
