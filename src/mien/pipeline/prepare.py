@@ -34,7 +34,7 @@ _FACTS = ["error", "box", "score", "source", "sums", "shape"]  # what a part hol
 
 
 class MakeParts(Protocol):
-    """Makes the parts that are not there yet; part k holds the pictures from ``ends[k]`` on, before ``ends[k + 1]``."""
+    """What makes the parts elsewhere."""
 
     def __call__(
         self,
@@ -44,7 +44,9 @@ class MakeParts(Protocol):
         ends: Sequence[int],
         *,
         tell: Callable[[int, int], None] | None,
-    ) -> None: ...
+    ) -> None:
+        """Make those that are not there yet; part k holds the pictures from ``ends[k]`` on, before ``ends[k + 1]``."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,11 +168,11 @@ def _make_parts(
     def make(job: Job) -> list[Row]:
         return [maker.row(job.data, row) for row in job.rows]
 
-    jobs = (job for k in missing for job in jobs(sets, k, range(ends[k], ends[k + 1])))
+    wanted = (job for k in missing for job in jobs(sets, k, range(ends[k], ends[k + 1])))
     held: list[Row] = []
     shape: tuple[int, ...] | None = None
     done = 0
-    for job, result in ordered(make, jobs, workers=workers, ahead=4 * workers):
+    for job, result in ordered(make, wanted, workers=workers, ahead=4 * workers):
         if isinstance(result, MienError):
             raise result
         shape = _expect_shape(shape, result, job)

@@ -104,6 +104,7 @@ def _begun(folder: Folder, plan: Mapping[str, Any], config: PredictConfig) -> tu
         )
     for name in sorted(names, key=lambda name: name != MANIFEST):  # without it the rest is nothing
         folder.remove(name)
+    folder.expect_writable()
     return Result(folder, uuid.uuid4().hex[:8], plan), None
 
 

@@ -75,7 +75,8 @@ class PrepareConfig:
         check_engine(self.engine)
         if self.engine == "ray" and self.workers is not None:
             raise UsageError(
-                f"expected no --workers beside --engine ray, for the cluster says how many there are, got {self.workers}"
+                "expected no --workers beside --engine ray, for the cluster says how many there are, got "
+                f"{self.workers}"
             )
         if self.workers is not None and not 1 <= self.workers <= 256:
             raise UsageError(f"expected 1 to 256 workers, got {self.workers}")

@@ -154,12 +154,12 @@ def _expect_answer(address: str) -> None:
 
 def _quiet(ray: Any) -> None:
     """Progress and errors are told by mien; Ray's own go into its log files."""
-    context = require("ray.data", extra="distributed").DataContext.get_current()
+    with warnings.catch_warnings(action="ignore"):  # of old names that it uses itself
+        context = require("ray.data", extra="distributed").DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    warnings.filterwarnings("ignore", module="ray")
 
 
 def _first_line(error: Exception) -> str:

@@ -33,6 +33,7 @@ from mien.pipeline import stores
 
 MANIFEST = "_manifest.json"
 _PART = re.compile(r"part-\d{6,}-[0-9a-f]{8}\.parquet")
+_PROBE = "_inputs/.probe"
 _RECORD = b"mien"  # where a part's own record stands in its footer
 
 
@@ -58,14 +59,15 @@ class Folder:
                 return Path(self.where, name).read_bytes()
             except FileNotFoundError:
                 return None
-        files, path = stores.file_system(f"{self.where}/{name}")
-        return _told(lambda: files.cat_file(path) if files.exists(path) else None, self.where)
+        files, key = stores.file_system(f"{self.where}/{name}")
+        found: bytes | None = _told(lambda: files.cat_file(key) if files.exists(key) else None, self.where)
+        return found
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file whole or not at all: whoever looks sees what was there before, or all of it."""
         if self.stored:
-            files, path = stores.file_system(f"{self.where}/{name}")
-            _told(lambda: files.pipe_file(path, data), self.where)
+            files, key = stores.file_system(f"{self.where}/{name}")
+            _told(lambda: files.pipe_file(key, data), self.where)
             return
         path = Path(self.where, name)
         # Not by the number of a process, which may be the same on another machine.
@@ -80,23 +82,28 @@ class Folder:
             partial.unlink(missing_ok=True)
             raise unwritable(path, error) from error
 
+    def expect_writable(self) -> None:
+        """See whether files can be written here, before any work starts; OutputError says why not."""
+        self.write(_PROBE, b"")
+        self.remove(_PROBE)
+
     def names(self) -> list[str]:
         """What is directly in it, without hidden files; nothing where it is not there."""
         if not self.stored:
             folder = Path(self.where)
             names = [each.name for each in folder.iterdir()] if folder.is_dir() else []
         else:
-            files, path = stores.file_system(self.where)
+            files, key = stores.file_system(self.where)
             files.invalidate_cache()
-            found = _told(lambda: files.ls(path, detail=False) if files.exists(path) else [], self.where)
+            found = _told(lambda: files.ls(key, detail=False) if files.exists(key) else [], self.where)
             names = [each.rstrip("/").rpartition("/")[2] for each in found]
         return sorted(name for name in names if not name.startswith("."))
 
     def remove(self, name: str) -> None:
         """Remove a file, or a folder with all that is in it, where it is there."""
         if self.stored:
-            files, path = stores.file_system(f"{self.where}/{name}")
-            _told(lambda: files.rm(path, recursive=True) if files.exists(path) else None, self.where)
+            files, key = stores.file_system(f"{self.where}/{name}")
+            _told(lambda: files.rm(key, recursive=True) if files.exists(key) else None, self.where)
             return
         path = Path(self.where, name)
         if path.is_dir():
