@@ -172,7 +172,8 @@ def _listed(
         clip_input(each, *lengths[number], what.sampling) if number in lengths else Input(each)
         for number, each in enumerate(found())
     )
-    ranges = write_inputs(what.result.folder, divided(inputs, contents.total))
+    frames = sum(clip_input(Found(""), *length, what.sampling).weight for length in lengths.values())
+    ranges = write_inputs(what.result.folder, divided(inputs, contents.photographs + frames))
     counts = {**asdict(contents), "parts": len(ranges)}
     what.result.record(counts, (), complete=False)
     return counts

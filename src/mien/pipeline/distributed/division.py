@@ -19,7 +19,7 @@ from mien.pipeline.sources import Found
 from mien.pipeline.video import Sampling
 
 PART = 256  # so that what a killed worker loses is seconds
-MOST_PARTS = 20_000  # of more photographs a part holds more
+MOST_PARTS = 20_000  # of more photographs and frames a part holds more
 LONG = 4096
 RANGE = 2048  # frames of a range, or more:
 MOST_RANGES = 8  # for each range decodes the frames before it, too
@@ -62,7 +62,7 @@ def clip_input(found: Found, frames: int, fps: float, sampling: Sampling) -> Inp
 
 
 def divided(inputs: Iterable[Input], total: int) -> Iterator[list[Input]]:
-    """The parts; `total` is how many inputs there are."""
+    """The parts; `total` is what the inputs weigh together."""
     size = max(PART, total // MOST_PARTS)
     held: list[Input] = []
     weight = 0
