@@ -19,3 +19,6 @@ Workers = Annotated[
 TimeLimit = Annotated[
     float, typer.Option("--time-limit", metavar="S", help="Seconds that a worker may take over one file.")
 ]
+Engine = Annotated[
+    str, typer.Option("--engine", metavar="local|ray", help="This machine, or a cluster: see RAY_ADDRESS.")
+]

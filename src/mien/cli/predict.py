@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from mien.cli.console import Progress, examples, libraries_silenced, note, share
-from mien.cli.options import Abstain, Device, Head, Json, MinFace, Model, TimeLimit, Workers
+from mien.cli.options import Abstain, Device, Engine, Head, Json, MinFace, Model, TimeLimit, Workers
 from mien.core.errors import UsageError
 
 _PREDICT = examples(
@@ -23,7 +23,9 @@ def register(app: typer.Typer) -> None:
     app.command("demo", epilog=examples("mien demo --out demo/"))(demo)
 
 
-Sources = Annotated[list[str], typer.Argument(metavar="SOURCE", help="Photographs, clips, and folders of them.")]
+Sources = Annotated[
+    list[str], typer.Argument(metavar="SOURCE", help="Photographs, clips, Parquet, folders, addresses.")
+]
 Detector = Annotated[
     str, typer.Option("--detector", metavar="mtcnn|haar|dlib|none", help="none: the input is a face crop already.")
 ]
@@ -52,7 +54,8 @@ def predict(
     ] = None,
     abstain: Abstain = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Table: .csv, .json, .jsonl or .parquet.")
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Table: .csv, .json, .jsonl or .parquet; for ray a folder."),
     ] = None,
     annotate: Annotated[
         Path | None, typer.Option("--annotate", metavar="DIR", help="Copies with boxes, emotions and bars.")
@@ -61,6 +64,7 @@ def predict(
         Path | None, typer.Option("--report", metavar="DIR", help="A page and a timeline of each clip.")
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Heat maps on the annotated pictures.")] = False,
+    engine: Engine = "local",
     workers: Workers = None,
     time_limit: TimeLimit = 120.0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run was broken off.")] = False,
@@ -88,6 +92,7 @@ def predict(
         annotate=annotate,
         report=report,
         explain=explain,
+        engine=engine,
         workers=workers,
         time_limit=time_limit,
         resume=resume,

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -37,6 +37,22 @@ Pixels = npt.NDArray[np.uint8]
 PART = ROWS_IN_GROUP  # rows that are kept together
 _JOB = 16  # rows that a thread takes at once, more where they are frames of one video
 _FACTS = ["error", "box", "score", "source", "sums", "shape"]  # what a part holds beside images
+
+
+class MakeParts(Protocol):
+    """What makes the parts elsewhere."""
+
+    def __call__(
+        self,
+        sets: Sequence[DataSet],
+        form: Form,
+        parts: Parts,
+        ends: Sequence[int],
+        *,
+        tell: Callable[[int, int], None] | None,
+    ) -> None:
+        """Make those that are not there yet; part k holds the pictures from ``ends[k]`` on, before ``ends[k + 1]``."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +125,7 @@ def prepare_table(
     workers: int,
     time_limit: float | None = None,
     tell: Callable[[int, int], None] | None = None,
+    make: MakeParts | None = None,
 ) -> Prepared:
     """Make the faces that are not in `parts` yet, then write the table.
 
@@ -120,6 +137,7 @@ def prepare_table(
         workers: threads, or processes. The table is the same however many there are.
         time_limit: seconds that a process may take over a picture; None: the workers are threads.
         tell: called with how many pictures are done now, and how many there were to do.
+        make: makes the parts elsewhere.
 
     Raises:
         DataError: face crops of several sizes and none asked for, or not one picture that gives a face.
@@ -129,8 +147,11 @@ def prepare_table(
     try:
         if not len(rows):
             raise DataError(f"expected pictures in {', '.join(str(each.root) for each in sets)}, got none")
-        with _workers(sets, form, workers, time_limit) as made:
-            _make_parts(sets, form, parts, ends, made, tell=tell)
+        if make is None:
+            with _workers(sets, form, workers, time_limit) as made:
+                _make_parts(sets, form, parts, ends, made, tell=tell)
+        else:
+            make(sets, form, parts, ends, tell=tell)
         return _assemble(rows, form, parts, ends)
     except DataError:  # goes wrong again with the same plan
         parts.remove()
@@ -154,15 +175,15 @@ def _make_parts(
 ) -> None:
     missing = [k for k, (start, end) in enumerate(pairwise(ends)) if not parts.has(k, end - start)]
     total = sum(ends[k + 1] - ends[k] for k in missing)
-    jobs = (job for k in missing for job in _jobs(sets, k, range(ends[k], ends[k + 1])))
+    wanted = (job for k in missing for job in jobs(sets, k, range(ends[k], ends[k + 1])))
     held: list[Row] = []
     shape: tuple[int, ...] | None = None
     done = 0
-    for job, rows in made(jobs):
+    for job, rows in made(wanted):
         shape = _expect_shape(shape, rows, job)
         held += rows
         if len(held) == ends[job.part + 1] - ends[job.part]:
-            parts.write(job.part, _part_columns(held, COLORS[form.color]))
+            parts.write(job.part, part_columns(held, COLORS[form.color]))
             held = []
         done += len(rows)
         if tell:
@@ -209,7 +230,7 @@ def _start(sets: Sequence[DataSet], form: Form) -> Callable[[Sequence[tuple[int,
     return lambda chunk: [maker.row(sets[data], row) for data, row in chunk]
 
 
-def _jobs(sets: Sequence[DataSet], part: int, rows: range) -> Iterator[Job]:
+def jobs(sets: Sequence[DataSet], part: int, rows: range) -> Iterator[Job]:
     """The pictures of a part, cut where another data set begins, or after some that are not of one video."""
     first = 0
     for data in sets:
@@ -248,7 +269,8 @@ def different_sizes(one: Sequence[int], other: Sequence[int], where: str) -> Dat
     )
 
 
-def _part_columns(rows: Sequence[Row], channels: int) -> dict[str, Any]:
+def part_columns(rows: Sequence[Row], channels: int) -> dict[str, Any]:
+    """The columns of a part: what became of some pictures, with faces of so many channels."""
     pyarrow = require("pyarrow", extra="data")
     lists: dict[str, npt.NDArray[Any]] = {
         "box": np.array([row.box for row in rows], np.float32),

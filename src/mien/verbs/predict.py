@@ -44,7 +44,8 @@ def predict(
     gives ``workers``, needs the usual ``if __name__ == "__main__":``, for there each process reads the script.
 
     Args:
-        sources: photographs, clips, and folders of them.
+        sources: photographs, clips, Parquet files with a column of photographs, folders of all these, and addresses of
+            the same in object stores.
         config: the settings; the defaults if None.
         tell: called after each picture with its rows. With it, or with `out`, the result holds no rows of its own,
             so that memory does not grow with the number of pictures.
@@ -69,6 +70,10 @@ def predict(
     """
     config = replace(config or PredictConfig(), **changes)
     sources = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    if config.engine == "ray":
+        from mien.verbs.predict_distributed import predict_distributed
+
+        return predict_distributed(sources, config, tell=tell)
     if config.out is not None:
         check_target(config.out, overwrite=config.overwrite)
     contents = check(sources, clips=True)

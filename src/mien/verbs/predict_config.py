@@ -10,11 +10,20 @@ from mien import __version__
 from mien.core.errors import UsageError
 from mien.core.labels import LabelSet
 from mien.core.processors import check_workers
+from mien.core.registry import unknown
 from mien.pipeline.predict_table import Row
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.second_pass import SecondPass
 from mien.pipeline.video import Sampling
 from mien.runtime.session import check_options
+
+ENGINES = ("local", "ray")
+
+
+def check_engine(name: str) -> None:
+    """UsageError where no engine has this name."""
+    if name not in ENGINES:
+        raise UsageError(unknown("engine", name, list(ENGINES)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +45,7 @@ class PredictConfig:
         annotate: a folder for drawn copies. report: a folder for a page and a picture of the timeline of each clip.
         explain: lay over each face on these copies where the model sees the emotion: Grad-CAM, or occlusion, which
             takes a second a face, of a model whose feature map does not say it.
+        engine: local, or ray for many machines: `out` is a folder, or an address such as ``s3://bucket/faces``, then.
         workers: processes that look at photographs and clips; the table is the same. 0: this one does. None: one a
             processor where there are many, and none where there are few, which are done before others have started.
         time_limit: seconds that a worker may take over a photograph, or from one frame of a clip to the next; then it
@@ -61,6 +71,7 @@ class PredictConfig:
     annotate: str | os.PathLike[str] | None = None
     report: str | os.PathLike[str] | None = None
     explain: bool = False
+    engine: str = "local"
     workers: int | None = None
     time_limit: float = 120.0
     resume: bool = False
@@ -74,6 +85,7 @@ class PredictConfig:
             )
         if self.abstain is not None and not 0 <= self.abstain <= 1:
             raise UsageError(f"expected a probability in 0..1 to abstain below, got {self.abstain}")
+        check_engine(self.engine)
         check_workers(self.workers, self.time_limit)
         if self.resume and self.out is None:
             raise UsageError("expected --out FILE beside --resume, for the table that is to be finished, got none")

@@ -11,6 +11,7 @@ import numpy as np
 
 from mien.core.errors import UsageError
 from mien.core.files import make_folder
+from mien.core.optional import require
 from mien.core.processors import available_processors, check_workers
 from mien.core.registry import unknown
 from mien.datasets import READERS, DataSet, LabelColumn, open_dataset
@@ -19,9 +20,10 @@ from mien.datasets.parquet import check_table_path
 from mien.faces import DETECTORS, check_min_face
 from mien.pipeline.cut import Form
 from mien.pipeline.parts import Parts
-from mien.pipeline.prepare import Prepared, plan_of, prepare_table, rows_of
+from mien.pipeline.prepare import MakeParts, Prepared, plan_of, prepare_table, rows_of
 from mien.pipeline.recognizer import NO_DETECTOR
 from mien.runtime.card import COLORS, CropGeometry
+from mien.verbs.predict_config import check_engine
 from mien.zoo.store import load_card
 
 MODEL = "mien-s"  # whose geometry a face is cut with, unless told otherwise
@@ -43,6 +45,7 @@ class PrepareConfig:
         splits: these alone; None: all there.
         options: of the readers, by name, or by ``"<data set>.<name>"`` for one of several data sets.
         label_map: a file that gives labels of all data sets common names, as a label source of its own.
+        engine: local, or ray for many machines, which have to see the pictures under the same paths.
         workers: processes; None: one a processor for many photographs, else as many threads of this process, as with 0.
         time_limit: seconds that a process may take over a picture; then it is ended, and the row has an error.
         resume: go on with a table that was broken off. overwrite: replace one that exists, or begin it anew.
@@ -57,6 +60,7 @@ class PrepareConfig:
     splits: Sequence[str] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     label_map: str | os.PathLike[str] | None = None
+    engine: str = "local"
     workers: int | None = None
     time_limit: float = 120.0
     resume: bool = False
@@ -71,6 +75,12 @@ class PrepareConfig:
             raise UsageError(unknown("detector", self.detector, [*DETECTORS, NO_DETECTOR]))
         if self.scale is not None and not 0 < self.scale <= 10:
             raise UsageError(f"expected a scale above 0 and up to 10, got {self.scale}")
+        check_engine(self.engine)
+        if self.engine == "ray" and self.workers is not None:
+            raise UsageError(
+                "expected no --workers beside --engine ray, for the cluster says how many there are, got "
+                f"{self.workers}"
+            )
         check_workers(self.workers, self.time_limit)
         check_min_face(self.min_face)
 
@@ -137,11 +147,20 @@ def prepare(
     form, rows = _form(sets, config), rows_of(sets)
     make_folder(out.parent)
     parts = Parts(out, plan_of(sets, form))
+    make = _on_cluster() if config.engine == "ray" else None
     parts.begin(resume=config.resume, overwrite=config.overwrite)
     workers = config.workers or available_processors()
     many = sum(len(each) for each in sets if not each.faces) >= MANY
     time_limit = config.time_limit if config.workers or (config.workers is None and many) else None
-    return _result(out, prepare_table(sets, rows, form, parts, workers=workers, time_limit=time_limit, tell=tell), sets)
+    prepared = prepare_table(sets, rows, form, parts, workers=workers, time_limit=time_limit, tell=tell, make=make)
+    return _result(out, prepared, sets)
+
+
+def _on_cluster() -> MakeParts:
+    from mien.pipeline.distributed.prepare import make_parts
+
+    require("ray", extra="distributed")
+    return make_parts
 
 
 def _open(specs: Sequence[str], config: PrepareConfig) -> list[DataSet]:

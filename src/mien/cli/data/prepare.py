@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mien.cli.console import Progress, examples, libraries_silenced, note, print_json, table
-from mien.cli.options import Json, MinFace, TimeLimit, Workers
+from mien.cli.options import Engine, Json, MinFace, TimeLimit, Workers
 from mien.core.toml import parse_setting
 
 _EXAMPLES = examples(
@@ -49,6 +49,7 @@ def prepare(
     label_map: Annotated[
         Path | None, typer.Option("--label-map", metavar="FILE.toml", help="Common names for labels.")
     ] = None,
+    engine: Engine = "local",
     workers: Workers = None,
     time_limit: TimeLimit = 120.0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what was broken off.")] = False,
@@ -71,6 +72,7 @@ def prepare(
         splits=[each.strip() for each in splits.split(",")] if splits is not None else None,
         options=dict(map(parse_setting, settings or [])),
         label_map=label_map,
+        engine=engine,
         workers=workers,
         time_limit=time_limit,
         resume=resume,
