@@ -2,8 +2,8 @@
 
     python scripts/build_twice.py --out dist
 
-What differs between two machines or two days must not matter: the copies lie in folders of other names, their files have
-other times. SOURCE_DATE_EPOCH dates what is packed; if it is not set, the commit's time is taken.
+What differs between two machines or two days must not matter: the copies lie in folders of other names, their files
+have other times. SOURCE_DATE_EPOCH dates what is packed; if it is not set, the commit's time is taken.
 """
 
 import argparse

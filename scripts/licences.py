@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of Markdown are wide
 """Write THIRD_PARTY.md: name, version and licence of every package that mien's core and its extras bring.
 
     python scripts/licences.py          # of the environment that it runs in, which has to hold all extras
@@ -26,8 +27,7 @@ PERMISSIVE = ("0BSD", "Apache", "BSD", "CC0", "HPND", "ISC", "MIT", "PSF", "PSFL
 
 # What metadata say in other words than licence names, or not at all: read in the packages' own files.
 STATED = {
-    "caio": "Apache-2.0",
-    "opencv-python-headless": "Apache-2.0",
+    "cuda-toolkit": "LicenseRef-NVIDIA-Proprietary",
 }
 
 NOTES = """
@@ -40,7 +40,7 @@ installation on:
 |---|---|---|
 | `opencv-python-headless` | FFmpeg's libraries, LGPL-2.1, as files that can be replaced | core |
 | `numpy`, `scipy` | OpenBLAS (BSD-3-Clause) and the runtime of GCC's Fortran (GPL-3.0 with the exception for runtime libraries) | core, `data` |
-| `av` | FFmpeg with x264 and x265, GPL | `video` |
+| `av` | FFmpeg with x264, GPL | `video` |
 | `pygame-ce` | SDL (Zlib); pygame-ce itself is under the LGPL-2.1 | `live` |
 | `torch` | on Linux the packages `nvidia-*` come with it, whose licence is NVIDIA's: proprietary, free of charge | `train` |
 
@@ -80,9 +80,7 @@ def by_extra() -> dict[str, set[str]]:
     """Extra -> names of the packages that it adds to the core's, which stand under ``""``."""
     core = needed([Requirement("mien")])
     extras = sorted(distribution("mien").metadata.get_all("Provides-Extra") or ())
-    return {"": core} | {
-        each: needed([Requirement(f"mien[{each}]")]) - core for each in extras if each != "all"
-    }
+    return {"": core} | {each: needed([Requirement(f"mien[{each}]")]) - core for each in extras if each != "all"}
 
 
 @cache
@@ -121,12 +119,20 @@ def page() -> str:
         "What an installation of mien brings, with the versions that its tests run with. Written by `python scripts/licences.py`;",
         "a test holds it to the environment. **All of the core is permissive**, which the same test checks.",
     ]
-    for extra, names in groups.items():
-        lines += ["", f"## `{extra}`" if extra else "## Core", ""]
-        if extra:
-            lines += ["Beside the core." if names & set(known) else "Nothing beside the core.", ""]
-        rows = [f"| {name} | {known[name][0]} | {known[name][1]} |" for name in sorted(names) if name in known]
-        lines += ["| package | version | licence |", "|---|---|---|", *rows] if rows else []
+    head = ["| package | version | licence |", "|---|---|---|"]
+    core = groups.pop("")
+    lines += [
+        "",
+        "## Core",
+        "",
+        *head,
+        *(f"| {name} | {' | '.join(known[name])} |" for name in sorted(core) if name in known),
+    ]
+    lines += ["", "## Extras", "", "What each extra brings beside the core.", ""]
+    lines += ["| package | version | licence | of the extras |", "|---|---|---|---|"]
+    for name in sorted(set().union(*groups.values()) & set(known)):
+        extras = ", ".join(f"`{extra}`" for extra, names in groups.items() if name in names)
+        lines.append(f"| {name} | {' | '.join(known[name])} | {extras} |")
     return "\n".join(lines) + "\n" + NOTES
 
 

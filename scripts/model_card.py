@@ -1,6 +1,7 @@
+# ruff: noqa: E501 - tables of Markdown are wide
 """Write MODEL_CARD.md out of the cards beside the shipped weights, so that no figure stands in two places.
 
-    python scripts/model_card.py
+python scripts/model_card.py
 """
 
 from pathlib import Path
@@ -45,9 +46,7 @@ def page() -> str:
 
 
 def _model(card: Card) -> str:
-    files = ", ".join(
-        f"`{each.file}` ({name}, {each.bytes / 1e6:.1f} MB)" for name, each in sorted(card.files.items())
-    )
+    files = ", ".join(f"`{each.file}` ({name}, {each.bytes / 1e6:.1f} MB)" for name, each in sorted(card.files.items()))
     heads = "; ".join(f"`{name}`: {', '.join(head.label_set.labels)}" for name, head in sorted(card.heads.items()))
     facts = {
         "what": card.title,
@@ -60,7 +59,11 @@ def _model(card: Card) -> str:
         "made by": f"`{card.train['command']}`",
     }
     lines = ["", f"## {card.name}", "", "| | |", "|---|---|", *(f"| {name} | {said} |" for name, said in facts.items())]
-    lines += ["", "| measured on | head | rule | n | figure | value (95 %) | weights |", "|---|---|---|---|---|---|---|"]
+    lines += [
+        "",
+        "| measured on | head | rule | n | figure | value (95 %) | weights |",
+        "|---|---|---|---|---|---|---|",
+    ]
     lines += [_row(each) for each in card.figures]
     cells = card.robustness
     mean, worst = sum(each.relative for each in cells) / len(cells), min(cells, key=lambda each: each.relative)

@@ -25,7 +25,7 @@ PAGES = {
 }
 MERMAID = ROOT / "build" / "mermaid" / "mermaid.min.js"  # scripts/fetch_mermaid.py
 _LINK = re.compile(r"(\]\()([^)\s]+)(\))")
-_NOT_RUN = re.compile(r"^<!-- not run: (.*?) -->$", re.MULTILINE)
+_NOT_RUN = re.compile(r"^<!-- (?:not run|nothing here is run): (.*?) -->$", re.MULTILINE)
 _DIAGRAM = re.compile(r"^```mermaid$", re.MULTILINE)
 
 
@@ -45,7 +45,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Turn links, show what the tests do not run, and draw diagrams where the script is there."""
     uri = page.file.src_uri
     markdown = _LINK.sub(lambda found: found[1] + _turned(found[2], uri, files) + found[3], markdown)
-    markdown = _NOT_RUN.sub(r'<p class="not-run">The tests do not run this: \1.</p>', markdown)
+    markdown = _NOT_RUN.sub(r'<p class="not-run">Not run by the tests: \1.</p>\n', markdown)
     if not _DIAGRAM.search(markdown):
         return markdown
     if not MERMAID.is_file():
