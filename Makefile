@@ -25,13 +25,12 @@ run: .venv/installed ## install the core and recognise the faces in a bundled ph
 test: check ## install everything, run the checks and the whole test suite
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(DEV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-check: .venv-dev/installed ## style, types, imports between rooms, spelling, the site
+check: .venv-dev/installed ## style, types, imports between rooms, spelling
 	$(DEV)/ruff check .
 	$(DEV)/ruff format --check .
 	$(DEV)/mypy
 	$(DEV)/lint-imports --no-logo
 	$(DEV)/codespell
-	NO_MKDOCS_2_WARNING=1 $(DEV)/python -m mkdocs build --quiet --site-dir build/site
 
 format: .venv-dev/installed ## put the code into shape
 	$(DEV)/ruff check --fix .
@@ -52,7 +51,7 @@ dist: .venv-dev/installed ## build wheel and sdist twice, and see that they are 
 
 audit: .venv-dev/installed ## ask the databases of known weaknesses (a network), and see that licences are as listed
 	$(DEV)/python scripts/licences.py --check
-	$(DEV)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off
+	$(DEV)/python scripts/audit.py $(if $(CI),--if-reachable)
 
 bench: .venv-dev/installed ## measure speed and memory on this machine
 	@for script in benchmarks/*.py; do echo "== $$script"; $(DEV)/python $$script || exit 1; done

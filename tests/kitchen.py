@@ -22,7 +22,8 @@ from pages import ROOT, Block, blocks
 
 import mien
 from mien.core.images import read_image, write_image
-from mien.core.labels import LABEL_SETS
+from mien.core.labels import LABEL_SETS, LabelSet
+from mien.datasets import open_data
 from mien.evaluation import PredictionTable
 
 FER = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
@@ -120,6 +121,8 @@ def _tables(folder: Path) -> None:
     mien.prepare(f"fer2013={folder / 'data/fer2013'}", out=folder / "fer2013.parquet")
     shutil.copy(folder / "fer2013.parquet", folder / "fer.parquet")
     mien.prepare(f"rafdb={folder / 'data/rafdb'}", out=folder / "rafdb.parquet")
+    faces = open_data(folder / "rafdb.parquet")
+    _write_predictions(folder / "rafdb-predictions.parquet", faces.ids, faces.sources["rafdb"].ids, LABEL_SETS["rafdb"])
     _sequences(folder)
 
 
@@ -141,21 +144,25 @@ def _sequences(folder: Path) -> None:
 
 def _predictions(folder: Path) -> None:
     """Prediction tables of made-up models, some better than others."""
-    labels = LABEL_SETS["fer2013"]
-    rng = np.random.default_rng(0)
-    truth = rng.integers(0, len(labels), 120).astype(np.int16)
+    truth = np.random.default_rng(0).integers(0, len(FER), 120).astype(np.int16)
+    ids = np.array([f"fer2013-{row:05d}" for row in range(120)])
     names = ["a", "b", "c", "valid", *(f"{kind}{number}" for kind in "cv" for number in (1, 2, 3))]
-    for number, name in enumerate(names):
-        scores = rng.normal(size=(120, len(labels)))
-        scores[np.arange(120), truth] += 1 + number % 3
-        shares = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
-        ids = np.array([f"fer2013-{row:05d}" for row in range(120)])
-        table = PredictionTable(ids, np.full(120, "test"), truth, shares.astype(np.float32), labels)
-        table.write(folder / f"{name}.parquet")
-        if name in "ab":
+    for seed, name in enumerate(names):
+        _write_predictions(folder / f"{name}.parquet", ids, truth, LABEL_SETS["fer2013"], seed=seed)
+        if name in ("a", "b"):
             target = folder / "runs" / name / "fer2013"
             target.mkdir(parents=True)
-            table.write(target / "predictions-test.parquet")
+            shutil.copy(folder / f"{name}.parquet", target / "predictions-test.parquet")
+
+
+def _write_predictions(path: Path, ids: Any, truth: Any, labels: LabelSet, *, seed: int = 0) -> None:
+    """What a model says of faces: the higher the seed modulo three, the more often it is right."""
+    scores = np.random.default_rng(seed).normal(size=(len(truth), len(labels)))
+    known = np.flatnonzero(truth >= 0)
+    scores[known, truth[known]] += 1 + seed % 3
+    shares = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    split = np.full(len(truth), "test")
+    PredictionTable(ids, split, truth.astype(np.int16), shares.astype(np.float32), labels).write(path)
 
 
 def _runs(folder: Path) -> None:
@@ -287,7 +294,10 @@ def _command(command: str, block: Block, done: Done, thorough: bool, port: int |
         return
     done.missing -= {path.rstrip("/") for path in made}
     for path in map(Path, made):  # commands of a page are examples: each as if it were the first to write there
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path)
+        for each in (path, path.with_suffix(".summary.csv"), path.with_suffix(".transitions.csv")):
+            each.unlink(missing_ok=True)
     code, said = _mien(words[1:], shorten) if words[0] == "mien" else _other(words, command, port)
     # Of a data set in small mien says rightly that it is not all there.
     if code != 0 and not (code == 1 and words[1:3] == ["data", "check"]):
