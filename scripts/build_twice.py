@@ -25,7 +25,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="where the first pair goes")
     out = parser.parse_args().out
     with tempfile.TemporaryDirectory() as scratch:
-        pairs = [_build(Path(scratch, name), days) for name, days in (("first", 0), ("second copy", 400))]
+        first, second = Path(scratch, "first"), Path(scratch, "second copy")
+        _copy_tracked(first / "source")
+        shutil.copytree(first / "source", second / "source")
+        for path in (second / "source").rglob("*"):
+            moment = path.stat().st_mtime - 400 * 86400
+            os.utime(path, (moment, moment))
+        pairs = [_build(first), _build(second)]
         same = True
         for first, second in zip(*pairs, strict=True):
             digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (first, second)]
@@ -37,22 +43,21 @@ def main() -> int:
     return int(not same)
 
 
-def _build(folder: Path, days: int) -> list[Path]:
-    """Wheel and sdist, sorted by name, of a copy whose files are so many days older."""
-    source = folder / "source"
+def _copy_tracked(target: Path) -> None:
+    """The files that git tracks, and those that are fetched before a build."""
     names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    extra = [str(path.relative_to(ROOT)) for path in sorted((ROOT / RUNTIME).glob("*"))]
-    for name in [*filter(None, names.split("\0")), *extra]:
-        if not (ROOT / name).is_file():
-            continue
-        target = source / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, target)
-        moment = target.stat().st_mtime - days * 86400
-        os.utime(target, (moment, moment))
+    fetched = [str(path.relative_to(ROOT)) for path in sorted((ROOT / RUNTIME).glob("*"))]
+    for name in [*filter(None, names.split("\0")), *fetched]:
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name)
+
+
+def _build(folder: Path) -> list[Path]:
+    """Wheel and sdist of the copy in a folder, sorted by name."""
     environment = os.environ | {"SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH") or _commit_time()}
     command = [sys.executable, "-m", "uv", "build", "--quiet", "--sdist", "--wheel", "--out-dir", str(folder / "dist")]
-    subprocess.run([*command, str(source)], env=environment, check=True)
+    subprocess.run([*command, str(folder / "source")], env=environment, check=True)
     return sorted(path for path in (folder / "dist").iterdir() if path.suffix in (".whl", ".gz"))
 
 

@@ -307,8 +307,11 @@ def _command(command: str, block: Block, done: Done, thorough: bool, port: int |
 
 
 def _is_slow(words: list[str]) -> bool:
-    verb = words[2] if words[1:2] == ["data"] else words[1] if len(words) > 1 else ""
-    return (words[0] == "mien" and (verb in SLOW_DATA if words[1] == "data" else verb in SLOW)) or _is_large(words)
+    if words[0] == "torchrun" or _is_large(words):
+        return True
+    if words[0] != "mien":
+        return False
+    return words[2] in SLOW_DATA if words[1] == "data" else words[1] in SLOW
 
 
 def _is_large(words: list[str]) -> bool:
@@ -341,6 +344,8 @@ def _other(words: list[str], command: str, port: int | None) -> tuple[int, str]:
         command = command.replace("localhost:8000", f"localhost:{port}")
         if "/ID" in command:
             command = command.replace("/ID", f"/{_job(port)}")
+    if words[0] == "torchrun":
+        command = shlex.join([sys.executable, "-m", "torch.distributed.run", *words[1:], *_SHORT["train"]])
     if words[0] == "python":
         command = shlex.join([sys.executable, *words[1:]])
         if words[1].startswith("scripts/"):
