@@ -1,5 +1,6 @@
 """The script: START STOP REPORT ENTRY; with several entries REPORT is a folder, which gets a report of each."""
 
+import contextlib
 import os
 import sys
 import zlib
@@ -25,7 +26,8 @@ def through(name: str, start: int, stop: int, report: Path) -> None:
     for file, data in entry.seeds.items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_bytes(data)
-        entry.read(folder / file)  # a whole file is read, or nothing below means anything
+        with contextlib.suppress(*(MienError,) * (not entry.both)):
+            entry.read(folder / file)  # a whole file is read, or nothing below means anything
     kept = sorted(each for each in CORPUS.glob(f"{name}/*/**/*") if each.is_file())
     files, watch = sorted(entry.seeds), Watch(folder)
     forget_peak()

@@ -20,13 +20,13 @@ class Entry:
         seeds: name -> whole content of each file that may be damaged, one at a time; it stands in the folder.
         read: has mien read the file of this path, and what it says; a MienError is an answer, anything else a failure.
         damage: suffix -> how a file is damaged; else by `damage.text` or `damage.binary`.
-        whole: how many of a hundred inputs at least are read, and how many refused, or the damage proves nothing.
+        both: whether of many inputs some have to be read, and some refused, or the damage proves nothing.
     """
 
     seeds: Mapping[str, bytes]
     read: Callable[[Path], object]
     damage: Mapping[str, Damage] = field(default_factory=dict)
-    whole: tuple[float, float] = (2, 2)
+    both: bool = True
 
     def damaged(self, name: str, rng: np.random.Generator) -> bytes:
         """A seed, damaged."""

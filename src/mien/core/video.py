@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mien.core.containers import pictures_in_webp, why_unreadable
+from mien.core.containers import names_others, pictures_in_webp, why_unreadable
 from mien.core.errors import InputError
 from mien.core.headers import picture_size
 from mien.core.images import MOST_PIXELS, from_bgr
@@ -257,6 +257,11 @@ def _state(path: str) -> tuple[Any, ...]:
 def _open(path: str) -> cv2.VideoCapture:
     if not os.path.isfile(path):
         raise InputError(f"expected a video at {path}, got a folder: give a file")
+    if names_others(path):
+        raise InputError(
+            f"expected a video in {path}, got a text such as a list of further files, which are not opened for it: "
+            "give the videos themselves"
+        )
     whole = os.path.abspath(path)  # FFmpeg takes `a:b` for an address, but no path that begins with a slash
     with quiet_opencv():
         capture = cv2.VideoCapture(whole, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])

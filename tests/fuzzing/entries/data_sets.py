@@ -46,8 +46,10 @@ def npy(data: bytes, rng: np.random.Generator) -> bytes:
 def _make(form: Callable[[Path], layouts.Layout], folder: Path) -> Entry:
     layout = form(folder)
     reader = READERS[layout.name]
-    files = [each for each in sorted(folder.rglob("*")) if each.is_file() and each.suffix.lower() in _ANNOTATIONS]
-    files = [each for each in files if not each.name.startswith(".") and each.stat().st_size < _LARGEST][:_MOST_FILES]
+    files = [each for each in sorted(folder.rglob("*")) if each.is_file() and not each.name.startswith(".")]
+    files = [each for each in files if each.stat().st_size < _LARGEST]
+    described = [each for each in files if each.suffix.lower() in _ANNOTATIONS]
+    files = (described or files)[:_MOST_FILES]  # some forms are folders of pictures and nothing else
 
     def read(path: Path) -> None:
         for sample in itertools.islice(reader(layout.root, **layout.options), 8):
@@ -57,7 +59,7 @@ def _make(form: Callable[[Path], layouts.Layout], folder: Path) -> Entry:
                 assert "expected" in str(error) and "\n" not in str(error), error
 
     seeds = {each.relative_to(folder).as_posix(): each.read_bytes() for each in files}
-    return Entry(seeds, read, {".xml": _xml, ".npy": npy})
+    return Entry(seeds, read, {".xml": _xml, ".npy": npy}, both=False)
 
 
 for _module in iter_modules(layouts.__path__):

@@ -54,7 +54,7 @@ def net() -> onnx.ModelProto:
 
 def changed_net(data: bytes, rng: np.random.Generator) -> bytes:
     """Bytes damaged; or sizes, layers, their attributes, names and constants changed, as only a hostile hand does."""
-    kind = int(rng.integers(9))
+    kind = int(rng.integers(11))
     if kind < 2:
         return binary(data, rng)
     model = onnx.load_from_string(data)
@@ -80,6 +80,10 @@ def changed_net(data: bytes, rng: np.random.Generator) -> bytes:
     elif kind == 7:
         new = np.full(max(1, int(rng.integers(4))), size, np.int64)
         next(each for each in graph.initializer if each.name == "shape").CopyFrom(numpy_helper.from_array(new, "shape"))
+    elif kind > 8:
+        raw = np.frombuffer(tensor.raw_data, np.uint8).copy()
+        raw[int(rng.integers(len(raw)))] ^= np.uint8(1 << int(rng.integers(8)))
+        tensor.raw_data = raw.tobytes()
     else:
         attribute = [each for other in graph.node for each in other.attribute]
         chosen = attribute[int(rng.integers(len(attribute)))]

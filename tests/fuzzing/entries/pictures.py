@@ -70,7 +70,7 @@ def _read(path: Path) -> None:
 
 def _make(kind: str, folder: Path) -> Entry:
     damage = {".png": with_right_sums} if kind == "png" else {}
-    return Entry({f"{k}.{kind}": data for k, data in enumerate(originals(kind))}, _read, damage, whole=(1, 2))
+    return Entry({f"{k}.{kind}": data for k, data in enumerate(originals(kind))}, _read, damage)
 
 
 for _kind in ("jpeg", "png", "webp", "bmp", "tiff", "gif", "pnm"):
@@ -81,8 +81,4 @@ for _kind in ("jpeg", "png", "webp", "bmp", "tiff", "gif", "pnm"):
 def others(folder: Path) -> Entry:
     """Formats that OpenCV knows beside those: read, or refused, but never with more memory than their bytes justify."""
     seeds = {f"{k}.bin": data for k, data in enumerate(originals("others"))}
-
-    def read(path: Path) -> None:
-        _read(path)
-
-    return Entry(seeds, read, whole=(0, 0))
+    return Entry(seeds, _read, both=False)

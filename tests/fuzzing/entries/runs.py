@@ -83,7 +83,7 @@ def clip_store(folder: Path) -> Entry:
         assert again.done in (True, False) and again.error is not False
         kept.mkdir(exist_ok=True)
 
-    return Entry(seeds, read, {".npz": changed_npz, ".json": text}, whole=(90, 0))
+    return Entry(seeds, read, {".npz": changed_npz, ".json": text}, both=False)
 
 
 @entry("teachers")
