@@ -29,10 +29,12 @@ class Watch:
 
     Args:
         folder: where the inputs stand; anything is allowed in it.
+        calls: whether processes that are started, connections and pickles count.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._seen, self._on = os.path.realpath(folder), [], False
+    def __init__(self, folder: Path, *, calls: bool = True) -> None:
+        self._folder, self._calls, self._on = os.path.realpath(folder), calls, False
+        self._seen: list[str] = []
         self._canary = folder.parent / "canary"
         self._canary.mkdir(exist_ok=True)
         for suffix in ("", ".png", ".onnx", ".toml", ".csv", ".mp4"):
@@ -62,7 +64,7 @@ class Watch:
             for path in args:
                 if isinstance(path, str | bytes | os.PathLike):
                     self._judge(event, path, write=True)
-        elif event in _NEVER:
+        elif event in _NEVER and self._calls:
             self._seen.append(f"{event} {args!r:.200}")
 
     def _judge(self, what: str, path: Any, *, write: bool) -> None:

@@ -44,7 +44,7 @@ def npy(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def _make(form: Callable[[Path], layouts.Layout], folder: Path) -> Entry:
-    layout = form(folder)
+    layout = form(folder / "data")
     reader = READERS[layout.name]
     files = [each for each in sorted(folder.rglob("*")) if each.is_file() and not each.name.startswith(".")]
     files = [each for each in files if each.stat().st_size < _LARGEST]

@@ -165,7 +165,7 @@ def weights(folder: Path) -> Entry:
     from mien.nets import build_trunk
     from mien.training.pretrained import load_weights
 
-    trunk = build_trunk("cnn3", in_channels=1, size=48, options={"widths": [4, 4], "dense": [8]})
+    trunk = build_trunk("cnn3", in_channels=1, size=48, options={"widths": [4, 4], "dense": [8], "dropout": 0.0})
     state = trunk.state_dict()
     file = io.BytesIO()
     torch.save({"state_dict": {f"net.trunk.{name}": value for name, value in state.items()}, "epoch": 3}, file)
