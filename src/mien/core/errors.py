@@ -55,3 +55,13 @@ class TimeLimitError(WorkerError):
 
 class MissingExtraError(MienError, ImportError):
     """A package that belongs to an extra of mien is not installed."""
+
+
+# What Python and its libraries raise where a value is of another kind, size or depth than a format allows.
+MALFORMED = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, MemoryError)
+
+
+def one_line(error: BaseException, *, most: int = 300) -> str:
+    """What an exception of another package says, in one line of `most` characters; its kind if it says nothing."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= most else f"{text[:most]}…"

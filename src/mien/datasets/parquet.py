@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mien.core.errors import DataError, InputError, OutputError
+from mien.core.errors import MALFORMED, DataError, InputError, OutputError, one_line
 from mien.core.files import expect_free, printable, replacing
 from mien.core.images import decode, encode
 from mien.core.labels import LabelSet
@@ -144,16 +144,16 @@ def read_table(path: str | os.PathLike[str], *, splits: Sequence[str] | None = N
             whole, meta = _without_error(frame, wanted, about["meta"])
             kept = wanted & whole
             images = _read_images(file, kept, tuple(about["shape"]), path)
+        frame = frame.filter(pyarrow.array(kept))
+        sources = {name: _read_labels(frame, name, each, path) for name, each in about["sources"].items()}
+        extra = {name: _read_extra(frame[name]) for name in about["extra"]}
+        return Table(np.array(frame["id"].to_pylist(), np.str_), images, split[kept], sources, extra, meta)
     except FileNotFoundError:
         raise DataError(f"expected a table at {path}, got no such file: make one with `mien data prepare`") from None
     except OSError as error:
-        raise DataError(f"expected a readable table at {path}, got: {error.strerror or error}") from error
-    except (pyarrow.ArrowException, KeyError) as error:
-        raise DataError(f"expected a table of mien at {path}, got: {str(error).splitlines()[0]}") from error
-    frame = frame.filter(pyarrow.array(kept))
-    sources = {name: _read_labels(frame, name, each, path) for name, each in about["sources"].items()}
-    extra = {name: _read_extra(frame[name]) for name in about["extra"]}
-    return Table(np.array(frame["id"].to_pylist(), np.str_), images, split[kept], sources, extra, meta)
+        raise DataError(f"expected a readable table at {path}, got: {error.strerror or one_line(error)}") from error
+    except (pyarrow.ArrowException, *MALFORMED) as error:
+        raise DataError(f"expected a table of mien at {path}, got: {one_line(error)}") from error
 
 
 def _without_error(

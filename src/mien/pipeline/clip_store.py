@@ -7,15 +7,15 @@ says of which file they are, and ``done.json`` that there are no more, and why, 
 import json
 import os
 import shutil
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mien.core.arrays import read_npz
 from mien.core.containers import cut_off
-from mien.core.errors import InputError
+from mien.core.errors import DataError, InputError
 from mien.core.files import make_folder, replacing
 from mien.core.labels import LabelSet
 from mien.core.types import Faces, Predictions
@@ -167,9 +167,8 @@ def _unpacked(held: dict[str, Any], labels: LabelSet) -> Iterator[ClipFrame]:
 def _load(path: Path) -> dict[str, Any] | None:
     """The arrays of a block; None where it is not there, or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as held:
-            return dict(held)
-    except (OSError, ValueError, zipfile.BadZipFile):
+        return read_npz(path)
+    except DataError:
         return None
 
 

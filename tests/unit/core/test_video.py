@@ -262,6 +262,6 @@ def test_a_claim_of_frames_that_the_file_cannot_hold_is_counted_instead(clip, mo
 
 
 def test_frames_of_a_size_that_would_take_gigabytes_are_refused(clip, monkeypatch):
-    monkeypatch.setattr(video, "MOST_PIXELS", 1000)
+    monkeypatch.setattr(video, "MOST_FRAME_PIXELS", 1000)
     with pytest.raises(InputError, match=r"expected frames of at most 0 megapixels in .*a b.avi"):
         probe(clip)
