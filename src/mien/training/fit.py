@@ -29,7 +29,7 @@ from mien.nets.heads import MultiHead
 from mien.runtime.card import AFFECT, VALENCE_AROUSAL
 from mien.training.callbacks import EpochLog, StopAfter, WholeCheckpoints
 from mien.training.config import TrainConfig, as_settings, load_config
-from mien.training.data import choose_heads, expect_labels, resident, resolve_input, size_notes
+from mien.training.data import choose_heads, expect_labels, faces_of, resolve_input, size_notes
 from mien.training.diagnosis import diagnose
 from mien.training.distill import distilled, read_teachers
 from mien.training.logs import open_logs, require_logs
@@ -103,8 +103,8 @@ def fit(
     if config.input.frames:
         clips_of(table, config.input.frames)  # of the whole, to see a clip that lies in two splits
     heads = choose_heads(table, config.heads)
-    train = resident(table.of_split("train"), config, heads)
-    valid = resident(table.of_split("valid"), config, heads)
+    train = faces_of(table.of_split("train"), config, heads)
+    valid = faces_of(table.of_split("valid"), config, heads)
     teachers = read_teachers(config, train.label_sets)
     expect_labels(train, "train", besides={head for each in teachers for head in each.heads})
     expect_labels(valid, "valid")
