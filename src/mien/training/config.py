@@ -180,7 +180,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for key, known in self._choices().items():
             if getattr(self, key) not in known:
-                raise UsageError(unknown(key, str(getattr(self, key)), list(filter(None, known))))
+                raise UsageError(unknown(key, str(getattr(self, key)), [str(each) for each in known if each != ""]))
         if self.learning_rate == 0:
             object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
         self._check_numbers()

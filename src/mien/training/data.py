@@ -242,7 +242,7 @@ class TrainingBatches:
     Faces travel to the device as they are stored, a batch at a time, and are changed there.
     Order and augmentation depend on seed and epoch alone, so that a resumed run draws what an unbroken one draws.
     Of `world` processes each draws for the whole batch, and takes every `world`-th face of it: together they see what
-    one process would. Where faces are mixed each has to read and change the whole batch, for partners are anywhere in it.
+    one process would. Where faces are mixed each has to read and change the whole batch: partners are anywhere in it.
     """
 
     faces: Faces

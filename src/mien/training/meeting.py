@@ -7,16 +7,18 @@ machine does not answer any more.
 """
 
 import contextlib
+import io
 import itertools
 import json
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
+import torch
 import torch.distributed
 from torch.distributed import Store
 
@@ -24,6 +26,7 @@ from mien.core.errors import MienError, TrainingError
 from mien.training.processes import Processes
 
 _LOOK_S = 0.1  # between two looks into the store
+_PART = 4 << 20  # bytes; the store takes no value of more than 8 MiB
 _SIGNS = 5  # of life in the time after which one counts as lost
 _COUNTER = itertools.count()  # of the meetings of a process: each has keys of its own
 
@@ -66,19 +69,39 @@ class Meeting:
         first: T = self.gather(made)[0]
         return first
 
-    def agree(self, what: str, mine: str) -> None:
+    def hand_out(self, given: Any) -> Any:
+        """Tensors and plain values in dicts and lists from the first process to all, however long it makes them."""
+        if self._store is None:
+            return given
+        data = io.BytesIO()
+        if self.processes.first:
+            torch.save(given, data)
+        parts = [data.getvalue()[start : start + _PART] for start in range(0, data.tell(), _PART)]
+        place = f"given/{next(self._number)}"
+        for number, part in enumerate(parts):
+            self._store.set(f"{place}/{number}", part)
+        count = self.of_first(lambda: len(parts))
+        whole = b"".join(self._store.get(f"{place}/{number}") for number in range(count))
+        self.gather(None)  # all have it
+        for number in range(len(parts)):
+            self._store.delete_key(f"{place}/{number}")
+        return torch.load(io.BytesIO(whole), weights_only=True)
+
+    def agree(self, mine: Mapping[str, Any]) -> None:
         """Check that all processes have the same.
 
         Raises:
-            TrainingError: one has another than the first.
+            TrainingError: one has others than the first.
         """
-        said = self.gather([socket.gethostname(), mine])
-        for rank, (host, other) in enumerate(said):
-            if other != said[0][1]:
+        said = self.gather([socket.gethostname(), {key: json.dumps(mine[key], default=str) for key in sorted(mine)}])
+        host, first = said[0]
+        for rank, (there, other) in enumerate(said):
+            differ = [key for key in first | other if first.get(key) != other.get(key)]
+            if differ:
                 raise _LostError(
-                    f"expected {what} to be the same in all processes, got {_short(said[0][1])} in process 0 on "
-                    f"{said[0][0]}, {_short(other)} in process {rank} on {host}: start all with one command, one "
-                    "version of mien and copies of the same data"
+                    f"expected the same in all processes, got another {', '.join(differ)} in process {rank} on {there} "
+                    f"than in process 0 on {host}: start all with one command, one version of mien, and copies of the "
+                    "same data"
                 )
 
     def _wait(self, rank: int, key: str) -> str:
@@ -174,7 +197,7 @@ def is_lost_connection(error: RuntimeError) -> bool:
 
 
 def _connect(processes: Processes, timeout_s: float) -> Store:
-    """torchrun's store, with a place of its own for this meeting."""
+    """Torchrun's store, with a place of its own for this meeting."""
     limit = timedelta(seconds=timeout_s)
     try:
         store, _, _ = next(torch.distributed.rendezvous("env://", timeout=limit))  # type: ignore[no-untyped-call]

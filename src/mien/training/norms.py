@@ -68,8 +68,8 @@ class WholeBatchNorms(LayerSync):
 def _of(norm: _BatchNorm) -> WholeBatchNorm:
     if type(norm) not in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d):
         raise UsageError(
-            f"expected plain batch norms for sync_batchnorm on the CPU, got {type(norm).__name__}: train this net on GPUs, "
-            "or without"
+            f"expected plain batch norms for sync_batchnorm on the CPU, got {type(norm).__name__}: train this net on "
+            "GPUs, or without"
         )
     made = WholeBatchNorm(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
     state: dict[str, Any] = norm.state_dict()

@@ -35,9 +35,9 @@ def in_groups(order: Tensor, groups: Tensor, *, generator: torch.Generator) -> T
     """The faces of an epoch in an order in which only few row groups of their files are needed at a time.
 
     Row groups are shuffled and dealt to lanes; in each lane the faces of a few groups that follow each other keep the
-    order that they were drawn in; the lanes give a face each in turns. So a batch has faces of `LANES * TOGETHER` groups
-    chosen by chance, and of several processes, if their number divides that of the lanes and that the batch, each reads
-    groups of its own.
+    order that they were drawn in; the lanes give a face each in turns. So a batch has faces of `LANES * TOGETHER`
+    groups chosen by chance; and of several processes, if their number divides that of the lanes and that the batch,
+    each reads groups of its own.
 
     Args:
         order: (N,) indices of the faces, as `draw_order` gives them.

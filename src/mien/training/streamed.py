@@ -55,8 +55,8 @@ def notes_on_place(table: Table) -> tuple[str, ...]:
     if not isinstance(table.images, StoredImages):
         return ()
     return (
-        f"{gigabytes(table):.1f} GB of faces stay in their files and are read while the net trains; resident=true keeps "
-        "them in memory",
+        f"{gigabytes(table):.1f} GB of faces stay in their files and are read while the net trains; resident=true "
+        "keeps them in memory",
     )
 
 
