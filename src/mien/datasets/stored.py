@@ -239,3 +239,8 @@ class StoredImages:
         """See `mien.datasets.table.Table.pixel_keys`."""
         keys = self.store.pixel_keys
         return [keys[row] for row in self.rows.tolist()]
+
+
+def stored(images: Any) -> StoredImages | None:
+    """The pictures of a table if they are in their files, None if they are an array in memory."""
+    return images if isinstance(images, StoredImages) else None

@@ -15,7 +15,7 @@ from mien.core.errors import DataError, UsageError
 from mien.core.labels import LabelSet
 from mien.core.registry import unknown
 from mien.datasets.lists import NewLabel, ids_to_drop, new_labels
-from mien.datasets.stored import StoredImages, pixel_key
+from mien.datasets.stored import StoredImages, pixel_key, stored
 
 SPLITS = ("train", "valid", "test")
 
@@ -104,13 +104,13 @@ class Table:
     meta: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        stored = isinstance(self.images, StoredImages)
-        images = self.images if stored else np.asarray(self.images)
+        in_files = stored(self.images) is not None
+        images = self.images if in_files else np.asarray(self.images)
         if images.dtype != np.uint8 or not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)):
             raise DataError(
                 f"expected images of shape (n, H, W) or (n, H, W, 3) of uint8, got {images.shape} of {images.dtype}"
             )
-        object.__setattr__(self, "images", images if stored else _read_only(images))
+        object.__setattr__(self, "images", images if in_files else _read_only(images))
         object.__setattr__(self, "ids", _read_only(strings(self.ids)))
         object.__setattr__(self, "split", _read_only(strings(self.split)))
         object.__setattr__(self, "extra", {name: _read_only(np.asarray(each)) for name, each in self.extra.items()})
@@ -143,7 +143,10 @@ class Table:
             DataError: the table has no rows of it.
         """
         expect_splits([split], there=self.splits)
-        return self.select(self.split == split)
+        mask = self.split == split
+        first, count = int(mask.argmax()), int(mask.sum())
+        together = mask[first : first + count].all()
+        return self.select(slice(first, first + count) if together else mask)  # a slice copies no pictures
 
     @classmethod
     def concatenate(cls, tables: Sequence["Table"]) -> "Table":
@@ -236,8 +239,8 @@ class Table:
 
     def pixel_keys(self) -> list[bytes]:
         """A key for each image: keys are equal where two images are equal in every pixel."""
-        if isinstance(self.images, StoredImages):
-            return self.images.pixel_keys()
+        if (in_files := stored(self.images)) is not None:
+            return in_files.pixel_keys()
         return [pixel_key(image) for image in self.images]
 
     def digest(self) -> str:
@@ -246,8 +249,8 @@ class Table:
 
     @cached_property
     def _digest(self) -> str:  # nothing in a table changes, and stored images take their time
-        blocks = self.images.blocks() if isinstance(self.images, StoredImages) else [self.images]
-        return digest(self, blocks, shape=self.images.shape)
+        in_files = stored(self.images)
+        return digest(self, [self.images] if in_files is None else in_files.blocks(), shape=self.images.shape)
 
 
 def digest(rows: Table, blocks: Iterable[npt.NDArray[np.uint8]], *, shape: Sequence[int]) -> str:

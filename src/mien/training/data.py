@@ -12,7 +12,7 @@ from mien.core.errors import DataError
 from mien.core.labels import LabelSet
 from mien.datasets.clips import clips_of
 from mien.datasets.explore import moments_of
-from mien.datasets.stored import StoredImages
+from mien.datasets.stored import StoredImages, stored
 from mien.datasets.table import LabelColumn, Table
 from mien.runtime.card import AFFECT, VALENCE_AROUSAL
 from mien.runtime.preprocess import fit_crops
@@ -117,8 +117,8 @@ def resolve_input(config: TrainConfig, table: Table) -> TrainConfig:
 def _moments(table: Table, config: TrainConfig) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel of the training faces as the net sees them, to 6 digits."""
     train = table.of_split("train")
-    stored = isinstance(train.images, StoredImages)
-    blocks = train.images.blocks() if stored else [train.images]  # type: ignore[attr-defined]
+    in_files = stored(train.images)
+    blocks = [train.images] if in_files is None else in_files.blocks()
     found = moments_of((fit_crops(block, config.input) for block in blocks), channels=config.input.channels)
     if found.std.min() < 1e-3:
         raise DataError(
@@ -150,8 +150,7 @@ def size_notes(table: Table, config: TrainConfig) -> tuple[str, ...]:
 
 def faces_of(table: Table, config: TrainConfig, heads: Sequence[str]) -> Faces:
     """Bring a table's faces to the model's size and colour, its labels to tensors, and its rows to clips if need be."""
-    stored = isinstance(table.images, StoredImages)
-    images = table.images if stored else as_tensor(table.images, config.input)
+    images = stored(table.images) or as_tensor(table.images, config.input)
     clips = None
     if config.input.frames:
         found = clips_of(table, config.input.frames)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mien.core.errors import UsageError
 from mien.datasets.parquet import load
-from mien.datasets.stored import Pixels, StoredImages
+from mien.datasets.stored import Pixels, StoredImages, stored
 from mien.datasets.table import Table
 from mien.runtime.card import InputSpec
 from mien.runtime.preprocess import fit_crops
@@ -29,16 +29,16 @@ def placed(table: Table, config: TrainConfig) -> Table:
     Raises:
         UsageError: they are to stay in files, and are not in any; or make up clips.
     """
-    stored = isinstance(table.images, StoredImages)
+    in_files = stored(table.images) is not None
     if config.resident is False:
-        if not stored:
+        if not in_files:
             raise UsageError(
                 "expected .parquet tables alone for resident=false, got faces that are in memory already: write them "
                 "with `mien data merge` or `mien data prepare` first"
             )
         if config.input.frames:
             raise UsageError("expected single pictures for resident=false, got clips: leave resident at auto")
-    if not stored or config.resident is False:
+    if not in_files or config.resident is False:
         return table
     fits = gigabytes(table) <= RESIDENT_GB or config.input.frames > 0
     return load(table) if config.resident is True or fits else table
@@ -52,7 +52,7 @@ def gigabytes(table: Table) -> float:
 
 def notes_on_place(table: Table) -> tuple[str, ...]:
     """What to say of faces that are not in memory."""
-    if not isinstance(table.images, StoredImages):
+    if stored(table.images) is None:
         return ()
     return (
         f"{gigabytes(table):.1f} GB of faces stay in their files and are read while the net trains; resident=true "

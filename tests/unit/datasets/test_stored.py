@@ -75,7 +75,7 @@ def test_a_table_says_the_same_of_itself(path: Path) -> None:
 def test_batches_read_each_group_once_and_let_it_go(path: Path, reads: Counter[int]) -> None:
     stored, images = read_table(path, resident=False).images, make().images
     assert isinstance(stored, StoredImages)
-    plan = [each for each in np.split(np.random.default_rng(1).permutation(N), 10)]
+    plan = list(np.split(np.random.default_rng(1).permutation(N), 10))
     for index, batch in zip(plan, stored.batches(plan), strict=True):
         np.testing.assert_array_equal(batch, images[index])
     assert reads == {0: 1, 1: 1, 2: 1}
