@@ -198,7 +198,7 @@ class TrainConfig:
         self._expect_used()
 
     @staticmethod
-    def _choices() -> dict[str, Collection[str]]:
+    def _choices() -> dict[str, Collection[str | bool]]:
         return {
             "normalise": NORMALISATIONS,
             "sampling": SAMPLINGS,

@@ -150,7 +150,8 @@ def size_notes(table: Table, config: TrainConfig) -> tuple[str, ...]:
 
 def faces_of(table: Table, config: TrainConfig, heads: Sequence[str]) -> Faces:
     """Bring a table's faces to the model's size and colour, its labels to tensors, and its rows to clips if need be."""
-    images = stored(table.images) or as_tensor(table.images, config.input)
+    in_files = stored(table.images)
+    images = as_tensor(table.images, config.input) if in_files is None else in_files
     clips = None
     if config.input.frames:
         found = clips_of(table, config.input.frames)

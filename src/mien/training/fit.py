@@ -203,8 +203,7 @@ def _distilled(
     told = None
     if meeting.processes.first:
         told = distilled(faces, table.of_split("train"), teachers, config, out=out).targets
-        told = {head: vars(each) for head, each in told.items()}
-    answers = meeting.hand_out(told)
+    answers = meeting.hand_out(told and {head: vars(each) for head, each in told.items()})
     return replace(faces, targets={head: Targets(**each) for head, each in answers.items()})
 
 

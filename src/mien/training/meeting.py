@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed
-from torch.distributed import Store
+from torch.distributed import PrefixStore, Store, rendezvous  # type: ignore[attr-defined]
 
 from mien.core.errors import MienError, TrainingError
 from mien.training.processes import Processes
@@ -79,7 +79,7 @@ class Meeting:
         parts = [data.getvalue()[start : start + _PART] for start in range(0, data.tell(), _PART)]
         place = f"given/{next(self._number)}"
         for number, part in enumerate(parts):
-            self._store.set(f"{place}/{number}", part)
+            self._store.set(f"{place}/{number}", part)  # type: ignore[arg-type]
         count = self.of_first(lambda: len(parts))
         whole = b"".join(self._store.get(f"{place}/{number}") for number in range(count))
         self.gather(None)  # all have it
@@ -200,7 +200,7 @@ def _connect(processes: Processes, timeout_s: float) -> Store:
     """Torchrun's store, with a place of its own for this meeting."""
     limit = timedelta(seconds=timeout_s)
     try:
-        store, _, _ = next(torch.distributed.rendezvous("env://", timeout=limit))  # type: ignore[no-untyped-call]
+        store, _, _ = next(rendezvous("env://", timeout=limit))
     except (RuntimeError, ValueError) as error:
         where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         raise TrainingError(
@@ -209,8 +209,7 @@ def _connect(processes: Processes, timeout_s: float) -> Store:
         ) from error
     store.set_timeout(limit)
     start = f"{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{next(_COUNTER)}"
-    place: Store = torch.distributed.PrefixStore(f"mien/{start}", store)
-    return place
+    return PrefixStore(f"mien/{start}", store)
 
 
 @contextlib.contextmanager

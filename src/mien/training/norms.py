@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch.plugins.layer_sync import LayerSync
-from timm.layers import convert_sync_batchnorm
+from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -28,12 +28,12 @@ class WholeBatchNorm(_BatchNorm):
         x = input.float()
         axes, shape = [0, *range(2, x.ndim)], (1, -1, *(1,) * (x.ndim - 2))
         n = x.numel() // x.shape[1] * torch.distributed.get_world_size()
-        mean = all_reduce(x.sum(axes)) / n  # type: ignore[no-untyped-call]
+        mean = all_reduce(x.sum(axes)) / n
         centred = x - mean.view(shape)
-        var = all_reduce(centred.square().sum(axes)) / n  # type: ignore[no-untyped-call]
+        var = all_reduce(centred.square().sum(axes)) / n
         if self.track_running_stats:
             self._follow(mean.detach(), var.detach() * n / max(1, n - 1))
-        out = centred * torch.rsqrt(var + self.eps).view(shape)
+        out: Tensor = centred * torch.rsqrt(var + self.eps).view(shape)
         if self.affine:
             out = out * self.weight.view(shape) + self.bias.view(shape)
         return out.to(input.dtype)
@@ -52,7 +52,7 @@ class WholeBatchNorms(LayerSync):
     def apply(self, model: nn.Module) -> nn.Module:
         """On GPUs torch's own."""
         if any(each.is_cuda for each in model.parameters()) or torch.cuda.is_available():
-            converted: nn.Module = convert_sync_batchnorm(model)
+            converted: nn.Module = convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
             return converted
         for parent in list(model.modules()):
             for name, child in parent.named_children():

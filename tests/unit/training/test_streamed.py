@@ -67,7 +67,7 @@ def test_the_table_is_in_memory_where_it_is_small(path: Path, monkeypatch: pytes
 
 def test_resident_is_true_false_or_auto() -> None:
     assert config("resident=true").resident is True
-    with pytest.raises(UsageError, match="resident 'maybe'"):
+    with pytest.raises(UsageError, match="expected a resident out of True, False, auto, got 'maybe'"):
         config("resident='maybe'")
     with pytest.raises(UsageError, match="expected bool or str as resident, got 1"):
         config("resident=1")
