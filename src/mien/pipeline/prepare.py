@@ -23,7 +23,8 @@ from mien.core.errors import DataError, MienError, OutputError, WorkerError
 from mien.core.files import printable
 from mien.core.optional import require
 from mien.datasets import DataSet, Table
-from mien.datasets.parquet import ROWS_IN_GROUP, decode_as, in_threads, table_writer
+from mien.datasets.parquet import ROWS_IN_GROUP, table_writer
+from mien.datasets.stored import decode_as, in_threads
 from mien.datasets.table import digest, strings
 from mien.pipeline.batch import ordered
 from mien.pipeline.cut import FaceMaker, Form, Row

@@ -158,7 +158,7 @@ def _ask(
     classifier = teacher.classifier
     parts: dict[str, list[Floats]] = {head: [] for head in teacher.heads}
     for start in range(0, len(table), _FACES_AT_ONCE):
-        crops = table.images[start : start + _FACES_AT_ONCE]
+        crops = np.asarray(table.images[start : start + _FACES_AT_ONCE])
         mirrored = np.ascontiguousarray(crops[:, :, ::-1])
         seen, seen_mirrored = (classifier.predict_heads(each, heads=teacher.heads) for each in (crops, mirrored))
         for head in teacher.heads:

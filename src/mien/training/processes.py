@@ -33,6 +33,11 @@ def started() -> Processes:
     return Processes(int(os.environ["RANK"]), world, int(os.environ.get("LOCAL_WORLD_SIZE", world)))
 
 
+def restarted() -> bool:
+    """Whether torchrun has started all processes anew (`--max-restarts`), because one of them was lost."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
 def expect(config: TrainConfig, found: Processes, *, valid: int) -> None:
     """Check that as many processes run as the settings ask for, and that all have faces to work on.
 

@@ -19,7 +19,7 @@ VERSIONS = "versions.json"
 FINISHED = "finished.json"
 
 # What may differ when a run goes on: names, the crop at use, what it runs on and where it is logged.
-_FREE = ("name", "about", "crop", "device", "threads", "devices", "nodes", "log", "valid_share")
+_FREE = ("name", "about", "crop", "device", "threads", "devices", "nodes", "timeout_s", "log", "valid_share")
 _PACKAGES = ("mien", "torch", "torchvision", "timm", "lightning", "torchmetrics", "numpy", "opencv-python-headless")
 
 
