@@ -198,11 +198,12 @@ def _workers(sets: Sequence[DataSet], form: Form, workers: int, time_limit: floa
 
     start = functools.partial(_start, list(sets), form)
     share = not on_graphics_card("auto")
+    pool: Workers[Sequence[tuple[int, int]], Sequence[Row]]
     with Workers(start, workers, limit_s=time_limit, name=name, share=share) as pool:
         yield elsewhere
 
 
-def _start(sets: Sequence[DataSet], form: Form) -> Callable[[Sequence[tuple[int, int]]], list[Row]]:
+def _start(sets: Sequence[DataSet], form: Form) -> Callable[[Sequence[tuple[int, int]]], Sequence[Row]]:
     """What a worker process does with some pictures: (number of the data set, row)."""
     cv2.setNumThreads(1)
     maker = FaceMaker(form)
