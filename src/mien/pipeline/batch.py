@@ -40,17 +40,17 @@ def in_order(
 ) -> Iterator[tuple[Item, Result | MienError]]:
     """As `ordered`, where `submit` has an item worked on."""
     waiting: deque[tuple[Item, Future[Result]]] = deque()
+
+    def first() -> tuple[Item, Result | MienError]:
+        item, future = waiting.popleft()
+        return item, attempt(lambda _: future.result(), item)
+
     for item in items:
         waiting.append((item, submit(item)))
         if len(waiting) > ahead:
-            yield _first(waiting)
+            yield first()
     while waiting:
-        yield _first(waiting)
-
-
-def _first(waiting: deque[tuple[Item, Future[Result]]]) -> tuple[Item, Result | MienError]:
-    item, future = waiting.popleft()
-    return item, attempt(lambda _: future.result(), item)
+        yield first()
 
 
 def attempt(work: Callable[[Item], Result], item: Item) -> Result | MienError:

@@ -4,34 +4,28 @@ What fails is a row that says why. Finished parts are kept beside the result unt
 grow with the number of pictures and broken-off work can go on.
 """
 
-import contextlib
-import functools
 import hashlib
-import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from mien import __version__
-from mien.core.errors import DataError, MienError, OutputError, WorkerError
+from mien.core.errors import DataError, OutputError
 from mien.core.files import printable
 from mien.core.optional import require
 from mien.datasets import DataSet, Table
 from mien.datasets.parquet import ROWS_IN_GROUP, table_writer
 from mien.datasets.stored import decode_as, in_threads
 from mien.datasets.table import digest, strings
-from mien.pipeline.batch import ordered
-from mien.pipeline.cut import FaceMaker, Form, Row
+from mien.pipeline.cut import Form, Row
 from mien.pipeline.parts import Parts
-from mien.pipeline.processes import Workers, one_each
+from mien.pipeline.prepare_workers import Job, Made, workers_for
 from mien.runtime.card import COLORS
-from mien.runtime.session import on_graphics_card
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -70,18 +64,6 @@ class Prepared:
     failed: dict[str, str]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """Some pictures of one data set, one after the other; `part` is the part that they belong to."""
-
-    data: DataSet
-    rows: range
-    part: int
-
-
-Made = Callable[[Iterable[Job]], Iterator[tuple[Job, Sequence[Row]]]]  # jobs with their rows, in order
 
 
 def rows_of(sets: Sequence[DataSet]) -> Table:
@@ -149,7 +131,7 @@ def prepare_table(
         if not len(rows):
             raise DataError(f"expected pictures in {', '.join(str(each.root) for each in sets)}, got none")
         if make is None:
-            with _workers(sets, form, workers, time_limit) as made:
+            with workers_for(sets, form, workers, time_limit) as made:
                 _make_parts(sets, form, parts, ends, made, tell=tell)
         else:
             make(sets, form, parts, ends, tell=tell)
@@ -189,46 +171,6 @@ def _make_parts(
         done += len(rows)
         if tell:
             tell(done, total)
-
-
-@contextlib.contextmanager
-def _workers(sets: Sequence[DataSet], form: Form, workers: int, time_limit: float | None) -> Iterator[Made]:
-    """What makes the rows of jobs, in order: threads here, or processes, whose death or delay costs one row."""
-    if time_limit is None:
-        maker = FaceMaker(form)
-
-        def here(jobs: Iterable[Job]) -> Iterator[tuple[Job, Sequence[Row]]]:
-            def make(job: Job) -> list[Row]:
-                return [maker.row(job.data, row) for row in job.rows]
-
-            for job, rows in ordered(make, jobs, workers=workers, ahead=4 * workers):
-                if isinstance(rows, MienError):
-                    raise rows
-                yield job, rows
-
-        yield here
-        return
-
-    def elsewhere(jobs: Iterable[Job]) -> Iterator[tuple[Job, Sequence[Row]]]:
-        ahead, again = itertools.tee(jobs)
-        chunks = ([(sets.index(job.data), row) for row in job.rows] for job in ahead)
-        for job, (_, rows) in zip(again, one_each(pool, chunks, ahead=4 * workers), strict=True):
-            yield job, [Row(error=printable(str(row))) if isinstance(row, WorkerError) else row for row in rows]
-
-    def name(chunk: Sequence[tuple[int, int]]) -> str:
-        return ", ".join(sets[data].pictures[row].where for data, row in chunk)
-
-    start = functools.partial(_start, list(sets), form)
-    share = not on_graphics_card("auto")
-    with Workers(start, workers, limit_s=time_limit, name=name, share=share) as pool:
-        yield elsewhere
-
-
-def _start(sets: Sequence[DataSet], form: Form) -> Callable[[Sequence[tuple[int, int]]], list[Row]]:
-    """What a worker process does with some pictures: (number of the data set, row)."""
-    cv2.setNumThreads(1)
-    maker = FaceMaker(form)
-    return lambda chunk: [maker.row(sets[data], row) for data, row in chunk]
 
 
 def jobs(sets: Sequence[DataSet], part: int, rows: range) -> Iterator[Job]:

@@ -35,7 +35,8 @@ class Workers(Generic[Item, Result]):
 
     Args:
         start: called in the other process, to load what the work needs; returns the work, which answers an item. It is
-            pickled, as are items and results. It should start no threads where `share` is true.
+            pickled, as are items and results, so it stands in a module, not in the script that runs. It should start no
+            threads where `share` is true.
         count: processes, which are started as they are needed.
         limit_s: the longest time that an item may take, or may pass between two calls of `tell` by its work.
         tries: how often an item is begun that its worker does not survive: 2 where a worker may be killed by others.
@@ -180,19 +181,20 @@ def one_each(
     Raises:
         MienError: raised by the work.
     """
+
+    def alone(item: Item) -> Result | WorkerError:
+        try:
+            return workers.submit([item]).result()[0]
+        except WorkerError as error:
+            return error
+
     for chunk, results in in_order(workers.submit, chunks, ahead=ahead):
         if isinstance(results, WorkerError):
-            results = [_alone(workers.submit([item])) for item in chunk]
-        if isinstance(results, MienError):
+            yield chunk, [alone(item) for item in chunk]
+        elif isinstance(results, MienError):
             raise results
-        yield chunk, results
-
-
-def _alone(future: Future[Sequence[Result]]) -> Result | WorkerError:
-    try:
-        return future.result()[0]
-    except WorkerError as error:
-        return error
+        else:
+            yield chunk, results
 
 
 class _Died(WorkerError):

@@ -53,7 +53,7 @@ class Elsewhere:
         self.count = count
         self._chunk = 1 if config.explain else CHUNK  # heat maps may take a second a face
         self._frames, self._lock = 0, threading.Lock()
-        self._workers: Workers[Task, Any] = Workers(
+        self._workers: Workers[Any, Any] = Workers(
             functools.partial(_start, config, max(1, available_processors() // count)),
             count,
             limit_s=config.time_limit,
@@ -98,7 +98,8 @@ def _start(config: PredictConfig, threads: int) -> Callable[[Task], list[list[Ro
 
     def work(task: Task) -> list[list[Row]] | None:
         if isinstance(task, ClipStore):
-            return first_pass(recognizer, task, config.sampling, workers=threads, tell=tell)
+            first_pass(recognizer, task, config.sampling, workers=threads, tell=tell)
+            return None
         return [rows for _, rows in photographs.look(task)]
 
     return work
