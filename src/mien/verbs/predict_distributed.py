@@ -42,9 +42,13 @@ def predict_distributed(sources: Sources, config: PredictConfig, *, tell: Tell |
     counts = {name: sum(each[name] for each in records.values()) for name in ("pictures", "faces", "clips", "frames")}
     failed = {source: error for _, each in sorted(records.items()) for source, error in each["failed"].items()}
     line = str(skipped) if skipped.total else ""
-    notes = (f"the table's rows stand in {len(records)} parts, and which inputs each holds in {MANIFEST}",)
     return PredictResult(
-        failed=failed, skipped=line, rows=(), label_set=labels, out=Path(folder.where), notes=notes, **counts
+        failed=failed,
+        skipped=line,
+        rows=(),
+        label_set=labels,
+        out=folder.where if folder.stored else Path(folder.where),
+        **counts,
     )
 
 
@@ -134,7 +138,7 @@ def _worked(
 
 
 def _prediction(sources: Sources, config: PredictConfig, result: Result, *, clips: int) -> Prediction:
-    paths = [*sources, result.folder.where, os.path.join(".", config.model) if _is_file(config.model) else "s3://"]
+    paths = [*sources, result.folder.where, *([config.model] if os.path.exists(config.model) else [])]
     return Prediction(
         result=result,
         recognizer=functools.partial(config.recognizer, threads=1),
@@ -144,10 +148,6 @@ def _prediction(sources: Sources, config: PredictConfig, result: Result, *, clip
         clips=bool(clips),
         here="" if all(map(stores.is_address, paths)) else os.getcwd(),
     )
-
-
-def _is_file(model: str | os.PathLike[str]) -> bool:
-    return os.path.exists(model)
 
 
 def _listed(
