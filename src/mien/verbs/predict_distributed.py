@@ -121,23 +121,23 @@ def _worked(
     tell: Tell | None,
 ) -> Records:
     """Do what is not done yet. Returns the records of all parts."""
-    contents = None if manifest else check(sources, clips=True, stored_clips=True)
-    if contents is None or contents.clips:
+    counts = manifest["inputs"] if manifest else None
+    contents = (
+        Contents(counts["photographs"], counts["clips"]) if counts else check(sources, clips=True, stored_clips=True)
+    )
+    if contents.clips:
         require("scipy.optimize", extra="video")
     with joined(device=config.device) as cluster:
-        what = _prediction(sources, config, result, clips=manifest["inputs"]["clips"] if manifest else contents.clips)
-        if manifest is None:
-            assert contents is not None
+        what = _prediction(sources, config, result, clips=contents.clips > 0)
+        if counts is None:
             counts = _listed(sources, contents, what, cluster, skipped)
-        else:
-            counts = manifest["inputs"]
         work = _Work(what, counts, tell)
         work.known(manifest["parts"] if manifest else ())
         work.do(cluster)
     return work.records
 
 
-def _prediction(sources: Sources, config: PredictConfig, result: Result, *, clips: int) -> Prediction:
+def _prediction(sources: Sources, config: PredictConfig, result: Result, *, clips: bool) -> Prediction:
     paths = [*sources, result.folder.where, *([config.model] if os.path.exists(config.model) else [])]
     return Prediction(
         result=result,
@@ -145,7 +145,7 @@ def _prediction(sources: Sources, config: PredictConfig, result: Result, *, clip
         sampling=config.sampling,
         second_pass=config.second_pass,
         abstain=config.abstain,
-        clips=bool(clips),
+        clips=clips,
         here="" if all(map(stores.is_address, paths)) else os.getcwd(),
     )
 
