@@ -1,6 +1,7 @@
 """`mien predict --engine ray`: the same rows, made on a cluster, as a folder of Parquet parts with a manifest."""
 
 import functools
+import hashlib
 import os
 import time
 import uuid
@@ -22,6 +23,7 @@ from mien.pipeline.parts import expect_same_plan
 from mien.pipeline.sinks import WRITERS
 from mien.pipeline.sources import Contents, Found, Skipped, check, expand
 from mien.verbs.predict_config import PredictConfig, PredictResult, Step, Tell
+from mien.zoo.store import weights_of
 
 _RECORD_S = 30.0  # what is written and not recorded is found again, but by a look into each file
 
@@ -79,7 +81,8 @@ def _plan(sources: Sources, config: PredictConfig) -> dict[str, Any]:
     second = {name: getattr(config, name) for name in ("smooth", "abstain")}
     baseline = None if config.baseline is None else list(config.baseline)
     first = {name: value for name, value in config.plan.items() if name not in ("annotate", "explain", "threads")}
-    return {**first, **second, "baseline": baseline, "sources": names}
+    weights = hashlib.sha256(weights_of(config.model, variant=config.variant)).hexdigest()
+    return {**first, "sha256 of the weights": weights, **second, "baseline": baseline, "sources": names}
 
 
 def _begun(folder: Folder, plan: Mapping[str, Any], config: PredictConfig) -> tuple[Result, dict[str, Any] | None]:
