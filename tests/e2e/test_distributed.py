@@ -16,7 +16,7 @@ import pytest
 from clips import Shelf
 
 import mien
-from mien.core.errors import InputError, MienError, MissingExtraError, ModelError, OutputError, UsageError
+from mien.core.errors import InputError, MienError, MissingExtraError, OutputError, UsageError
 from mien.pipeline.distributed import division
 from mien.pipeline.distributed.cluster import joined
 from mien.pipeline.distributed.result import MANIFEST
@@ -205,7 +205,7 @@ def test_a_table_is_that_of_one_machine(connected: None, samples: Path, tmp_path
 def test_actors_share_gpus(connected: None, samples: Path, options: dict[str, Any], tmp_path: Path) -> None:
     with joined(device="cuda") as two:
         assert (two.slots, two.gpus) == (2, 0.25)
-    with pytest.raises(ModelError, match="cuda"):  # the machine claims one and has none
+    with pytest.raises(UsageError, match="expected onnxruntime with CUDA"):  # an actor of the machine that claims one
         mien.predict(samples, engine="ray", device="cuda", out=tmp_path / "faces", **options)
 
 

@@ -54,7 +54,7 @@ def predict(
     ] = None,
     abstain: Abstain = None,
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--out", metavar="FILE", help="Table: .csv, .json, .jsonl or .parquet; for ray a folder."),
     ] = None,
     annotate: Annotated[
@@ -99,6 +99,10 @@ def predict(
         overwrite=overwrite,
         device=device,
     )
+    if json and engine == "ray":
+        raise UsageError(
+            "expected --engine ray without --json, for the rows are written on many machines: leave it out"
+        )
     printer = _JsonRows() if json else _Table() if out is None else None
     with libraries_silenced(), Progress("pictures") as progress:
 
@@ -110,7 +114,11 @@ def predict(
         try:
             result = run(sources, config, tell=tell)
         except KeyboardInterrupt:
-            kept = "; what is done is kept: go on with --resume" if out and unfinished(out) else ""
+            kept = (
+                "; what is done is kept: go on with --resume"
+                if out and (engine == "ray" or unfinished(Path(out)))
+                else ""
+            )
             raise KeyboardInterrupt(f"{out} was not written{kept}" if out else "") from None
     if printer:
         printer.end()

@@ -121,8 +121,8 @@ def expand(
     for source in sources:
         name = os.fspath(source)
         if stores.is_address(name):
-            found = _at_address(name, skipped, clips)
-            yield from found if stored_clips else map(_not_stored, found)
+            stored = _at_address(name, skipped, clips)
+            yield from stored if stored_clips else map(_not_stored, stored)
             continue
         if packed.is_parquet(name) and os.path.exists(name):
             yield from _rows_of(name)

@@ -132,7 +132,7 @@ class PredictResult:
         skipped: one line on the files of folders that are not looked at; empty if there were none.
         rows: the table, where it was not written to a file.
         label_set: what the model tells apart.
-        out, annotated, summary, pages: the files written.
+        out, annotated, summary, pages: the files written; `out` may be an address in an object store.
         notes: what the user should know, a line each.
         clips, frames: how many clips were looked at, and frames of them.
     """
@@ -143,7 +143,7 @@ class PredictResult:
     skipped: str
     rows: tuple[Row, ...]
     label_set: LabelSet
-    out: Path | None = None
+    out: Path | str | None = None
     annotated: tuple[Path, ...] = ()
     clips: int = 0
     frames: int = 0

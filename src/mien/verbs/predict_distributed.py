@@ -1,6 +1,7 @@
 """`mien predict --engine ray`: the same rows, made on a cluster, as a folder of Parquet parts with a manifest."""
 
 import functools
+import hashlib
 import os
 import time
 import uuid
@@ -22,6 +23,7 @@ from mien.pipeline.parts import expect_same_plan
 from mien.pipeline.sinks import WRITERS
 from mien.pipeline.sources import Contents, Found, Skipped, check, expand
 from mien.verbs.predict_config import PredictConfig, PredictResult, Step, Tell
+from mien.zoo.store import weights_of
 
 _RECORD_S = 30.0  # what is written and not recorded is found again, but by a look into each file
 
@@ -42,9 +44,13 @@ def predict_distributed(sources: Sources, config: PredictConfig, *, tell: Tell |
     counts = {name: sum(each[name] for each in records.values()) for name in ("pictures", "faces", "clips", "frames")}
     failed = {source: error for _, each in sorted(records.items()) for source, error in each["failed"].items()}
     line = str(skipped) if skipped.total else ""
-    notes = (f"the table's rows stand in {len(records)} parts, and which inputs each holds in {MANIFEST}",)
     return PredictResult(
-        failed=failed, skipped=line, rows=(), label_set=labels, out=Path(folder.where), notes=notes, **counts
+        failed=failed,
+        skipped=line,
+        rows=(),
+        label_set=labels,
+        out=folder.where if folder.stored else Path(folder.where),
+        **counts,
     )
 
 
@@ -75,7 +81,8 @@ def _plan(sources: Sources, config: PredictConfig) -> dict[str, Any]:
     second = {name: getattr(config, name) for name in ("smooth", "abstain")}
     baseline = None if config.baseline is None else list(config.baseline)
     first = {name: value for name, value in config.plan.items() if name not in ("annotate", "explain", "threads")}
-    return {**first, **second, "baseline": baseline, "sources": names}
+    weights = hashlib.sha256(weights_of(config.model, variant=config.variant)).hexdigest()
+    return {**first, "sha256 of the weights": weights, **second, "baseline": baseline, "sources": names}
 
 
 def _begun(folder: Folder, plan: Mapping[str, Any], config: PredictConfig) -> tuple[Result, dict[str, Any] | None]:
@@ -117,37 +124,33 @@ def _worked(
     tell: Tell | None,
 ) -> Records:
     """Do what is not done yet. Returns the records of all parts."""
-    contents = None if manifest else check(sources, clips=True, stored_clips=True)
-    if contents is None or contents.clips:
+    counts = manifest["inputs"] if manifest else None
+    contents = (
+        Contents(counts["photographs"], counts["clips"]) if counts else check(sources, clips=True, stored_clips=True)
+    )
+    if contents.clips:
         require("scipy.optimize", extra="video")
     with joined(device=config.device) as cluster:
-        what = _prediction(sources, config, result, clips=manifest["inputs"]["clips"] if manifest else contents.clips)
-        if manifest is None:
-            assert contents is not None
+        what = _prediction(sources, config, result, clips=contents.clips > 0)
+        if counts is None:
             counts = _listed(sources, contents, what, cluster, skipped)
-        else:
-            counts = manifest["inputs"]
         work = _Work(what, counts, tell)
         work.known(manifest["parts"] if manifest else ())
         work.do(cluster)
     return work.records
 
 
-def _prediction(sources: Sources, config: PredictConfig, result: Result, *, clips: int) -> Prediction:
-    paths = [*sources, result.folder.where, os.path.join(".", config.model) if _is_file(config.model) else "s3://"]
+def _prediction(sources: Sources, config: PredictConfig, result: Result, *, clips: bool) -> Prediction:
+    paths = [*sources, result.folder.where, *([config.model] if os.path.exists(config.model) else [])]
     return Prediction(
         result=result,
         recognizer=functools.partial(config.recognizer, threads=1),
         sampling=config.sampling,
         second_pass=config.second_pass,
         abstain=config.abstain,
-        clips=bool(clips),
+        clips=clips,
         here="" if all(map(stores.is_address, paths)) else os.getcwd(),
     )
-
-
-def _is_file(model: str | os.PathLike[str]) -> bool:
-    return os.path.exists(model)
 
 
 def _listed(

@@ -22,6 +22,7 @@ from mien.core.processors import available_processors
 ADDRESS = "RAY_ADDRESS"  # names a cluster to join; Ray's own convention
 _OBJECT_STORE = 256 * 1024**2  # bytes, of a cluster of our own: hardly anything passes through it
 _ON_A_GPU = 4  # actors: looking for faces keeps a processor busier than the network keeps a GPU
+_BLOCKS = 10_000  # of tasks at most: each is an object, and is begun anew as a whole
 _PATIENCE_S = 5.0
 
 Task = Mapping[str, Any]  # of values that can be pickled
@@ -56,7 +57,7 @@ class Cluster:
         data = require("ray.data", extra="distributed")
         pool = data.ActorPoolStrategy(min_size=1, max_size=min(self.slots, len(tasks)), max_tasks_in_flight_per_actor=2)
         share = {"num_gpus": self.gpus} if self.gpus else {}
-        done = data.from_items(rows, override_num_blocks=len(rows)).map(
+        done = data.from_items(rows, override_num_blocks=min(len(rows), _BLOCKS)).map(
             _Actor, fn_constructor_args=(make,), compute=pool, num_cpus=1, **share
         )
         try:
@@ -133,7 +134,7 @@ def _connect(ray: Any) -> None:
     options = {"include_dashboard": False, "configure_logging": False, "log_to_driver": False}
     try:
         ray.init(address="local" if own else address, **options, **size)
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises it plain, where a node does not start, say
         where = "on this machine" if own else f"at {address} ({ADDRESS})"
         raise MienError(f"expected a Ray cluster {where}, got: {_first_line(error)}") from error
 
