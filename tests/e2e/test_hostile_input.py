@@ -1,4 +1,4 @@
-"""Hostile and broken input through every way in, a little of each; `tests/soak/test_hostile_input.py` does it at length.
+"""Hostile and broken input through every way in, a little of each; `tests/soak` holds the same at length.
 
 What a process reads it reads in one of its own, with its files watched: see `tests/fuzzing`.
 """

@@ -7,10 +7,10 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+
 from fuzzing.cases import forget_peak, work
 from fuzzing.entries import ENTRIES
 from fuzzing.watch import Watch
-
 from mien.core.errors import MienError
 
 SEED = 20131201

@@ -6,14 +6,30 @@ import numpy as np
 
 CANARY = "../canary/secret"  # beside the folder that inputs stand in: nothing may open it
 
-_EDGES = (0, 1, -1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 1 << 24, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 40, (1 << 63) - 1)
+_EDGES = (
+    0,
+    1,
+    -1,
+    0x7F,
+    0x80,
+    0xFF,
+    0x7FFF,
+    0xFFFF,
+    1 << 24,
+    0x7FFFFFFF,
+    0x80000000,
+    0xFFFFFFFF,
+    1 << 40,
+    (1 << 63) - 1,
+)
 
 # What a hand or a program may write where something else should stand.
 ODD = (
-    "", "0", "-1", "256", "7", "1.5", "1e9", "1e400", "nan", "-inf", "9" * 400, "9" * 5000, "0x10", "true", "null", '""',
-    '"', '"a\nb"', "'''\n'''", "[]", "{}", "[[[]]]", "[" * 3000, "{" * 3000, "[1, 2, 3]", '["a", "a"]', "{a = {b = []}}",
-    "1 2", "٣", "\0", "\ufeff", "\u202e", "\ud800", "a" * 10000, "2026-11-21", "'", ";", ",", "\t", "\r", "=", "<", "&x;",
-    CANARY, f'"{CANARY}"', "/etc/passwd", '"/etc/passwd"', "file:///etc/passwd", "..", "/", "nul", "%s%n", "{0.__class__}",
+    "", "0", "-1", "256", "7", "1.5", "1e9", "1e400", "nan", "-inf", "9" * 400, "9" * 5000, "0x10", "true", "null",
+    '""', '"', '"a\nb"', "'''\n'''", "[]", "{}", "[[[]]]", "[" * 3000, "{" * 3000, "[1, 2, 3]", '["a", "a"]',
+    "{a = {b = []}}", "1 2", "٣", "\0", "\ufeff", "\u202e", "\ud800", "a" * 10000, "2026-11-21",
+    "'", ";", ",", "\t", "\r", "=", "<", "&x;", CANARY, f'"{CANARY}"', "/etc/passwd", '"/etc/passwd"', "file:///etc/passwd", "..", "/",
+    "nul", "%s%n", "{0.__class__}",
 )  # fmt: skip
 _TOKEN = re.compile(rb"[\w.+-]+|\"[^\"\n]*\"|[^\w\s]")
 
@@ -67,7 +83,7 @@ def binary(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def text(data: bytes, rng: np.random.Generator) -> bytes:
-    """One to three of: a word or sign replaced, doubled or left out; a line left out, doubled or moved; bytes damaged."""
+    """One to three of: a word or sign replaced, doubled or left out; a line left out, doubled or moved; bytes."""
     for _ in range(int(rng.choice([1, 1, 1, 2, 3]))):
         kind = rng.integers(5)
         if not data:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
 from fuzzing import damage
 
 TEXTS = (".csv", ".txt", ".xml", ".toml", ".json", ".jsonl", "")  # suffixes of files that are damaged as texts

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from fuzzing.cases import command, work
-from fuzzing.damage import ODD, binary, mutate, text
 from layouts.faces import face
 
+from fuzzing.cases import command, work
+from fuzzing.damage import ODD, binary, mutate, text
 from mien.core.images import encode
 
 SEED = 20131201
@@ -61,16 +61,24 @@ def request(rng: np.random.Generator, pictures: list[bytes]) -> bytes:
     kind = rng.integers(4)
     query = ODD[int(rng.integers(len(ODD)))].encode("utf-8", "replace")[:200].replace(b"\r", b"").replace(b"\n", b"")
     if kind == 0:
-        return b"GET %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % _TARGETS[int(rng.integers(len(_TARGETS)))].encode()
+        return (
+            b"GET %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            % _TARGETS[int(rng.integers(len(_TARGETS)))].encode()
+        )
     if kind == 1:
         method = (b"OPTIONS", b"HEAD", b"DELETE", b"PUT", b"TRACE", b"CONNECT")[int(rng.integers(6))]
-        return b"%b /jobs/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nOrigin: http://localhost\r\n\r\n" % method
+        return (
+            b"%b /jobs/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nOrigin: http://localhost\r\n\r\n" % method
+        )
     picture = pictures[int(rng.integers(len(pictures)))]
     if rng.random() < 0.5:
         picture = binary(picture, rng)
-    field, path = (b"video", b"/videos") if kind == 2 else (b"images", b"/predict?annotated=%b&heat=1&abstain=0.5" % query)
+    field, path = (
+        (b"video", b"/videos") if kind == 2 else (b"images", b"/predict?annotated=%b&heat=1&abstain=0.5" % query)
+    )
     body = (
-        b'--x\r\nContent-Disposition: form-data; name="%b"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n' % field
+        b'--x\r\nContent-Disposition: form-data; name="%b"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+        % field
         + picture
         + b"\r\n--x--\r\n"
     )
@@ -81,8 +89,8 @@ def request(rng: np.random.Generator, pictures: list[bytes]) -> bytes:
         body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
     else:
         length = b"Content-Length: %d" % len(body)
-    head = b"POST %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: multipart/form-data; boundary=x\r\n%b\r\n\r\n"
-    return head % (path, length) + body
+    head = b"POST %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%b\r\n" % (path, length)
+    return head + b"Content-Type: multipart/form-data; boundary=x\r\n\r\n" + body
 
 
 def damaged(data: bytes, rng: np.random.Generator) -> bytes:

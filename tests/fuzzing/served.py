@@ -6,9 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from fuzzing.watch import Watch
-
 import mien
+from fuzzing.watch import Watch
 
 
 def main(report: str) -> None:

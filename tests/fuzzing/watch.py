@@ -70,7 +70,7 @@ class Watch:
     def _judge(self, what: str, path: Any, *, write: bool) -> None:
         real = os.path.realpath(os.fsdecode(path))
         allowed = (self._folder,) if write else (self._folder, *_CODE, *_SYSTEM)
-        if write and real == "/dev/null" or any(real == each or real.startswith(f"{each}/") for each in allowed):
+        if (write and real == "/dev/null") or any(real == each or real.startswith(f"{each}/") for each in allowed):
             return
         self._seen.append(f"{what} {real}")
 

@@ -82,4 +82,6 @@ def _decode(item: Encoded) -> Image:
     try:
         return decode(data, name=name)
     except MemoryError:
-        raise InputError(f"expected a picture in {name} that fits into memory, got a larger one: make it smaller") from None
+        raise InputError(
+            f"expected a picture in {name} that fits into memory, got a larger one: make it smaller"
+        ) from None

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from mien.core.errors import ModelError, UsageError
+from mien.core.errors import ModelError, UsageError, one_line
 from mien.runtime.protobuf import fields, messages, packed, text
 
 MOST_BYTES = 2_000_000_000  # of a file: protocol buffers hold no more
@@ -32,7 +32,8 @@ def check(data: bytes, name: str) -> None:
     """Look through an ONNX file for what is not allowed.
 
     Args:
-        data: its bytes. name: what messages call it.
+        data: its bytes.
+        name: what messages call it.
 
     Raises:
         ModelError: it is no ONNX file, keeps values in other files, has operators of other domains or loops, claims a
@@ -68,11 +69,23 @@ def bound_memory(ort: Any) -> None:
     Raises:
         UsageError: `$MIEN_MODEL_MEMORY_MB` is no number of megabytes.
     """
-    said = os.environ.get(MEMORY, str(MEMORY_MB))
+    said = _memory_mb()
     if not (said.isdecimal() and int(said) > 0):
         raise UsageError(f"expected a number of megabytes as ${MEMORY}, got {said!r}")
     place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
     ort.create_and_register_allocator(place, ort.OrtArenaCfg({"max_mem": int(said) << 20}))
+
+
+def _memory_mb() -> str:
+    return os.environ.get(MEMORY, str(MEMORY_MB))
+
+
+def what_went_wrong(error: Exception) -> str:
+    """What the runtime says, in one line; where the store of `bound_memory` is full, how to make it larger."""
+    text = one_line(error)
+    if "Available memory of" not in str(error):
+        return text
+    return f"a need of more memory than {_memory_mb()} MB: if it is worth it, set {MEMORY}"
 
 
 def _layers(graph: memoryview, field: int, depth: int) -> Iterator[memoryview]:
@@ -91,7 +104,9 @@ def _check_layer(node: memoryview, own: set[str], name: str) -> None:
     kind = "".join(text(each) for each in [*messages(node, 4)][-1:])  # NodeProto.op_type: of several the last counts
     domain = "".join(text(each) for each in [*messages(node, 7)][-1:])  # NodeProto.domain
     if domain not in _DOMAINS and domain not in own:
-        raise ModelError(f"expected operators of ONNX in {name}, got {domain}.{kind}: export it without custom operators")
+        raise ModelError(
+            f"expected operators of ONNX in {name}, got {domain}.{kind}: export it without custom operators"
+        )
     if kind in _IN_CIRCLES or kind in _OF_FILES:
         what = "a loop" if kind in _IN_CIRCLES else "one that names another file"
         raise ModelError(f"expected a net of layers in {name}, got {what} ({kind}): export it without")

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy.typing as npt
 
-from mien.core.errors import ModelError, UsageError, one_line
+from mien.core.errors import ModelError, UsageError
 from mien.core.processors import available_processors
 from mien.core.registry import unknown
-from mien.runtime.limits import MOST_BYTES, bound_memory, check
+from mien.runtime.limits import MOST_BYTES, bound_memory, check, what_went_wrong
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -82,7 +82,7 @@ class Session:
         try:
             found = self._session.run(list(wanted), arrays)
         except Exception as error:  # the runtime's exceptions have no base class of their own
-            raise ModelError(f"expected {self.name} to take the given arrays, got: {one_line(error)}") from error
+            raise ModelError(f"expected {self.name} to take the given arrays, got: {what_went_wrong(error)}") from error
         return dict(zip(wanted, found, strict=True))
 
 
@@ -157,7 +157,7 @@ def _load(data: bytes, name: str, threads: int, device: str) -> Any:
     try:
         session = ort.InferenceSession(data, options, providers=providers)
     except Exception as error:  # the runtime's exceptions have no base class of their own
-        raise ModelError(f"expected an ONNX model in {name}, got: {one_line(error)}") from error
+        raise ModelError(f"expected an ONNX model in {name}, got: {what_went_wrong(error)}") from error
     if device == "cuda" and _CUDA not in session.get_providers():
         raise UsageError("expected a graphics card for device 'cuda', got none that onnxruntime can use: use 'cpu'")
     return session

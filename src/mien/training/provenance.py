@@ -89,7 +89,8 @@ def read_versions(run: Path) -> dict[str, Any]:
             raise ValueError("without config, data or labels")
     except (OSError, *MALFORMED) as error:
         raise TrainingError(
-            f"expected {VERSIONS} of a run in {run}, got a damaged one ({one_line(error)}): train anew in another folder"
+            f"expected {VERSIONS} of a run in {run}, got a damaged one ({one_line(error)}): train anew in another "
+            "folder"
         ) from error
     return said
 

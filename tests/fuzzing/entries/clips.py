@@ -8,10 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import PIL.Image
-from fuzzing.damage import CANARY, text
-from fuzzing.entry import Entry, entry
 from layouts.faces import face
 
+from fuzzing.damage import CANARY, text
+from fuzzing.entry import Entry, entry
 from mien.core.containers import cut_off
 from mien.core.video import frames, moves, probe
 

@@ -9,9 +9,9 @@ from pkgutil import iter_modules
 
 import layouts
 import numpy as np
+
 from fuzzing.damage import binary, text
 from fuzzing.entry import Entry, entry
-
 from mien.core.errors import InputError
 from mien.datasets import READERS
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from fuzzing.damage import CANARY, binary, text
-from fuzzing.entry import Entry, entry
 from onnx import TensorProto, helper, numpy_helper
 
+from fuzzing.damage import CANARY, binary, text
+from fuzzing.entry import Entry, entry
 from mien.core.labels import LABEL_SETS
 from mien.runtime.card import Card, Head, InputSpec, WeightFile
 from mien.runtime.graph import Graph
@@ -20,7 +20,7 @@ from mien.zoo import store
 _LABELS = LABEL_SETS["fer2013"]
 _SIZES = (0, 1, -1, 2, 7, 48, 2304, 1 << 16, 1 << 24, 1 << 31, 1 << 40, (1 << 62))
 _KINDS = ("Loop", "If", "Scan", "ConstantOfShape", "Expand", "Tile", "Resize", "Pad", "Range", "OneHot", "Where",
-          "NonExistent", "Identity", "Reshape", "Conv", "MatMul", "Softmax", "EyeLike", "RandomNormal", "Upsample")  # fmt: skip
+          "NonExistent", "Identity", "Reshape", "Conv", "MatMul", "Softmax", "EyeLike", "RandomNormal")  # fmt: skip
 
 
 def net() -> onnx.ModelProto:
@@ -125,7 +125,9 @@ def bare(folder: Path) -> Entry:
 
     def read(path: Path) -> None:
         session = Session(path, threads=1, device="cpu")
-        feeds = {name: np.zeros([each or 1 for each in shape], np.float32) for name, shape in session.input_shapes.items()}
+        feeds = {
+            name: np.zeros([each or 1 for each in shape], np.float32) for name, shape in session.input_shapes.items()
+        }
         if sum(each.size for each in feeds.values()) < 1 << 20:
             session.run(None, **feeds)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import PIL.Image
-from fuzzing.damage import binary
-from fuzzing.entry import Entry, entry
 from layouts.faces import face
 
+from fuzzing.damage import binary
+from fuzzing.entry import Entry, entry
 from mien.core.headers import frame_count
 from mien.core.images import Image, encode, read_image
 

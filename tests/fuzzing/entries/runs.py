@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+
 from fuzzing.damage import binary, text
 from fuzzing.entries.data_sets import npy
 from fuzzing.entry import Entry, entry
-
 from mien.core.epochs import read_epochs
 from mien.core.labels import LABEL_SETS
 
@@ -90,7 +90,6 @@ def clip_store(folder: Path) -> Entry:
 def teachers(folder: Path) -> Entry:
     """Teachers' answers, kept beside a run."""
     from fuzzing.entries.tables import small_table
-
     from mien.training.distill import _read, _write
 
     table = small_table()

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow
-from fuzzing.damage import binary, text
-from fuzzing.entry import Entry, entry
 from layouts.faces import face
 from pyarrow import parquet
 
+from fuzzing.damage import binary, text
+from fuzzing.entry import Entry, entry
 from mien.core.labels import LABEL_SETS
 from mien.datasets import LabelColumn, Table, read_table, write_table
 from mien.datasets.lists import ids_to_drop, new_labels
@@ -25,7 +25,7 @@ _N = 12
 
 
 def changed_parquet(data: bytes, rng: np.random.Generator) -> bytes:
-    """Bytes damaged; or another column type, a column less, cells changed, or what stands beside the columns changed."""
+    """Bytes damaged; or another column type, a column less, cells or what stands beside the columns changed."""
     kind = rng.integers(5)
     if kind < 2:
         return binary(data, rng)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from fuzzing.entry import Entry, entry
-
 from mien.core.toml import parse_setting
 from mien.datasets.labelmap import LabelMap
 from mien.runtime.card import Card
