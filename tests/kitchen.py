@@ -169,13 +169,12 @@ def _runs(folder: Path) -> None:
     """Runs under the names that pages give them: one small net of pictures, one of clips."""
     small = ["epochs=1", "net_options={widths=[8,8,16],blocks=[1,1,1]}"]
     made = folder / "made"
-    mien.train(folder / "ferplus.parquet", net="resnet", changes=small, out=made)
+    mien.train(str(folder / "ferplus.parquet"), net="resnet", changes=small, out=made)
     for name in ("a", "b", "mine", "cnn3", "teacher-a", "teacher-b"):
         shutil.copytree(made, folder / "runs" / name, dirs_exist_ok=True)
     shutil.rmtree(made)
-    mien.train(
-        folder / "ckplus.parquet", net="cnn-gru", changes=["epochs=1", "input.frames=4"], out=folder / "runs" / "clips"
-    )
+    of_clips = {"net": "cnn-gru", "changes": ["epochs=1", "input.frames=4"]}
+    mien.train(str(folder / "ckplus.parquet"), out=folder / "runs" / "clips", **of_clips)
 
 
 @dataclass

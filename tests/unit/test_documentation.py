@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from pages import PAGES, ROOT, Block, blocks
 
+import mien
+
 ALL = [block for page in PAGES for block in blocks(page)]
 SHELL = [block for block in ALL if block.is_shell]
 # What beside `mien` a reader is told to run, each of which is on their machine or comes with it.
@@ -106,3 +108,8 @@ def test_every_block_of_a_language_is_in_that_language(language: str) -> None:
                 read(block)
             except (SyntaxError, ValueError) as error:
                 pytest.fail(f"{block.where}: {error}")
+
+
+def test_the_wheel_that_readers_install_is_of_this_version() -> None:
+    named = set(re.findall(r"mien-(\d[\w.]*)-py3-none-any\.whl", (ROOT / "docs" / "start.md").read_text("utf-8")))
+    assert named == {mien.__version__}
