@@ -345,15 +345,17 @@ def _several(config: TrainConfig, device: str) -> DDPStrategy:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Lightning's notes and tips stay out of the way while it runs; its errors do not."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning")
             yield
     finally:
-        logger.setLevel(level)
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)
 
 
 def build_net(config: TrainConfig, label_sets: Mapping[str, LabelSet]) -> MultiHead:
