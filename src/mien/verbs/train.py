@@ -98,7 +98,7 @@ def train(
     """
     require("lightning", extra="train")
     from mien.training.meeting import met
-    from mien.training.processes import started
+    from mien.training.processes import expect, started
 
     _check_several(folds, seeds, group)
     settings = settings_of(net=net, preset=preset, config=config, changes=changes, device=device)
@@ -109,6 +109,7 @@ def train(
     parts += [f"--folds {folds}"] if folds is not None else [f"--seeds {seeds}"] if seeds is not None else []
     parts += [f"--group {group}"] if group else []
     command = " ".join(["mien train", *parts, "--out RUN"])
+    expect(settings, started())
     with met(started(), timeout_s=settings.timeout_s) as meeting:
         applied = apply_lists(_open_placed(data, settings), drop=as_paths(drop), relabel=as_paths(relabel))
         if meeting.processes.world > 1:
