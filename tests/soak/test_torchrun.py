@@ -40,10 +40,10 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Noise whose brightness gives the label away."""
     rng = np.random.default_rng(7)
-    n, labels = 2400, LABEL_SETS["fer2013"]
+    n, labels = 1200, LABEL_SETS["fer2013"]
     ids = rng.integers(0, len(labels), n)
     images = (rng.integers(0, 60, (n, 16, 16)) + 24 * ids[:, None, None]).astype(np.uint8)
-    split = np.where(np.arange(n) < 2000, "train", "valid")
+    split = np.where(np.arange(n) < 1000, "train", "valid")
     names = np.array([f"noise-{number}" for number in range(n)])
     path = tmp_path_factory.mktemp("data") / "noise.parquet"
     write_table(Table(names, images, split, {"fer2013": LabelColumn(labels, ids.astype(np.int16))}), path)
