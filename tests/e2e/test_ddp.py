@@ -66,6 +66,7 @@ with open(f"{sys.argv[1]}-{rank}.json", "w") as file:
 """
 
 SYNCED = ["--net", "resnet", "--set", "net_options.widths=[8,16,16]", "--set", "net_options.blocks=[1,1,1]"]
+SYNCED += ["--set", "net_options.activation='silu'"]  # without kinks, at which gradients that differ in a digit part
 SYNCED += ["--set", "sync_batchnorm=true", "--set", "epochs=3", "--max-minutes", "0.0001"]  # an epoch each time
 
 
@@ -147,11 +148,11 @@ def test_two_processes_learn_what_one_learns(data: Path, monkeypatch: pytest.Mon
         assert len(alone) == steps
         assert float(alone.abs().max()) > 1e-3
         torch.testing.assert_close(first, second, atol=0, rtol=0)
-        torch.testing.assert_close(first, alone, atol=1e-5 if name == "plain" else 1e-4, rtol=0)
+        torch.testing.assert_close(first, alone, atol=1e-5, rtol=0)
     for name in ("plain", "synced"):
         both = zip(log(data / f"one-{name}-0"), log(data / f"two-{name}-0"), strict=True)
         for expected, found in both:
-            assert found == pytest.approx(expected, abs=1e-5 if name == "plain" else 1e-3)
+            assert found == pytest.approx(expected, abs=1e-5)
     compare_weights(data)
 
     for name, epochs, runs in (("plain", 2, ""), ("seeds", 2, " of 2 runs")):  # the first process alone speaks

@@ -28,7 +28,7 @@ SETTINGS = [
     "precision='float32'",
     "input.size=16",
     "start_size=16",
-    "timeout_s=20",
+    "timeout_s=300",
 ]
 SETTINGS += ["net_options.widths=[8,16]", "net_options.blocks=[1,1]", "sync_batchnorm=true"]
 WAIT_S = 900  # on a busy machine
@@ -40,10 +40,10 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Noise whose brightness gives the label away."""
     rng = np.random.default_rng(7)
-    n, labels = 2400, LABEL_SETS["fer2013"]
+    n, labels = 1200, LABEL_SETS["fer2013"]
     ids = rng.integers(0, len(labels), n)
     images = (rng.integers(0, 60, (n, 16, 16)) + 24 * ids[:, None, None]).astype(np.uint8)
-    split = np.where(np.arange(n) < 2000, "train", "valid")
+    split = np.where(np.arange(n) < 1000, "train", "valid")
     names = np.array([f"noise-{number}" for number in range(n)])
     path = tmp_path_factory.mktemp("data") / "noise.parquet"
     write_table(Table(names, images, split, {"fer2013": LabelColumn(labels, ids.astype(np.int16))}), path)
@@ -171,13 +171,13 @@ def test_two_hosts_learn_what_one_learns(
 def test_a_host_that_goes_away_is_noticed_and_the_training_goes_on(
     data: Path, tmp_path: Path, hosts: tuple[str, str]
 ) -> None:
-    processes = on_both(data, tmp_path, hosts, trained="400")
+    processes = on_both(data, tmp_path, hosts, "--set", "timeout_s=40", trained="400")
     run = tmp_path / "run-0"
     wait_for_epochs(processes[0], run, 1)
     subprocess.run(["ip", "-n", hosts[1], "link", "set", "cable0", "down"], check=True)
     begun = time.monotonic()
     assert processes[0].wait(WAIT_S) != 0
-    print(f"noticed after {time.monotonic() - begun:.0f} s, with timeout_s=20")
+    print(f"noticed after {time.monotonic() - begun:.0f} s, with timeout_s=40")
     assert "mien: expected all 2 processes to" in said(run), said(run)
     assert len(history(run)) < 400
     for process in processes[1:]:  # it cannot reach torchrun on the other host either

@@ -39,7 +39,7 @@ from mien.training.meeting import Meeting, met
 from mien.training.memory import naming_what_fits, one_step
 from mien.training.module import ExpressionModule, ended_early
 from mien.training.norms import WholeBatchNorms
-from mien.training.processes import Processes, started
+from mien.training.processes import Processes, expect_validation, started
 from mien.training.processes import expect as expect_processes
 from mien.training.provenance import check_run, close_run, decisive, open_run, read_finished, read_versions
 from mien.training.sampling import notes_on_data
@@ -103,6 +103,7 @@ def fit(
         UsageError: other processes run than the settings say. MissingExtraError: a log's package is not installed.
         KeyboardInterrupt: Ctrl-C or SIGTERM; what was trained up to the last epoch is kept.
     """
+    expect_processes(config, started())
     with contextlib.nullcontext(meeting) if meeting else met(started(), timeout_s=config.timeout_s) as together:
         return _fit(config, table, out, lists or {}, resume, max_minutes, tell, note, together)
 
@@ -120,7 +121,7 @@ def _fit(
 ) -> Run:
     """See `fit`."""
     processes = meeting.processes
-    expect_processes(config, processes, valid=int((table.split == "valid").sum()))
+    expect_validation(processes, valid=int((table.split == "valid").sum()))
     require_logs(config)
     table = placed(table, config)
     config = resolve_input(config, table)
@@ -161,6 +162,7 @@ def _fit(
     for line in notes if processes.first else ():
         note(line)
     module.faces["train"] = _distilled(module.faces["train"], table, teachers, config, out, meeting)
+    meeting.gather(None)  # what is wrong so far is said before anybody waits for gradients
     with _open_logs(config, out, done, processes) as write:
 
         def on_epoch(row: dict[str, Any]) -> None:
@@ -318,7 +320,7 @@ def _trainer(
         plugins=[
             WholeCheckpoints(),
             TorchElasticEnvironment() if several else LightningEnvironment(),
-            *([WholeBatchNorms()] if several and config.sync_batchnorm else []),
+            *([WholeBatchNorms(device)] if several and config.sync_batchnorm else []),
         ],
         max_epochs=config.epochs,
         accumulate_grad_batches=config.accumulate,
@@ -345,15 +347,17 @@ def _several(config: TrainConfig, device: str) -> DDPStrategy:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Lightning's notes and tips stay out of the way while it runs; its errors do not."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning")
             yield
     finally:
-        logger.setLevel(level)
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)
 
 
 def build_net(config: TrainConfig, label_sets: Mapping[str, LabelSet]) -> MultiHead:

@@ -150,9 +150,9 @@ class Meeting:
                 break
             time.sleep(_LOOK_S)
         return _LostError(
-            f"expected all {self.processes.world} processes to go on, got one that was ended or does not answer "
-            f"({_short(' '.join(str(error).split()))}): see what it said where it ran, then start all of them again "
-            "with --resume"
+            f"expected all {self.processes.world} processes to go on, got one that was ended, or did not answer within "
+            f"{self.timeout_s:g} s ({_short(' '.join(str(error).split()))}): see what it said where it ran, then start "
+            "all of them again with --resume"
         )
 
 

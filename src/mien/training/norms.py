@@ -47,11 +47,14 @@ class WholeBatchNorm(_BatchNorm):
 
 
 class WholeBatchNorms(LayerSync):
-    """Puts them into a net before it is trained by several processes."""
+    """Puts them into a net before it is trained by several processes on a device, `cpu` or `cuda`."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
 
     def apply(self, model: nn.Module) -> nn.Module:
         """On GPUs torch's own."""
-        if any(each.is_cuda for each in model.parameters()) or torch.cuda.is_available():
+        if self.device == "cuda":
             converted: nn.Module = convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
             return converted
         for parent in list(model.modules()):

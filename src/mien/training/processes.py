@@ -38,13 +38,8 @@ def restarted() -> bool:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
-def expect(config: TrainConfig, found: Processes, *, valid: int) -> None:
-    """Check that as many processes run as the settings ask for, and that all have faces to work on.
-
-    Args:
-        config: the settings.
-        found: what was started.
-        valid: how many validation faces there are.
+def expect(config: TrainConfig, found: Processes) -> None:
+    """Check that as many processes were found as the settings ask for, and that they can share a batch.
 
     Raises:
         UsageError: see the messages.
@@ -61,5 +56,9 @@ def expect(config: TrainConfig, found: Processes, *, valid: int) -> None:
             f"expected a batch that {found.world} processes can share evenly, got {config.batch}: set batch to a "
             f"multiple of {found.world}"
         )
+
+
+def expect_validation(found: Processes, *, valid: int) -> None:
+    """Check that each process has one of the validation faces; UsageError otherwise."""
     if 0 < valid < found.world:
         raise UsageError(f"expected a validation face for each of {found.world} processes, got {valid}: start fewer")

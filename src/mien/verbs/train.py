@@ -98,7 +98,8 @@ def train(
     """
     require("lightning", extra="train")
     from mien.training.meeting import met
-    from mien.training.processes import started
+    from mien.training.processes import expect, started
+    from mien.training.streamed import placed
 
     _check_several(folds, seeds, group)
     settings = settings_of(net=net, preset=preset, config=config, changes=changes, device=device)
@@ -109,17 +110,19 @@ def train(
     parts += [f"--folds {folds}"] if folds is not None else [f"--seeds {seeds}"] if seeds is not None else []
     parts += [f"--group {group}"] if group else []
     command = " ".join(["mien train", *parts, "--out RUN"])
+    expect(settings, started())
     with met(started(), timeout_s=settings.timeout_s) as meeting:
-        applied = apply_lists(_open_placed(data, settings), drop=as_paths(drop), relabel=as_paths(relabel))
+        applied = apply_lists(open_all(data, resident=False), drop=as_paths(drop), relabel=as_paths(relabel))
+        table = placed(applied.table, settings)
         if meeting.processes.world > 1:
             note = note if meeting.processes.first else lambda line: None
         for line in applied.notes:
             note(line)
         one = _One(applied.lists, command, tell, note, meeting)
         if folds is None and seeds is None:
-            result = one(Part("", applied.table, settings), Path(out), resume=resume, max_minutes=max_minutes)
+            result = one(Part("", table, settings), Path(out), resume=resume, max_minutes=max_minutes)
         else:
-            parted = trainings_of(applied.table, settings, folds=folds, group=group, seeds=seeds)
+            parted = trainings_of(table, settings, folds=folds, group=group, seeds=seeds)
             result = _several(parted, one, Path(out), resume=resume, max_minutes=max_minutes)
     return replace(result, notes=(*applied.notes, *result.notes))
 
@@ -142,13 +145,6 @@ def settings_of(
     named = [f"net='{net}'"] if net else []
     named += [f"device='{device}'"] if device != "auto" else []
     return load_config(preset=preset, file=Path(config) if config else None, changes=[*named, *changes])
-
-
-def _open_placed(data: Data | Sequence[Data], settings: "TrainConfig") -> Table:
-    """All faces to train on, in memory or where they are, as the settings say."""
-    from mien.training.streamed import placed
-
-    return placed(open_all(data, resident=False), settings)
 
 
 def open_all(data: Data | Sequence[Data], *, resident: bool = True) -> Table:
