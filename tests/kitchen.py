@@ -59,7 +59,7 @@ class Kitchen:
 
 
 def _pictures(folder: Path) -> None:
-    for name in ("photo.jpg", "a.jpg", "frame.jpg", "holiday/1.jpg"):
+    for name in ("photo.jpg", "a.jpg", "frame.jpg", "holiday/1.jpg", "photographs/1.jpg"):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(mien.sample("astronaut"), folder / name)
     shutil.copy(mien.sample("grace_hopper"), folder / "b.jpg")

@@ -15,7 +15,7 @@ import mien
 ALL = [block for page in PAGES for block in blocks(page)]
 SHELL = [block for block in ALL if block.is_shell]
 # What beside `mien` a reader is told to run, each of which is on their machine or comes with it.
-PROGRAMS = {"mien", "make", "pip", "python", "python3", "docker", "curl", "openssl", "torchrun", ".", "py"}
+PROGRAMS = {"mien", "export", "make", "pip", "python", "python3", "docker", "curl", "openssl", "torchrun", ".", "py"}
 LANGUAGES = {"", "sh", "text", "console", "python", "toml", "json", "js", "mermaid", "nginx"}
 
 
