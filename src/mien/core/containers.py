@@ -12,11 +12,6 @@ _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # how Matroska and W
 _MOST_BOXES = 100_000  # a file may hold many fragments
 # How lists of further files begin; the last is a tag of sound, which FFmpeg passes over before it looks for one.
 _LISTS = (b"#EXTM3U", b"ffconcat", b"<", b"ID3")
-    b"#EXTM3U",
-    b"ffconcat",
-    b"<",
-    b"ID3",
-)  # the last is a tag of sound, which FFmpeg passes over before it looks for a list
 
 
 def cut_off(path: str | os.PathLike[str]) -> bool:
