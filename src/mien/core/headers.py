@@ -204,7 +204,7 @@ _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def _jpeg_2000(data: bytes) -> Size:
-    """Of its codestream, from the two markers that begin one; of several places that look like it, the largest, for only one is decoded."""
+    """Of its codestream, which two markers begin; the largest of several places that look like one."""
     starts = [each.start() for each in re.finditer(rb"\xff\x4f\xff\x51", data)]
     return max((struct.unpack_from(">II", data, start + 8) for start in starts), key=math.prod)  # ValueError if none
 
