@@ -11,7 +11,7 @@ import pytest
 from fuzzing.cases import command
 from fuzzing.entries import ENTRIES
 
-COUNT = 24  # damaged inputs of each entry, beside its corpus
+COUNT = 16  # damaged inputs of each entry, beside its corpus
 REQUESTS = 40
 
 

@@ -34,8 +34,8 @@ def through(name: str, start: int, stop: int, report: Path) -> None:
 
     def case(number: int) -> str:
         if number < len(kept):
-            file = kept[number].relative_to(CORPUS / name / kept[number].relative_to(CORPUS / name).parts[0]).as_posix()
-            data = kept[number].read_bytes()
+            _, *parts = kept[number].relative_to(CORPUS / name).parts  # the case, and the file in it
+            file, data = "/".join(parts), kept[number].read_bytes()
         else:
             rng = np.random.default_rng((SEED, zlib.crc32(name.encode()), number))
             file = files[number % len(files)]
@@ -57,8 +57,9 @@ def through(name: str, start: int, stop: int, report: Path) -> None:
 
 
 def main(start: str, stop: str, report: str, *names: str) -> None:
+    where = Path(report).resolve()
     for name in names:
-        through(name, int(start), int(stop), Path(report, f"{name}.json") if len(names) > 1 else Path(report))
+        through(name, int(start), int(stop), where / f"{name}.json" if len(names) > 1 else where)
 
 
 if __name__ == "__main__":

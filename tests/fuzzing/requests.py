@@ -21,7 +21,7 @@ from mien.core.images import encode
 
 SEED = 20131201
 PATIENCE_S = 20.0  # for an answer
-WAIT_S = 1.0  # until the first byte of it
+WAIT_S = 0.3  # for more of it
 _HANDSHAKE = (
     b"GET /stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -128,9 +128,12 @@ def ask(port: int, data: bytes) -> bytes:
     answer = b""
     with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as link, contextlib.suppress(ConnectionError):
         link.sendall(data)
-        if not select.select([link], [], [], WAIT_S)[0]:  # it waits for more, which does not come
-            link.shutdown(socket.SHUT_WR)
-        while len(answer) < 1 << 20 and (part := link.recv(1 << 16)):
+        while select.select([link], [], [], WAIT_S)[0]:
+            if not (part := link.recv(1 << 16)):
+                return answer
+            answer += part
+        link.shutdown(socket.SHUT_WR)  # it waits for more, which does not come
+        while part := link.recv(1 << 16):
             answer += part
     return answer
 

@@ -79,6 +79,6 @@ for _kind in ("jpeg", "png", "webp", "bmp", "tiff", "gif", "pnm"):
 
 @entry("picture-others")
 def others(folder: Path) -> Entry:
-    """Formats that OpenCV knows beside those: read, or refused, but never with more memory than their bytes justify."""
+    """Formats that OpenCV knows beside those: read if mien knows their size, else refused."""
     seeds = {f"{k}.bin": data for k, data in enumerate(originals("others"))}
     return Entry(seeds, _read, both=False)
