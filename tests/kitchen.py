@@ -130,13 +130,13 @@ def _sequences(folder: Path) -> None:
     """Twelve people with two clips of four frames each, under the names of two data sets that know their people."""
     pictures = folder / "sequences"
     pictures.mkdir()
-    rows = ["path,label,subject,clip_id,frame"]
+    rows = ["path,label,subject,clip_id,frame,split"]
     for person in range(12):
         for clip, label in enumerate(("happiness", "sadness")):
             for frame in range(4):
                 name = f"{person}-{clip}-{frame}.png"
                 write_image(pictures / name, face(label, seed=100 * person + 10 * clip + frame))
-                rows.append(f"{name},{label},s{person},s{person}-{clip},{frame}")
+                rows.append(f"{name},{label},s{person},s{person}-{clip},{frame},{'train' if person < 9 else 'valid'}")
     write_lines(pictures / "labels.csv", rows)
     mien.prepare(f"csv={pictures / 'labels.csv'}", out=folder / "ckplus.parquet", color="gray")
     shutil.copy(folder / "ckplus.parquet", folder / "jaffe.parquet")
