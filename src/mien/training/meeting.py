@@ -144,6 +144,7 @@ class Meeting:
         while time.monotonic() < until:
             try:
                 self._expect_nobody_left()
+                time.sleep(_LOOK_S)
             except _LostError as known:
                 return known
             except (RuntimeError, KeyboardInterrupt):
@@ -179,7 +180,8 @@ def met(processes: Processes, *, timeout_s: float) -> Iterator[Meeting]:
             meeting.leave(" ".join(str(error).split()))
             raise
         except KeyboardInterrupt:
-            meeting._expect_nobody_left()
+            with contextlib.suppress(RuntimeError):  # the store may be gone, too
+                meeting._expect_nobody_left()
             raise
         except RuntimeError as error:
             if not is_lost_connection(error):
