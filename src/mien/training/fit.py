@@ -2,8 +2,6 @@
 
 import contextlib
 import logging
-import signal
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,7 +37,7 @@ from mien.training.meeting import Meeting, met
 from mien.training.memory import naming_what_fits, one_step
 from mien.training.module import ExpressionModule, ended_early
 from mien.training.norms import WholeBatchNorms
-from mien.training.processes import Processes, expect_validation, started
+from mien.training.processes import Processes, expect_validation, interruptible, started
 from mien.training.processes import expect as expect_processes
 from mien.training.provenance import check_run, close_run, decisive, open_run, read_finished, read_versions
 from mien.training.sampling import notes_on_data
@@ -230,28 +228,13 @@ def _train(trainer: lightning.Trainer, module: ExpressionModule, checkpoint: Pat
     """Let Lightning train; Ctrl-C and SIGTERM end it with a KeyboardInterrupt, and leave the handlers as they were."""
     bf16 = trainer.precision == "bf16-mixed"
     fits = naming_what_fits(module.config.batch, one_step(module, trainer.strategy.root_device, bf16=bf16))
-    with quiet(), _interruptible(), fits:
+    with quiet(), interruptible(), fits:
         try:
             trainer.fit(module, ckpt_path=None if checkpoint is None else str(checkpoint), weights_only=True)
         except SystemExit:  # Lightning's answer to Ctrl-C
             raise KeyboardInterrupt from None
     if trainer.interrupted:
         raise KeyboardInterrupt
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM, with which clusters end a job, acts as Ctrl-C does; Lightning ignores Ctrl-C once it came."""
-    if threading.current_thread() is not threading.main_thread():  # handlers belong to that one
-        yield
-        return
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def _check_checkpoint(path: Path, module: ExpressionModule) -> int:

@@ -23,7 +23,7 @@ import torch.distributed
 from torch.distributed import PrefixStore, Store, rendezvous  # type: ignore[attr-defined]
 
 from mien.core.errors import MienError, TrainingError
-from mien.training.processes import Processes
+from mien.training.processes import Processes, interruptible
 
 _LOOK_S = 0.1  # between two looks into the store
 _PART = 4 << 20  # bytes; the store takes no value of more than 8 MiB
@@ -144,11 +144,11 @@ class Meeting:
         while time.monotonic() < until:
             try:
                 self._expect_nobody_left()
+                time.sleep(_LOOK_S)
             except _LostError as known:
                 return known
-            except RuntimeError:
+            except (RuntimeError, KeyboardInterrupt):
                 break
-            time.sleep(_LOOK_S)
         return _LostError(
             f"expected all {self.processes.world} processes to go on, got one that was ended, or did not answer within "
             f"{self.timeout_s:g} s ({_short(' '.join(str(error).split()))}): see what it said where it ran, then start "
@@ -171,7 +171,7 @@ def met(processes: Processes, *, timeout_s: float) -> Iterator[Meeting]:
         yield Meeting(processes)
         return
     meeting = Meeting(processes, _connect(processes, timeout_s), timeout_s=timeout_s)
-    with _alive(meeting):
+    with interruptible(), _alive(meeting):  # torchrun ends all where one has failed
         try:
             yield meeting
         except _LostError:
@@ -180,7 +180,8 @@ def met(processes: Processes, *, timeout_s: float) -> Iterator[Meeting]:
             meeting.leave(" ".join(str(error).split()))
             raise
         except KeyboardInterrupt:
-            meeting._expect_nobody_left()  # torchrun ends all where one has failed
+            with contextlib.suppress(RuntimeError):  # the store may be gone, too
+                meeting._expect_nobody_left()
             raise
         except RuntimeError as error:
             if not is_lost_connection(error):

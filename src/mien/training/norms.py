@@ -6,10 +6,31 @@ import torch
 from lightning.pytorch.plugins.layer_sync import LayerSync
 from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mien.core.errors import UsageError
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all processes; what each loses by it is the sum over all of them, too."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].contiguous().clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+
+def sum_over_processes(values: Tensor) -> Tensor:
+    """The sum of each process's values, with a gradient; all processes call it."""
+    total: Tensor = _Sum.apply(values)  # type: ignore[no-untyped-call]
+    return total
 
 
 class WholeBatchNorm(_BatchNorm):
@@ -28,9 +49,9 @@ class WholeBatchNorm(_BatchNorm):
         x = input.float()
         axes, shape = [0, *range(2, x.ndim)], (1, -1, *(1,) * (x.ndim - 2))
         n = x.numel() // x.shape[1] * torch.distributed.get_world_size()
-        mean = all_reduce(x.sum(axes)) / n
+        mean = sum_over_processes(x.sum(axes)) / n
         centred = x - mean.view(shape)
-        var = all_reduce(centred.square().sum(axes)) / n
+        var = sum_over_processes(centred.square().sum(axes)) / n
         if self.track_running_stats:
             self._follow(mean.detach(), var.detach() * n / max(1, n - 1))
         out: Tensor = centred * torch.rsqrt(var + self.eps).view(shape)

@@ -1,6 +1,10 @@
 """Several processes that train one model together: how many torchrun has started, and which of them this is."""
 
+import contextlib
 import os
+import signal
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mien.core.errors import UsageError
@@ -62,3 +66,18 @@ def expect_validation(found: Processes, *, valid: int) -> None:
     """Check that each process has one of the validation faces; UsageError otherwise."""
     if 0 < valid < found.world:
         raise UsageError(f"expected a validation face for each of {found.world} processes, got {valid}: start fewer")
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGTERM, with which clusters end a job, acts as Ctrl-C does; Lightning ignores Ctrl-C once it came."""
+    if threading.current_thread() is not threading.main_thread():  # handlers belong to that one
+        yield
+        return
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
