@@ -107,6 +107,8 @@ class Store:
         except (OSError, pyarrow.ArrowException, *MALFORMED) as error:
             reason = getattr(error, "strerror", None) or one_line(error)
             raise DataError(f"expected a readable table at {path}, got: {reason}") from error
+        if not (pyarrow.types.is_binary(column.type) or pyarrow.types.is_large_binary(column.type)):
+            raise DataError(f"expected the bytes of pictures in the column image of {path}, got {column.type}")
         expected = int(self.firsts[group + 1] - self.firsts[group])
         if len(column) != expected:
             raise DataError(f"expected {expected} rows in a row group of {path}, got {len(column)}: it was replaced")
@@ -193,6 +195,9 @@ class StoredImages:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Pixels:
         """Read them all."""
+        if len(self):  # whether pictures are of the shape that the table says, before it decides how much is reserved
+            group = int(self.groups[0])
+            self.store.decode(self.store.read(group), group, int(self.rows[0]))
         images = np.empty(self.shape, np.uint8)
         groups = self.groups
         order = np.argsort(groups, kind="stable")

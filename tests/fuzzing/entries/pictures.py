@@ -44,10 +44,9 @@ def originals(kind: str) -> list[bytes]:
         return [pillow(color, "TIFF", compression=each) for each in forms]
     if kind == "gif":
         return [pillow(color, "GIF")]
-    suffixes = {"bmp": (".bmp",), "pnm": (".ppm", ".pgm", ".pam"), "others": (".jp2", ".avif", ".hdr", ".sr", ".pfm")}
-    return [
-        _opencv(color.astype(np.float32) / 255 if each in (".hdr", ".pfm") else color, each) for each in suffixes[kind]
-    ]
+    suffixes = {"bmp": (".bmp",), "pnm": (".ppm", ".pgm"), "others": (".jp2", ".avif", ".hdr", ".sr", ".pfm", ".pam")}
+    pixels = {".pgm": gray} | dict.fromkeys((".hdr", ".pfm"), color.astype(np.float32) / 255)
+    return [_opencv(pixels.get(each, color), each) for each in suffixes[kind]]
 
 
 def with_right_sums(data: bytes, rng: np.random.Generator) -> bytes:
