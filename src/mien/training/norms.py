@@ -29,7 +29,7 @@ class _Sum(torch.autograd.Function):
 
 def sum_over_processes(values: Tensor) -> Tensor:
     """The sum of each process's values, with a gradient; all processes call it."""
-    total: Tensor = _Sum.apply(values)  # type: ignore[no-untyped-call]
+    total: Tensor = _Sum.apply(values)
     return total
 
 
