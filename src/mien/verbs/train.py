@@ -1,5 +1,6 @@
 """`mien train`: data and settings in, run folders with measured, calibrated, exported models out."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 Tell = Callable[[dict[str, Any]], None]
 Note = Callable[[str], None]
-Data = str | Table
+Data = str | os.PathLike[str] | Table
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def settings_of(
 
 def open_all(data: Data | Sequence[Data], *, resident: bool = True) -> Table:
     """All faces to train on, as one table; see `train`. `resident`: with the pictures of tables in memory."""
-    specs = [data] if isinstance(data, str | Table) else list(data)
+    specs = [data] if isinstance(data, str | os.PathLike | Table) else list(data)
     if not specs:
         raise UsageError("expected --data TABLE or NAME=ROOT, got none")
     opened = [each if isinstance(each, Table) else open_data(each, resident=resident) for each in specs]
