@@ -63,8 +63,8 @@ def cluster(environment: pytest.MonkeyPatch, store: Any) -> Iterator[Any]:
     """Two machines of a processor each, one of which claims a GPU, with little memory for objects."""
     from ray.cluster_utils import Cluster
 
-    machine = {"num_cpus": 1, "object_store_memory": 80 * 1024**2}
-    both = Cluster(initialize_head=True, head_node_args={**machine, "include_dashboard": False})
+    machine = {"num_cpus": 1, "object_store_memory": 80 * 1024**2, "include_log_monitor": False}
+    both = Cluster(initialize_head=True, head_node_args={**machine, "include_dashboard": False, "no_monitor": True})
     both.add_node(**machine, num_gpus=1)
     environment.setenv("RAY_ADDRESS", both.address)
     yield both

@@ -15,3 +15,10 @@ Abstain = Annotated[float | None, typer.Option("--abstain", metavar="P", help="N
 Engine = Annotated[
     str, typer.Option("--engine", metavar="local|ray", help="This machine, or a cluster: see RAY_ADDRESS.")
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="N", help="Processes; one a core for many files if not given. 0: none."),
+]
+TimeLimit = Annotated[
+    float, typer.Option("--time-limit", metavar="S", help="Seconds that a worker may take over one file.")
+]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from mien.cli.console import Progress, examples, libraries_silenced, note, share
-from mien.cli.options import Abstain, Device, Engine, Head, Json, MinFace, Model
+from mien.cli.options import Abstain, Device, Engine, Head, Json, MinFace, Model, TimeLimit, Workers
 from mien.core.errors import UsageError
 
 _PREDICT = examples(
@@ -65,7 +65,8 @@ def predict(
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Heat maps on the annotated pictures.")] = False,
     engine: Engine = "local",
-    workers: Annotated[int, typer.Option("--workers", metavar="N", help="Look at N clips or photographs at once.")] = 1,
+    workers: Workers = None,
+    time_limit: TimeLimit = 120.0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run was broken off.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     device: Device = "auto",
@@ -93,6 +94,7 @@ def predict(
         explain=explain,
         engine=engine,
         workers=workers,
+        time_limit=time_limit,
         resume=resume,
         overwrite=overwrite,
         device=device,

@@ -8,10 +8,12 @@ Nothing of numpy, OpenCV or ONNX Runtime is imported here, so that a worker can 
 """
 
 import contextlib
+import json
 import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
 import sys
 import threading
 import traceback
@@ -20,17 +22,22 @@ from dataclasses import dataclass
 from multiprocessing import connection, reduction
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from mien.core.errors import WorkerError
 
 Work = Callable[[Any], Any]
 Start = Callable[[], Work]
+Process = TypeVar("Process")
 
 TOLD, DONE, FAILED = "told", "done", "failed"  # what a worker says of an item: (one of these, value)
 
 START_S = 120.0  # until a worker has loaded what it needs
 _CONTEXT = multiprocessing.get_context("spawn")  # a fork of this process would copy locks that its threads hold
+_ORIGINAL = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+    "from mien.pipeline.launch import original; original(int(sys.argv[1]))"
+)
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -82,8 +89,10 @@ class Spawning:
     def launch(self) -> Worker:
         """Start a process and wait until it is ready."""
         link, theirs = _CONTEXT.Pipe()
-        process = _CONTEXT.Process(target=_spawned, args=(theirs, self._start), daemon=True)
-        _begin(process, link, theirs)
+        with theirs:
+            process = _CONTEXT.Process(target=_spawned, args=(theirs, self._start), daemon=True)
+            _started_by(process.start)
+        _expect_ready(link, lambda: _ended(process))
         return Worker(process.pid or 0, link, process)
 
     def end(self, worker: Worker) -> str:
@@ -104,8 +113,18 @@ class Forking:
 
     def _renew(self) -> None:
         self._control, theirs = _CONTEXT.Pipe()
-        self._original = _CONTEXT.Process(target=_original, args=(theirs, self._start), daemon=True)
-        _begin(self._original, self._control, theirs)
+        with theirs:
+            # Not by multiprocessing, whose processes import the script that runs here, with all that it imports.
+            words = [sys.executable, "-c", _ORIGINAL, str(theirs.fileno()), json.dumps(sys.path)]
+            self._original = _started_by(
+                lambda: subprocess.Popen(words, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+            )
+        self._control.send_bytes(self._start)
+        _expect_ready(self._control, self._kill)
+
+    def _kill(self) -> str:
+        self._original.kill()
+        return _how(self._original.wait())
 
     def launch(self) -> Worker:
         """Have a worker forked; the original is made anew if it was ended."""
@@ -113,7 +132,7 @@ class Forking:
             try:
                 return self._forked()
             except (OSError, EOFError):
-                _ended(self._original)
+                self._kill()
                 self._renew()
                 return self._forked()
 
@@ -139,7 +158,7 @@ class Forking:
     def close(self) -> None:
         """End the original."""
         self._control.close()
-        _ended(self._original)
+        self._kill()
 
 
 def tell(value: Any) -> None:
@@ -152,23 +171,25 @@ _link: Connection | None = None  # of a worker to its parent
 _origin: int | None = None  # a pipe that ends with the process that workers are forked from
 
 
-def _begin(process: BaseProcess, link: Connection, theirs: Connection) -> None:
-    """Start a process and wait until it says that its work has started; raise what the start raised."""
+def _started_by(begin: Callable[[], Process]) -> Process:
     try:
-        process.start()
+        return begin()
     except OSError as error:
         raise WorkerError(f"expected to start a worker process, got: {error.strerror}: take fewer workers") from error
-    theirs.close()
+
+
+def _expect_ready(link: Connection, end: Callable[[], str]) -> None:
+    """Wait until a process says that its work has started; raise what the start raised."""
     try:
         problem = link.recv() if link.poll(START_S) else _late()
     except (EOFError, OSError):
         problem = WorkerError(
-            f"expected a worker process to start, got one that ended {_ended(process)}: look whether memory is short, "
-            "and in a script, start work below `if __name__ == '__main__':`"
+            f"expected a worker process to start, got one that ended {end()}: look whether memory is short; a script "
+            "that does not run on Linux must start work below `if __name__ == '__main__':`"
         )
     if problem is not None:
         link.close()
-        _ended(process)
+        end()
         raise problem
 
 
@@ -201,13 +222,14 @@ def _spawned(link: Connection, pickled: bytes) -> None:
         _serve(link, work)
 
 
-def _original(control: Connection, pickled: bytes) -> None:
+def original(handle: int) -> None:
     """Fork a worker, or reap one, whenever told; when the parent is gone, end all."""
     global _origin
-    work = _started(control, pickled)
+    control = Connection(handle)
     workers: set[int] = set()
-    _origin, held = os.pipe()
     try:
+        work = _started(control, control.recv_bytes())
+        _origin, held = os.pipe()
         while work is not None:
             told = control.recv()
             if told is None:
@@ -274,7 +296,7 @@ def _serve(link: Connection, work: Work) -> None:
             link.send_bytes(_answer(work, link.recv()))
 
 
-def _answer(work: Work, item: Any) -> bytes:
+def _answer(work: Work, item: Any) -> memoryview:
     try:
         return reduction.ForkingPickler.dumps((DONE, work(item)))
     except Exception as error:
@@ -293,5 +315,6 @@ def _portable(error: Exception) -> Exception:
 def _end_with_parent() -> None:
     """Where the first process is killed, or that which this one is a copy of, nobody would ever ask or end it."""
     parent = multiprocessing.parent_process()
-    connection.wait([each for each in (parent and parent.sentinel, _origin) if each is not None])
+    ends: list[Any] = [each for each in (parent and parent.sentinel, _origin) if each is not None]
+    connection.wait(ends)
     os._exit(1)

@@ -16,7 +16,7 @@ from mien.core.errors import MienError
 from mien.core.files import printable
 from mien.core.labels import LabelSet
 from mien.core.types import Faces, Image, Predictions
-from mien.pipeline.batch import ordered
+from mien.pipeline.batch import attempt, ordered
 from mien.pipeline.reading import read_found
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.sources import Found
@@ -73,13 +73,18 @@ def recognize(
         pictures: what to read.
         keep_images: hand the pictures on, for drawing.
         batch: how many faces to gather before the classifier runs.
-        workers: threads; one reads the next picture while faces are looked for in this, several do both.
+        workers: threads; one reads the next picture while faces are looked for in this, several do both, and with 0
+            all is done in the caller's.
         read: reads a picture; called once for each, and by one worker in their order.
     """
     held: list[tuple[Recognized, Crops | None]] = []
     faces = pixels = 0
     work = functools.partial(_read, read=read, recognizer=recognizer if workers > 1 else None)
-    for found, result in ordered(work, pictures, workers=workers, ahead=max(_AHEAD, workers)):
+    if workers:
+        looked = ordered(work, pictures, workers=workers, ahead=max(_AHEAD, workers))
+    else:
+        looked = ((found, attempt(work, found)) for found in pictures)
+    for found, result in looked:
         if isinstance(result, MienError):
             held.append((Recognized(found.source, None, str(result)), None))
         else:

@@ -15,15 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mien import __version__
-from mien.core.errors import DataError, MienError, OutputError
+from mien.core.errors import DataError, OutputError
 from mien.core.files import printable
 from mien.core.optional import require
 from mien.datasets import DataSet, Table
 from mien.datasets.parquet import ROWS_IN_GROUP, decode_as, in_threads, table_writer
 from mien.datasets.table import digest, strings
-from mien.pipeline.batch import ordered
-from mien.pipeline.cut import FaceMaker, Form, Row
+from mien.pipeline.cut import Form, Row
 from mien.pipeline.parts import Parts
+from mien.pipeline.prepare_workers import Job, Made, workers_for
 from mien.runtime.card import COLORS
 
 Pixels = npt.NDArray[np.uint8]
@@ -63,15 +63,6 @@ class Prepared:
     failed: dict[str, str]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """Some pictures of one data set, one after the other; `part` is the part that they belong to."""
-
-    data: DataSet
-    rows: range
-    part: int
 
 
 def rows_of(sets: Sequence[DataSet]) -> Table:
@@ -114,6 +105,7 @@ def prepare_table(
     parts: Parts,
     *,
     workers: int,
+    time_limit: float | None = None,
     tell: Callable[[int, int], None] | None = None,
     make: MakeParts | None = None,
 ) -> Prepared:
@@ -124,7 +116,8 @@ def prepare_table(
         rows: `rows_of` the sets.
         form: how the faces look.
         parts: where to keep what is done; it has begun. Removed at the end.
-        workers: threads. The table is the same however many there are.
+        workers: threads, or processes. The table is the same however many there are.
+        time_limit: seconds that a process may take over a picture; None: the workers are threads.
         tell: called with how many pictures are done now, and how many there were to do.
         make: makes the parts elsewhere.
 
@@ -136,10 +129,11 @@ def prepare_table(
     try:
         if not len(rows):
             raise DataError(f"expected pictures in {', '.join(str(each.root) for each in sets)}, got none")
-        if make is None:
-            _make_parts(sets, form, parts, ends, workers=workers, tell=tell)
-        else:
+        if make is not None:
             make(sets, form, parts, ends, tell=tell)
+        else:
+            with workers_for(sets, form, workers, time_limit) as made:
+                _make_parts(sets, form, parts, ends, made, tell=tell)
         return _assemble(rows, form, parts, ends)
     except DataError:  # goes wrong again with the same plan
         parts.remove()
@@ -157,30 +151,23 @@ def _make_parts(
     form: Form,
     parts: Parts,
     ends: Sequence[int],
+    made: Made,
     *,
-    workers: int,
     tell: Callable[[int, int], None] | None,
 ) -> None:
     missing = [k for k, (start, end) in enumerate(pairwise(ends)) if not parts.has(k, end - start)]
     total = sum(ends[k + 1] - ends[k] for k in missing)
-    maker = FaceMaker(form)
-
-    def make(job: Job) -> list[Row]:
-        return [maker.row(job.data, row) for row in job.rows]
-
     wanted = (job for k in missing for job in jobs(sets, k, range(ends[k], ends[k + 1])))
     held: list[Row] = []
     shape: tuple[int, ...] | None = None
     done = 0
-    for job, result in ordered(make, wanted, workers=workers, ahead=4 * workers):
-        if isinstance(result, MienError):
-            raise result
-        shape = _expect_shape(shape, result, job)
-        held += result
+    for job, rows in made(wanted):
+        shape = _expect_shape(shape, rows, job)
+        held += rows
         if len(held) == ends[job.part + 1] - ends[job.part]:
             parts.write(job.part, part_columns(held, COLORS[form.color]))
             held = []
-        done += len(result)
+        done += len(rows)
         if tell:
             tell(done, total)
 

@@ -14,12 +14,13 @@ does so in a process that can be lost.
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, Generic, Self, TypeVar
 
-from mien.core.errors import TimeLimitError, WorkerError
+from mien.core.errors import MienError, TimeLimitError, WorkerError
+from mien.pipeline.batch import in_order
 from mien.pipeline.launch import DONE, TOLD, Worker, launcher
 from mien.pipeline.launch import tell as tell  # what work calls, in a worker
 
@@ -34,10 +35,11 @@ class Workers(Generic[Item, Result]):
 
     Args:
         start: called in the other process, to load what the work needs; returns the work, which answers an item. It is
-            pickled, as are items and results. It should start no threads where `share` is true.
+            pickled, as are items and results, so it stands in a module, not in the script that runs. It should start no
+            threads where `share` is true.
         count: processes, which are started as they are needed.
         limit_s: the longest time that an item may take, or may pass between two calls of `tell` by its work.
-        tries: how often an item is begun that its worker did not survive: 2 where a worker may be killed by others.
+        tries: how often an item is begun that its worker does not survive: 2 where a worker may be killed by others.
         name: what messages call an item.
         told: called with each value that work gives to `tell`; by a thread of the pool.
         share: whether workers are forked from one process that has started the work, see `mien.pipeline.launch`; not
@@ -70,14 +72,14 @@ class Workers(Generic[Item, Result]):
             self.close()
             raise
 
-    def submit(self, item: Item) -> Future[Result]:
-        """Have an item worked on.
+    def submit(self, item: Item, *, tries: int | None = None) -> Future[Result]:
+        """Have an item worked on; `tries` is for it alone.
 
         Returns:
             Its result to come, or what the work raised; else
             WorkerError: the process ended over it. TimeLimitError: it took too long.
         """
-        return self._watch.submit(self._do, item)
+        return self._watch.submit(self._do, item, tries or self._tries)
 
     def close(self) -> None:
         """End all processes; what is not done is cancelled, or fails with a WorkerError."""
@@ -95,9 +97,9 @@ class Workers(Generic[Item, Result]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _do(self, item: Item) -> Result:
+    def _do(self, item: Item, tries: int) -> Result:
         pickled = ForkingPickler.dumps(item)
-        for _ in range(self._tries - 1):
+        for _ in range(tries - 1):
             with contextlib.suppress(_Died):
                 return self._try(item, pickled)
         return self._try(item, pickled)
@@ -161,6 +163,38 @@ class Workers(Generic[Item, Result]):
             f"expected a worker process to live through {self._name(item)}, got one that ended {how}: leave it out, or "
             "convert it; if others fail, too, memory may be short"
         )
+
+
+def one_each(
+    workers: Workers[Sequence[Item], Sequence[Result]], chunks: Iterable[Sequence[Item]], *, ahead: int
+) -> Iterator[tuple[Sequence[Item], Sequence[Result | WorkerError]]]:
+    """Chunks with a result for each of their items, in order.
+
+    The items of a chunk that its worker did not survive, or that took too long, are tried again one by one; so one
+    item alone gets the error, and none if the worker was killed by somebody else.
+
+    Args:
+        workers: whose work answers a chunk.
+        chunks: of a few items, which are cheaper to send than each by itself. Taken from as results are asked for.
+        ahead: how many chunks may be begun, or done and not yet asked for.
+
+    Raises:
+        MienError: raised by the work.
+    """
+
+    def alone(item: Item) -> Result | WorkerError:
+        try:
+            return workers.submit([item]).result()[0]
+        except WorkerError as error:
+            return error
+
+    for chunk, results in in_order(workers.submit, chunks, ahead=ahead):
+        if isinstance(results, WorkerError):
+            yield chunk, [alone(item) for item in chunk]
+        elif isinstance(results, MienError):
+            raise results
+        else:
+            yield chunk, results
 
 
 class _Died(WorkerError):

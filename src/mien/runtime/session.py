@@ -93,6 +93,15 @@ def check_options(*, threads: int | None, device: str) -> None:
         raise UsageError(f"expected 1 thread or more, got {threads}")
 
 
+def on_graphics_card(device: str) -> bool:
+    """Whether networks will run on a graphics card, if there is one, with `device` auto, cpu or cuda."""
+    if device == "cpu":
+        return False
+    import onnxruntime as ort
+
+    return _CUDA in ort.get_available_providers()
+
+
 def read_weights(path: Path) -> bytes:
     """The bytes of a weight file.
 

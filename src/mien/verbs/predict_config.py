@@ -9,6 +9,7 @@ from typing import Any
 from mien import __version__
 from mien.core.errors import UsageError
 from mien.core.labels import LabelSet
+from mien.core.processors import check_workers
 from mien.core.registry import unknown
 from mien.pipeline.predict_table import Row
 from mien.pipeline.recognizer import Recognizer
@@ -45,7 +46,10 @@ class PredictConfig:
         explain: lay over each face on these copies where the model sees the emotion: Grad-CAM, or occlusion, which
             takes a second a face, of a model whose feature map does not say it.
         engine: local, or ray for many machines: `out` is a folder, or an address such as ``s3://bucket/faces``, then.
-        workers: processes that look at clips, and threads that look for faces in photographs; the table is the same.
+        workers: processes that look at photographs and clips; the table is the same. 0: this one does. None: one a
+            processor where there are many, and none where there are few, which are done before others have started.
+        time_limit: seconds that a worker may take over a photograph, or from one frame of a clip to the next; then it
+            is ended, and the input has an error.
         resume: go on with the work that a broken run left beside `out`.
         overwrite: replace what stands under those names.
     """
@@ -68,7 +72,8 @@ class PredictConfig:
     report: str | os.PathLike[str] | None = None
     explain: bool = False
     engine: str = "local"
-    workers: int = 1
+    workers: int | None = None
+    time_limit: float = 120.0
     resume: bool = False
     overwrite: bool = False
 
@@ -81,8 +86,7 @@ class PredictConfig:
         if self.abstain is not None and not 0 <= self.abstain <= 1:
             raise UsageError(f"expected a probability in 0..1 to abstain below, got {self.abstain}")
         check_engine(self.engine)
-        if not 1 <= self.workers <= 256:
-            raise UsageError(f"expected 1 to 256 workers, got {self.workers}")
+        check_workers(self.workers, self.time_limit)
         if self.resume and self.out is None:
             raise UsageError("expected --out FILE beside --resume, for the table that is to be finished, got none")
         _ = self.sampling, self.second_pass  # say what is wrong

@@ -61,7 +61,7 @@ def _folder(config: PredictConfig) -> Folder:
     for name in ("annotate", "report", "explain"):
         if getattr(config, name):
             raise UsageError(f"expected rows alone of --engine ray, got --{name}: leave it out, or the engine")
-    if config.workers != 1:
+    if config.workers is not None:
         raise UsageError(
             f"expected no --workers beside --engine ray, for the cluster says how many there are, got {config.workers}"
         )
@@ -148,6 +148,7 @@ def _prediction(sources: Sources, config: PredictConfig, result: Result, *, clip
         sampling=config.sampling,
         second_pass=config.second_pass,
         abstain=config.abstain,
+        time_limit=config.time_limit,
         clips=clips,
         here="" if all(map(stores.is_address, paths)) else os.getcwd(),
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mien.cli.console import Progress, examples, libraries_silenced, note, print_json, table
-from mien.cli.options import Engine, Json, MinFace
+from mien.cli.options import Engine, Json, MinFace, TimeLimit, Workers
 from mien.core.toml import parse_setting
 
 _EXAMPLES = examples(
@@ -50,7 +50,8 @@ def prepare(
         Path | None, typer.Option("--label-map", metavar="FILE.toml", help="Common names for labels.")
     ] = None,
     engine: Engine = "local",
-    workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="Threads; all if not given.")] = None,
+    workers: Workers = None,
+    time_limit: TimeLimit = 120.0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what was broken off.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a table that exists, or begin anew.")] = False,
     json: Json = False,
@@ -73,6 +74,7 @@ def prepare(
         label_map=label_map,
         engine=engine,
         workers=workers,
+        time_limit=time_limit,
         resume=resume,
         overwrite=overwrite,
     )
