@@ -119,7 +119,8 @@ class Forking:
             self._original = _started_by(
                 lambda: subprocess.Popen(words, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
             )
-        self._control.send_bytes(self._start)
+        with contextlib.suppress(OSError):  # it ended at once, which is said next
+            self._control.send_bytes(self._start)
         _expect_ready(self._control, self._kill)
 
     def _kill(self) -> str:

@@ -57,7 +57,8 @@ def workers_for(sets: Sequence[DataSet], form: Form, workers: int, time_limit: f
     def elsewhere(jobs: Iterable[Job]) -> Iterator[tuple[Job, Sequence[Row]]]:
         ahead, again = itertools.tee(jobs)
         chunks = ([(sets.index(job.data), row) for row in job.rows] for job in ahead)
-        for job, (_, rows) in zip(again, one_each(pool, chunks, ahead=4 * workers), strict=True):
+        made = one_each(pool, chunks, ahead=4 * workers)
+        for job, (_, rows) in zip(again, made, strict=True):
             yield job, [Row(error=printable(str(row))) if isinstance(row, WorkerError) else row for row in rows]
 
     def name(chunk: Sequence[tuple[int, int]]) -> str:

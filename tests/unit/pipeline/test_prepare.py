@@ -143,11 +143,11 @@ def test_processes_make_the_same_file_but_for_what_none_survives(
         [fragile.Made(f"{k}.png", colors.get(k, (k, 9, 9))) for k in range(16)], name="bad", gray=False
     )  # fmt: skip
     form = replace(FACES, color="rgb")
-    prepared = make(tmp_path / "bad.parquet", face_rows(5), bad, form=replace(form, size=12), time_limit=1)
+    prepared = make(tmp_path / "bad.parquet", face_rows(5), bad, form=replace(form, size=12), time_limit=2)
     assert prepared.failed == {
         "bad-4": "expected a worker process to live through 4.png, got one that ended by SIGSEGV: leave it out, or "
         "convert it; if others fail, too, memory may be short",
-        "bad-12": "expected at most 1 s for 12.png, got more: leave it out, or allow more time",
+        "bad-12": "expected at most 2 s for 12.png, got more: leave it out, or allow more time",
     }
     good = face_rows(20)
     make(tmp_path / "here.parquet", good)
