@@ -63,8 +63,8 @@ def cluster(environment: pytest.MonkeyPatch, store: Any) -> Iterator[Any]:
     """Two machines of a processor each, one of which claims a GPU, with little memory for objects."""
     from ray.cluster_utils import Cluster
 
-    machine = {"num_cpus": 1, "object_store_memory": 80 * 1024**2}
-    both = Cluster(initialize_head=True, head_node_args={**machine, "include_dashboard": False})
+    machine = {"num_cpus": 1, "object_store_memory": 80 * 1024**2, "include_log_monitor": False}
+    both = Cluster(initialize_head=True, head_node_args={**machine, "include_dashboard": False, "no_monitor": True})
     both.add_node(**machine, num_gpus=1)
     environment.setenv("RAY_ADDRESS", both.address)
     yield both
@@ -209,6 +209,7 @@ def test_actors_share_gpus(connected: None, samples: Path, options: dict[str, An
         mien.predict(samples, engine="ray", device="cuda", out=tmp_path / "faces", **options)
 
 
+@pytest.mark.timeout(1500)
 def test_killed_and_resumed(
     cluster: Any, samples: Path, tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,7 +291,7 @@ def actors(cluster: Any) -> list[int]:
     return found
 
 
-def wait_for(condition: Callable[[], bool], driver: subprocess.Popen[bytes], *, limit_s: float = 240) -> None:
+def wait_for(condition: Callable[[], bool], driver: subprocess.Popen[bytes], *, limit_s: float = 600) -> None:
     end = time.monotonic() + limit_s
     while not condition():
         assert driver.stderr

@@ -148,6 +148,7 @@ def _prediction(sources: Sources, config: PredictConfig, result: Result, *, clip
         sampling=config.sampling,
         second_pass=config.second_pass,
         abstain=config.abstain,
+        time_limit=config.time_limit,
         clips=clips,
         here="" if all(map(stores.is_address, paths)) else os.getcwd(),
     )

@@ -124,7 +124,7 @@ class Album:
         copy = self._copies.path(found.source) if self._copies else None
         if not self._journal:
             return Photograph(found, copy)
-        number, key = next(self._numbers), (self._abstain, printable(found.source), *_stamp(found.source))
+        number, key = next(self._numbers), (self._abstain, printable(found.source), *_stamp(found.file))
         kept = self._journal.find(number, key)
         if kept and copy and not (kept[0]["error"] or copy.exists()):
             kept = None

@@ -1,5 +1,6 @@
 """`mien data prepare`: data sets as distributed in, one table of faces out."""
 
+import functools
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -76,12 +77,12 @@ class PrepareConfig:
         if self.scale is not None and not 0 < self.scale <= 10:
             raise UsageError(f"expected a scale above 0 and up to 10, got {self.scale}")
         check_engine(self.engine)
+        check_workers(self.workers, self.time_limit)
         if self.engine == "ray" and self.workers is not None:
             raise UsageError(
                 "expected no --workers beside --engine ray, for the cluster says how many there are, got "
                 f"{self.workers}"
             )
-        check_workers(self.workers, self.time_limit)
         check_min_face(self.min_face)
 
 
@@ -147,7 +148,7 @@ def prepare(
     form, rows = _form(sets, config), rows_of(sets)
     make_folder(out.parent)
     parts = Parts(out, plan_of(sets, form))
-    make = _on_cluster() if config.engine == "ray" else None
+    make = _on_cluster(config) if config.engine == "ray" else None
     parts.begin(resume=config.resume, overwrite=config.overwrite)
     workers = config.workers or available_processors()
     many = sum(len(each) for each in sets if not each.faces) >= MANY
@@ -156,11 +157,11 @@ def prepare(
     return _result(out, prepared, sets)
 
 
-def _on_cluster() -> MakeParts:
+def _on_cluster(config: PrepareConfig) -> MakeParts:
     from mien.pipeline.distributed.prepare import make_parts
 
     require("ray", extra="distributed")
-    return make_parts
+    return functools.partial(make_parts, time_limit=config.time_limit)
 
 
 def _open(specs: Sequence[str], config: PrepareConfig) -> list[DataSet]:

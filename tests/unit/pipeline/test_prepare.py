@@ -393,7 +393,7 @@ def test_jobs_cover_each_row_once_and_in_order(sizes: list[int], films: int, sta
         for s, size in enumerate(sizes)
     ]
     total = sum(sizes)
-    jobs = list(module._jobs(sets, 0, range(min(start, total), total)))
+    jobs = list(module.jobs(sets, 0, range(min(start, total), total)))
     rows = [f"{job.data.name}-{k}" for job in jobs for k in job.rows]
     assert rows == [each for data in sets for each in data.ids.tolist()][min(start, total) :]
     assert all(job.rows for job in jobs)

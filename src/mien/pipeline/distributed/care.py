@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from mien.pipeline.distributed.result import Folder
 
 TRIES = 2
-LIMIT_S = 300.0  # between two signs of life: a picture, or a frame of a clip
+LIMIT_S = 300.0  # between two signs of life: some pictures, or a frame of a clip
 _BEGUN = "_begun"
 _HUNG = 3  # what an actor ends with that was ended by `Watch`
 

@@ -9,12 +9,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from mien.core.errors import InputError, MienError, TimeLimitError, WorkerError
+from mien.core.errors import InputError, MienError, WorkerError
 from mien.core.optional import require
 from mien.core.video import probe
 from mien.pipeline import predict_table, stores
 from mien.pipeline.clip_store import ClipStore, first_pass
-from mien.pipeline.distributed.care import LIMIT_S, TRIES, Watch, begun
+from mien.pipeline.distributed.care import TRIES, Watch, begun
 from mien.pipeline.distributed.division import Input, read_inputs
 from mien.pipeline.distributed.machine import arrive
 from mien.pipeline.distributed.result import Result
@@ -38,6 +38,7 @@ class Prediction:
         result: where the parts go.
         recognizer: makes the detector and the classifier.
         sampling, second_pass, abstain: as on one machine.
+        time_limit: seconds that an input may take, or a frame of a clip, once it has brought actors down.
         clips: whether there are any, for their columns.
         here: the working directory of the first process, which relative paths begin at; "" where there are none.
     """
@@ -47,6 +48,7 @@ class Prediction:
     sampling: Sampling
     second_pass: SecondPass
     abstain: float | None
+    time_limit: float
     clips: bool
     here: str
 
@@ -113,12 +115,12 @@ class PartMaker:
                     continue
                 try:
                     yield from workers.submit((part, each, None)).result()
-                except (WorkerError, TimeLimitError) as error:
+                except WorkerError as error:
                     yield each.found, predict_table.rows(Recognized(each.found.source, None, str(error)), self._labels)
 
     def _workers(self) -> "Workers[tuple[int, Input, int | None], Any]":
         start = functools.partial(_alone, self._what)
-        return Workers(start, 1, limit_s=LIMIT_S, name=lambda item: item[1].found.source, share=False)
+        return Workers(start, 1, limit_s=self._what.time_limit, name=lambda item: item[1].found.source, share=False)
 
     def _rows(self, part: int, inputs: Sequence[Input]) -> Iterator[tuple[Found, list[Row]]]:
         """Each photograph with its rows, and each frame of each clip, and its error; in order."""
@@ -180,7 +182,7 @@ class PartMaker:
         with self._workers() as workers:
             try:
                 return _packed(*workers.submit((0, each, number)).result())
-            except (WorkerError, TimeLimitError) as error:
+            except WorkerError as error:
                 return _packed(str(error), {})
 
     def _looked(self, each: Input, number: int) -> tuple[str | None, dict[str, bytes]]:

@@ -11,12 +11,11 @@ from itertools import pairwise
 from typing import Any
 
 from mien import __version__
-from mien.core.errors import TimeLimitError, WorkerError
+from mien.core.errors import WorkerError
 from mien.core.files import printable
 from mien.core.optional import require
 from mien.datasets import DataSet
 from mien.pipeline.cut import FaceMaker, Form, Row
-from mien.pipeline.distributed.care import LIMIT_S
 from mien.pipeline.distributed.cluster import joined
 from mien.pipeline.distributed.machine import arrive
 from mien.pipeline.parts import Parts
@@ -30,10 +29,12 @@ class _Faces:
     """What actors have to know; it is pickled.
 
     Attributes:
-        form: how faces look. version: of mien. here: the working directory of the first process.
+        form: how faces look. time_limit: seconds that a picture may take.
+        version: of mien. here: the working directory of the first process.
     """
 
     form: Form
+    time_limit: float
     version: str
     here: str
 
@@ -41,7 +42,7 @@ class _Faces:
         """What an actor works with: a process that can be lost, for a picture may bring its decoder down."""
         arrive(self.version, self.here)
         workers: Workers[DataSet, Row] = Workers(
-            functools.partial(_face_maker, self.form), 1, limit_s=LIMIT_S, name=_where
+            functools.partial(_face_maker, self.form), 1, limit_s=self.time_limit, name=_where
         )
         return functools.partial(_part, workers, COLORS[self.form.color])
 
@@ -52,6 +53,7 @@ def make_parts(
     parts: Parts,
     ends: Sequence[int],
     *,
+    time_limit: float,
     tell: Callable[[int, int], None] | None,
 ) -> None:
     """Make the parts that are not there yet, see `mien.pipeline.prepare.prepare_table`."""
@@ -64,7 +66,7 @@ def make_parts(
         for k in missing
     ]
     with joined() as cluster:
-        for answer in cluster.run(tasks, _Faces(form, __version__, os.getcwd()).make):
+        for answer in cluster.run(tasks, _Faces(form, time_limit, __version__, os.getcwd()).make):
             columns = require("pyarrow", extra="data").ipc.open_stream(answer["columns"]).read_all()
             parts.write(answer["part"], {name: columns[name] for name in columns.column_names})
             done += columns.num_rows
@@ -79,7 +81,7 @@ def _part(workers: Workers[DataSet, Row], channels: int, task: Any) -> dict[str,
     for future in [workers.submit(each) for each in pictures]:
         try:
             rows.append(future.result())
-        except (WorkerError, TimeLimitError) as error:
+        except WorkerError as error:
             rows.append(Row(error=printable(str(error))))
     pyarrow = require("pyarrow", extra="data")
     table = pyarrow.table(part_columns(rows, channels))

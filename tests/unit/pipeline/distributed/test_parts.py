@@ -11,7 +11,6 @@ import pytest
 
 from mien import Recognizer, __version__
 from mien.core.errors import MienError
-from mien.pipeline.distributed import predict as module
 from mien.pipeline.distributed.care import TRIES, Watch, begun, forget
 from mien.pipeline.distributed.division import Input, write_inputs
 from mien.pipeline.distributed.predict import PartMaker, Prediction
@@ -30,6 +29,7 @@ def prediction(model: Path, out: Path, **changes: Any) -> Prediction:
         "sampling": Sampling(),
         "second_pass": SecondPass(),
         "abstain": None,
+        "time_limit": 1.0,
         "clips": False,
         "here": "",
     }
@@ -52,10 +52,7 @@ def test_a_part_is_made_once(tiny_model: Path, samples: Path, tmp_path: Path) ->
     assert what.make()({"part": 0}) == record and parquet.read_table(path).num_rows == 2
 
 
-def test_what_holds_actors_up_costs_a_row(
-    tiny_model: Path, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "LIMIT_S", 1.0)
+def test_what_holds_actors_up_costs_a_row(tiny_model: Path, samples: Path, tmp_path: Path) -> None:
     stuck = tmp_path / "stuck.jpg"
     os.mkfifo(stuck)
     what = prediction(tiny_model, tmp_path / "out")
