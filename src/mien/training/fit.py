@@ -5,7 +5,6 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -169,7 +168,7 @@ def _fit(
 
         with quiet():
             callbacks = _callbacks(out, on_epoch, max_minutes)
-            trainer = _trainer(config, device, processes, bf16=uses_bf16(config, device, net), callbacks=callbacks)
+            trainer = _trainer(config, device, meeting, bf16=uses_bf16(config, device, net), callbacks=callbacks)
         _train(trainer, module, checkpoint)
     finished = len(module.history) >= config.epochs or ended_early(module.history, config)
     epochs, diagnosis = meeting.of_first(lambda: _close(out, finished=finished))
@@ -288,17 +287,18 @@ def _checkpoint(path: Path, **options: Any) -> ModelCheckpoint:
 def _trainer(
     config: TrainConfig,
     device: str,
-    processes: Processes,
+    meeting: Meeting,
     *,
     bf16: bool,
     callbacks: list[Callback],
 ) -> lightning.Trainer:
+    processes = meeting.processes
     several = processes.world > 1
     return lightning.Trainer(
         accelerator=device,
         devices=processes.local,
         num_nodes=processes.world // processes.local,
-        strategy=_several(config, device) if several else "auto",
+        strategy=_several(config, device, meeting) if several else "auto",
         # Said, not guessed: Lightning would take any cluster's variables for an order to start processes.
         plugins=[
             WholeCheckpoints(),
@@ -317,14 +317,23 @@ def _trainer(
     )
 
 
-def _several(config: TrainConfig, device: str) -> DDPStrategy:
+class _MetDDP(DDPStrategy):
+    """Lightning's DDP over the meeting of the processes."""
+
+    meeting: Meeting
+
+    def setup_distributed(self) -> None:
+        """Open the way for gradients; Lightning takes the one that is open."""
+        self.meeting.open_group(self._get_process_group_backend(), self.root_device)
+        super().setup_distributed()
+
+
+def _several(config: TrainConfig, device: str, meeting: Meeting) -> DDPStrategy:
     backend = "nccl" if device == "cuda" else "gloo"
     # What is frozen at first gets its gradients later: each step must see which parameters have any.
-    return DDPStrategy(
-        process_group_backend=backend,
-        timeout=timedelta(seconds=config.timeout_s),
-        find_unused_parameters=freezes(config),
-    )
+    strategy = _MetDDP(process_group_backend=backend, find_unused_parameters=freezes(config))
+    strategy.meeting = meeting
+    return strategy
 
 
 @contextlib.contextmanager

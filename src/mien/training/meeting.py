@@ -50,6 +50,29 @@ class Meeting:
     def __init__(self, processes: Processes, store: Store | None = None, *, timeout_s: float = 600.0) -> None:
         self.processes, self.timeout_s, self._store = processes, timeout_s, store
         self._number = itertools.count()
+        self._opened = False
+
+    def open_group(self, backend: str, device: torch.device) -> None:
+        """Open torch's way from process to process, for gradients; it closes with the meeting.
+
+        By a store of this meeting: torchrun's own keeps the addresses of processes that it has started anew.
+        """
+        if self._store is not None and not torch.distributed.is_initialized():
+            torch.distributed.init_process_group(
+                backend,
+                store=PrefixStore("group", self._store.clone()),
+                rank=self.processes.rank,
+                world_size=self.processes.world,
+                timeout=timedelta(seconds=self.timeout_s),
+                device_id=None if device.type == "cpu" else device,
+            )
+            self._opened = True
+
+    def close_group(self) -> None:
+        """Close what was opened."""
+        if self._opened:
+            torch.distributed.destroy_process_group()
+            self._opened = False
 
     def gather(self, said: Any) -> list[Any]:
         """What each process says here, plain values, by rank: all call it, and wait for all.
@@ -174,6 +197,7 @@ def met(processes: Processes, *, timeout_s: float) -> Iterator[Meeting]:
     with interruptible(), _alive(meeting):  # torchrun ends all where one has failed
         try:
             yield meeting
+            meeting.close_group()
         except _LostError:
             raise
         except MienError as error:
