@@ -107,7 +107,8 @@ class Store:
         except (OSError, pyarrow.ArrowException, *MALFORMED) as error:
             reason = getattr(error, "strerror", None) or one_line(error)
             raise DataError(f"expected a readable table at {path}, got: {reason}") from error
-        if not (pyarrow.types.is_binary(column.type) or pyarrow.types.is_large_binary(column.type)):
+        kinds = pyarrow.types
+        if not any(is_so(column.type) for is_so in (kinds.is_binary, kinds.is_large_binary, kinds.is_null)):
             raise DataError(f"expected the bytes of pictures in the column image of {path}, got {column.type}")
         expected = int(self.firsts[group + 1] - self.firsts[group])
         if len(column) != expected:

@@ -103,6 +103,7 @@ class Folder:
         """Remove a file, or a folder with all that is in it, where it is there."""
         if self.stored:
             files, key = stores.file_system(f"{self.where}/{name}")
+            files.invalidate_cache()  # other processes write here, too
             _told(lambda: files.rm(key, recursive=True) if files.exists(key) else None, self.where)
             return
         path = Path(self.where, name)
