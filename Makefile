@@ -13,7 +13,7 @@ DEV := .venv-dev/$(BIN)
 SYSTEM_PACKAGES := postgresql chromium xvfb ffmpeg
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench soak ship system clean
+.PHONY: help run test check format site dist audit bench soak ship system clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/'
@@ -36,6 +36,23 @@ format: .venv-dev/installed ## put the code into shape
 	$(DEV)/ruff check --fix .
 	$(DEV)/ruff format .
 
+# Which version of its commit the site and a build show as their date.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1577836800)
+
+site: .venv-dev/installed ## build the documentation into site/, with the wheel beside it
+	@$(DEV)/python scripts/fetch_mermaid.py || echo "The site shows the text of its diagrams."
+	NO_MKDOCS_2_WARNING=1 $(DEV)/python -m mkdocs build --quiet
+	@$(DEV)/uv build --quiet --wheel --out-dir site/download
+	@rm -f site/download/.gitignore
+	@echo "site/index.html"
+
+dist: .venv-dev/installed ## build wheel and sdist twice, and see that they are the same byte by byte
+	$(DEV)/python scripts/build_twice.py --out dist
+
+audit: .venv-dev/installed ## ask the databases of known weaknesses (a network), and see that licences are as listed
+	$(DEV)/python scripts/licences.py --check
+	$(DEV)/python scripts/audit.py $(if $(CI),--if-reachable)
+
 bench: .venv-dev/installed ## measure speed and memory on this machine
 	@for script in benchmarks/*.py; do echo "== $$script"; $(DEV)/python $$script || exit 1; done
 
@@ -53,7 +70,7 @@ else
 endif
 
 clean: ## remove the environments and caches, never data or runs
-	rm -rf .venv .venv-dev .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf .venv .venv-dev .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build site
 
 # An environment is made anew when what it holds has changed. Bytecode is written at first use, not for every module.
 .venv/installed: pyproject.toml constraints.txt

@@ -1,4 +1,4 @@
-"""Memory of `mien predict` on a folder of 10,000 photographs: it should stay flat.
+"""Memory of `mien predict` on a folder of 10,000 photographs, all its processes together: it should stay flat.
 
     python benchmarks/memory.py --photographs DIR
     python benchmarks/memory.py --count 500 --detector haar
@@ -52,31 +52,46 @@ def link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def watch(command: list[str], *, quiet: bool = False) -> tuple[list[float], int]:
-    """Run a command; resident memory in MB every quarter of a second, and its exit code."""
+def watch(command: list[str], *, quiet: bool = False, every_s: float = 0.25) -> tuple[list[float], int]:
+    """Run a command; its memory in MB, with that of all processes it starts, every so often, and its exit code."""
     held = []
     output = subprocess.DEVNULL if quiet else None
     with subprocess.Popen(command, stdout=output, stderr=output) as process:
         while process.poll() is None:
-            time.sleep(0.25)
-            held.append(resident_mb(process.pid))
+            time.sleep(every_s)
+            held.append(sum(map(memory_mb, [process.pid, *children(process.pid)])))
     return [each for each in held if each > 0], process.returncode
 
 
-def resident_mb(process: int) -> float:
-    """Resident memory of a running process in MB; 0 once it is gone."""
+def children(pid: int) -> list[int]:
+    """The processes that a process has started, and those that they have."""
     try:
-        pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-    except (OSError, IndexError):
+        own = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return [each for child in own for each in (child, *children(child))]
+
+
+def memory_mb(pid: int) -> float:
+    """Memory of a running process in MB, its share of what it has in common with others (PSS); 0 once it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
         return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return next((int(line.split()[1]) / 1e3 for line in lines if line.startswith("Pss:")), 0.0)
+
+
+def part_mb(held: list[float], tenth: int) -> float:
+    """The median memory in one tenth of a run, of those numbered from 0."""
+    part = sorted(held[len(held) * tenth // 10 : max(len(held) * (tenth + 1) // 10, len(held) * tenth // 10 + 1)])
+    return part[len(part) // 2] if part else 0.0
 
 
 def report(held: list[float], count: int, seconds: float, code: int) -> None:
     """Print the memory at the start (after a tenth), in the middle and at the end."""
     tenth = max(1, len(held) // 10)
     print(f"{count:,} photographs in {seconds:,.0f} s ({count / seconds:.1f} a second), exit code {code}\n")
-    print("| when | resident memory, median | highest |")
+    print("| when | memory, median | highest |")
     print("|---|---|---|")
     centres = {"second tenth": tenth * 3 // 2, "middle": len(held) // 2, "last tenth": len(held) - tenth // 2}
     for name, middle in centres.items():

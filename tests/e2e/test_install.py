@@ -4,6 +4,7 @@ import csv
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -21,8 +22,9 @@ def uv(*arguments: str | Path) -> None:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made of the sdist, as an index would serve it: so the sdist is whole."""
     folder = tmp_path_factory.mktemp("wheel")
-    uv("build", "--wheel", "--out-dir", folder, ROOT)
+    uv("build", "--out-dir", folder, ROOT)
     [path] = folder.glob("*.whl")
     return path
 
@@ -57,6 +59,16 @@ def test_the_wheel_holds_what_it_should_and_no_more(wheel: Path) -> None:
     assert any(name.startswith("mien/faces/weights/") and name.endswith(".onnx") for name in names)
     assert {Path(name).name for name in names} >= {"LICENSE", "NOTICE"}
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {"mien"}
+
+
+def test_the_sdist_holds_what_it_takes_to_build_test_and_document(wheel: Path) -> None:
+    [sdist] = wheel.parent.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    files = ("pyproject.toml", "Makefile", "mkdocs.yml", "constraints.txt", "LICENSE", "NOTICE", "README.md")
+    pages = ("SECURITY.md", "MODEL_CARD.md", "THIRD_PARTY.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/index.md")
+    assert {*files, *pages, "scripts/hatch_build.py", "tests/conftest.py", "src/mien/__init__.py"} <= names
+    assert [name for name in names if name.startswith((".git/", "runs/", "site/", ".venv"))] == []
 
 
 def test_demo_runs_and_the_environment_is_light(scripts: Path, tmp_path: Path) -> None:

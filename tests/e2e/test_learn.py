@@ -218,12 +218,12 @@ def test_what_a_training_cannot_be_is_said_in_one_line(people: list[str], capsys
 def test_data_beyond_memory_are_said_in_one_line(
     people: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import mien.training.fit
+    import mien.training.streamed
 
-    def resident(*_: object) -> None:
+    def placed(*_: object) -> None:
         np.empty(2**50)
 
-    monkeypatch.setattr(mien.training.fit, "resident", resident)
+    monkeypatch.setattr(mien.training.streamed, "placed", placed)
     assert main([*people, "--out", "run"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("mien: expected more memory than there is, got: Unable to allocate 8.00 PiB")

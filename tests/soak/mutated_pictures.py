@@ -9,7 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import PIL.Image
-from mutate import mutate, work
+from fuzzing.cases import work
+from fuzzing.damage import mutate
 
 from mien import Recognizer, sample
 from mien.core.errors import MienError

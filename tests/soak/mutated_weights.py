@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from mutate import mutate, work
+from fuzzing.cases import work
+from fuzzing.damage import mutate
 
 from mien.core.errors import MienError
 from mien.runtime.card import Card, WeightFile

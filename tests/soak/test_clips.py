@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from clips import people
-from test_memory import resident_mb
+from resident import resident_mb
 
 MINUTES = float(os.environ.get("MIEN_SOAK_MINUTES", "10"))
 GROWTH_MB = 40  # allocators breathe; ten minutes of pictures are forty gigabytes

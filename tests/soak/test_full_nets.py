@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mutate import peak_mb
+from fuzzing.cases import peak_mb
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
 

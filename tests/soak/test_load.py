@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mutate import peak_mb
+from fuzzing.cases import peak_mb
 
 from mien import Recognizer
 from mien.core.errors import InputError

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from resident import resident_mb
 
 from mien.core.images import read_image, write_image
 
@@ -22,12 +23,6 @@ pytestmark = [
     pytest.mark.timeout(3600),
     pytest.mark.skipif(os.name == "nt", reason="needs ps"),
 ]
-
-
-def resident_mb(process: int) -> float:
-    """Resident memory of a running process, in MB."""
-    done = subprocess.run(["ps", "-o", "rss=", "-p", str(process)], capture_output=True, text=True, check=False)
-    return int(done.stdout.strip() or 0) / 1024
 
 
 @pytest.fixture
@@ -51,13 +46,15 @@ def album(data_dir: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_memory_stays_flat(album: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_memory_stays_flat(album: Path, tmp_path: Path, workers: int) -> None:
     table = tmp_path / "faces.csv"
     command = [sys.executable, "-m", "mien.cli", "predict", str(album), "--out", str(table)]
+    command += ["--workers", str(workers)]
     samples = []
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None:
-            time.sleep(0.5)
+            time.sleep(0.2)
             samples.append(resident_mb(process.pid))
     broken = len(range(50, PHOTOGRAPHS, 100))
     assert process.returncode == (1 if broken else 0)

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-import mutate
 import pytest
+from fuzzing import cases
 
 COUNT = int(os.environ.get("MIEN_SOAK_MUTATIONS", "10000"))
 SCRIPT = Path(__file__).with_name("mutated_pictures.py")
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "bmp", "tiff", "gif", "pnm"])
 def test_every_mutation_is_a_picture_or_one_sentence(kind: str, data_dir: Path, tmp_path: Path) -> None:
-    found = mutate.run(SCRIPT, COUNT, tmp_path / "report.json", kind, str(data_dir / "wild" / "images"))
+    found = cases.run(SCRIPT, COUNT, tmp_path / "report.json", kind, str(data_dir / "wild" / "images"))
     print(f"{kind}: {found}")
     assert not found.died
     assert not found.wrong

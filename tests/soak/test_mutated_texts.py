@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mutate import Outcome, mutate, peak_mb
+from fuzzing.cases import Outcome, peak_mb
+from fuzzing.damage import mutate
 
 from mien import sample
 from mien.core.errors import MienError

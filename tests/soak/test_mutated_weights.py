@@ -4,9 +4,10 @@ import os
 import shutil
 from pathlib import Path
 
-import mutate
 import numpy as np
 import pytest
+from fuzzing import cases
+from fuzzing.damage import mutate
 
 from mien.core.errors import ModelError
 from mien.zoo import store
@@ -24,7 +25,7 @@ def test_no_mutated_weight_file_is_loaded(tmp_path: Path) -> None:
     original, noticed = (store.WEIGHTS / file.name).read_bytes(), 0
     count = COUNT // 5
     for number in range(count):
-        changed = mutate.mutate(original, np.random.default_rng(number))
+        changed = mutate(original, np.random.default_rng(number))
         if changed == original:  # a byte replaced by itself, say
             continue
         file.write_bytes(changed)
@@ -39,7 +40,7 @@ def test_no_mutated_weight_file_is_loaded(tmp_path: Path) -> None:
 def test_a_trusted_mutation_is_refused_or_runs(model: str, count: int, tiny_model: Path, tmp_path: Path) -> None:
     """The checksum in the card belongs to the damaged file: only the runtime's own checks are left."""
     path = tiny_model if model == "tiny" else store.WEIGHTS / "mien-s.toml"
-    found = mutate.run(SCRIPT, count, tmp_path / "report.json", str(path))
+    found = cases.run(SCRIPT, count, tmp_path / "report.json", str(path))
     print(f"trusted, {model}: {found}")
     print("\n".join(found.died))
     assert not found.wrong

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mutate import peak_mb
+from fuzzing.cases import peak_mb
 
 from mien.core.labels import LABEL_SETS, LabelSet
 from mien.datasets import LabelColumn, Table, write_table

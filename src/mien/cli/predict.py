@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from mien.cli.console import Progress, examples, libraries_silenced, note, share
-from mien.cli.options import Abstain, Device, Head, Json, MinFace, Model
+from mien.cli.options import Abstain, Device, Engine, Head, Json, MinFace, Model, TimeLimit, Workers
 from mien.core.errors import UsageError
 
 _PREDICT = examples(
@@ -23,7 +23,9 @@ def register(app: typer.Typer) -> None:
     app.command("demo", epilog=examples("mien demo --out demo/"))(demo)
 
 
-Sources = Annotated[list[str], typer.Argument(metavar="SOURCE", help="Photographs, clips, and folders of them.")]
+Sources = Annotated[
+    list[str], typer.Argument(metavar="SOURCE", help="Photographs, clips, Parquet, folders, addresses.")
+]
 Detector = Annotated[
     str, typer.Option("--detector", metavar="mtcnn|haar|dlib|none", help="none: the input is a face crop already.")
 ]
@@ -52,7 +54,8 @@ def predict(
     ] = None,
     abstain: Abstain = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Table: .csv, .json, .jsonl or .parquet.")
+        str | None,
+        typer.Option("--out", metavar="FILE", help="Table: .csv, .json, .jsonl or .parquet; for ray a folder."),
     ] = None,
     annotate: Annotated[
         Path | None, typer.Option("--annotate", metavar="DIR", help="Copies with boxes, emotions and bars.")
@@ -61,7 +64,9 @@ def predict(
         Path | None, typer.Option("--report", metavar="DIR", help="A page and a timeline of each clip.")
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Heat maps on the annotated pictures.")] = False,
-    workers: Annotated[int, typer.Option("--workers", metavar="N", help="Look at N clips or photographs at once.")] = 1,
+    engine: Engine = "local",
+    workers: Workers = None,
+    time_limit: TimeLimit = 120.0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run was broken off.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     device: Device = "auto",
@@ -87,11 +92,17 @@ def predict(
         annotate=annotate,
         report=report,
         explain=explain,
+        engine=engine,
         workers=workers,
+        time_limit=time_limit,
         resume=resume,
         overwrite=overwrite,
         device=device,
     )
+    if json and engine == "ray":
+        raise UsageError(
+            "expected --engine ray without --json, for the rows are written on many machines: leave it out"
+        )
     printer = _JsonRows() if json else _Table() if out is None else None
     with libraries_silenced(), Progress("pictures") as progress:
 
@@ -103,7 +114,11 @@ def predict(
         try:
             result = run(sources, config, tell=tell)
         except KeyboardInterrupt:
-            kept = "; what is done is kept: go on with --resume" if out and unfinished(out) else ""
+            kept = (
+                "; what is done is kept: go on with --resume"
+                if out and (engine == "ray" or unfinished(Path(out)))
+                else ""
+            )
             raise KeyboardInterrupt(f"{out} was not written{kept}" if out else "") from None
     if printer:
         printer.end()

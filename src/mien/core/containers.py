@@ -10,6 +10,8 @@ from typing import IO
 
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # how Matroska and WebM begin, and what holds the frames
 _MOST_BOXES = 100_000  # a file may hold many fragments
+# How lists of further files begin; the last is a tag of sound, which FFmpeg passes over before it looks for one.
+_LISTS = (b"#EXTM3U", b"ffconcat", b"<", b"ID3")
 
 
 def cut_off(path: str | os.PathLike[str]) -> bool:
@@ -27,6 +29,16 @@ def cut_off(path: str | os.PathLike[str]) -> bool:
         if head.startswith(_EBML):
             return _matroska_end(file) > size
     return False
+
+
+def names_others(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins as lists of further files do: their signs, markup, or a tag of sound before them.
+
+    FFmpeg takes HLS playlists, its own concatenations and the like for videos, and opens whatever they name: a file
+    from strangers would be a picture of one's own files.
+    """
+    with open(path, "rb") as file:
+        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_LISTS)
 
 
 def why_unreadable(path: str | os.PathLike[str]) -> str:

@@ -9,6 +9,8 @@ A message is one line that says what was expected, what was got, and what to do.
     ├── ModelError            a weight file or card is missing, damaged, or does not fit
     ├── DataError             a data set, table or row is not as expected
     ├── TrainingError         a training cannot start or go on
+    ├── WorkerError           a worker process cannot be started, or ended over an input
+    │   └── TimeLimitError    an input took a worker process too long
     └── MissingExtraError     an optional package is not installed (also an ImportError)
 
 "No face in the picture" is not an error: it is an empty result.
@@ -43,5 +45,23 @@ class TrainingError(MienError):
     """A training cannot start or cannot go on."""
 
 
+class WorkerError(MienError):
+    """A worker process cannot be started, or ended over an input."""
+
+
+class TimeLimitError(WorkerError):
+    """An input took a worker process too long."""
+
+
 class MissingExtraError(MienError, ImportError):
     """A package that belongs to an extra of mien is not installed."""
+
+
+# What Python and its libraries raise where a value is of another kind, size or depth than a format allows.
+MALFORMED = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, MemoryError)
+
+
+def one_line(error: BaseException, *, most: int = 300) -> str:
+    """What an exception of another package says, in one line of `most` characters; its kind if it says nothing."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= most else f"{text[:most]}…"

@@ -1,6 +1,7 @@
 """How large a picture says it is, and whether its bytes can hold that: what decides if decoding it is safe."""
 
 import math
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -201,7 +202,15 @@ def _pnm(data: bytes) -> Size:
 
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
+
+def _jpeg_2000(data: bytes) -> Size:
+    """Of its codestream, which two markers begin; the largest of several places that look like one."""
+    starts = [each.start() for each in re.finditer(rb"\xff\x4f\xff\x51", data)]
+    return max((struct.unpack_from(">II", data, start + 8) for start in starts), key=math.prod)  # ValueError if none
+
+
 _READERS = (
+    (b"\0\0\0\x0cjP  ", _jpeg_2000),
     (b"\xff\xd8", _jpeg),
     (PNG, _png),
     (b"GIF8", _gif),

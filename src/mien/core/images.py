@@ -121,10 +121,10 @@ def _why_not(data: bytes, name: str) -> str:
 
 
 def _check_size(data: bytes, name: str) -> None:
-    """Refuse a header that claims a size which would take gigabytes, or which the bytes cannot hold."""
+    """Refuse a header that claims a size which would take gigabytes or which the bytes cannot hold, or says none."""
     size = picture_size(data)
-    if size is None:
-        return
+    if size is None:  # OpenCV knows formats beside ours, and would reserve whatever their headers claim
+        raise InputError(_why_not(data, name))
     pixels = size[0] * size[1]
     if pixels > MOST_PIXELS:
         raise InputError(

@@ -14,13 +14,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mien.core.containers import pictures_in_webp, why_unreadable
+from mien.core.containers import names_others, pictures_in_webp, why_unreadable
 from mien.core.errors import InputError
 from mien.core.headers import picture_size
-from mien.core.images import MOST_PIXELS, from_bgr
+from mien.core.images import from_bgr
 from mien.core.quiet import quiet_opencv
 from mien.core.types import Image
 
+MOST_FRAME_PIXELS = 67_000_000  # twice what 8K has; a decoder holds several frames, and a header may claim any size
 _HELD_PIXELS = 32_000_000  # of an animation, decoded together
 
 
@@ -123,7 +124,7 @@ class _Animation:
         self._data = np.fromfile(path, np.uint8)
         size = picture_size(self._data[:64].tobytes())
         pixels = size[0] * size[1] if size else 1
-        if pixels > MOST_PIXELS:
+        if pixels > MOST_FRAME_PIXELS:
             raise _too_large(path, pixels)
         self._total = pictures_in_webp(path)
         self._ahead = max(1, min(16, _HELD_PIXELS // max(pixels, 1)))
@@ -182,7 +183,7 @@ class _Video:
         self._capture = _open(self.path)
         self.fps = self._number(cv2.CAP_PROP_FPS)
         size = self._number(cv2.CAP_PROP_FRAME_WIDTH) * self._number(cv2.CAP_PROP_FRAME_HEIGHT)
-        if size > MOST_PIXELS:
+        if size > MOST_FRAME_PIXELS:
             self.close()
             raise _too_large(self.path, size)
 
@@ -257,6 +258,11 @@ def _state(path: str) -> tuple[Any, ...]:
 def _open(path: str) -> cv2.VideoCapture:
     if not os.path.isfile(path):
         raise InputError(f"expected a video at {path}, got a folder: give a file")
+    if names_others(path):
+        raise InputError(
+            f"expected a video in {path}, got a text such as a list of further files, which are not opened for it: "
+            "give the videos themselves"
+        )
     whole = os.path.abspath(path)  # FFmpeg takes `a:b` for an address, but no path that begins with a slash
     with quiet_opencv():
         capture = cv2.VideoCapture(whole, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
@@ -271,6 +277,6 @@ def _no_frames(path: str) -> InputError:
 
 def _too_large(path: str, pixels: float) -> InputError:
     return InputError(
-        f"expected frames of at most {MOST_PIXELS / 1e6:.0f} megapixels in {path}, got a header that says "
+        f"expected frames of at most {MOST_FRAME_PIXELS / 1e6:.0f} megapixels in {path}, got a header that says "
         f"{pixels / 1e6:.0f}: make it smaller first"
     )

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from mien.core.errors import UsageError
 from mien.core.registry import unknown
 from mien.datasets.dataset import DataSet, Sample
-from mien.datasets.parquet import read_table, write_table
+from mien.datasets.parquet import is_folder_of_tables, read_table, write_table
 from mien.datasets.readers import READERS
 from mien.datasets.table import LabelColumn, Table
 
@@ -65,12 +65,14 @@ def _as_declared(option: str, value: Any, annotation: Any) -> Any:
     return str(value) if str in kinds and isinstance(value, int | float) else value
 
 
-def open_data(spec: str | os.PathLike[str], *, splits: Sequence[str] | None = None) -> Table:
+def open_data(spec: str | os.PathLike[str], *, splits: Sequence[str] | None = None, resident: bool = True) -> Table:
     """Open what ``--data`` names, with all its pictures.
 
     Args:
-        spec: the path of a table, or ``NAME=ROOT`` for a data set of face crops as distributed.
+        spec: the path of a table or of a folder of its parts, or ``NAME=ROOT`` for a data set of face crops as
+            distributed.
         splits: read these alone; None: all there.
+        resident: whether a table's pictures are read now; see `read_table`.
 
     Raises:
         UsageError: neither of the two, or an unknown NAME (the known ones are listed).
@@ -79,8 +81,9 @@ def open_data(spec: str | os.PathLike[str], *, splits: Sequence[str] | None = No
     splits = [splits] if isinstance(splits, str) else splits
     text = os.fspath(spec)
     name, equals, root = text.partition("=")
-    if Path(text).suffix == ".parquet" and (name not in READERS or not equals):
-        return read_table(text, splits=splits)
+    table = Path(text).suffix == ".parquet" or is_folder_of_tables(text)
+    if table and (name not in READERS or not equals):
+        return read_table(text, splits=splits, resident=resident)
     if not equals or not root:
         known = ", ".join(READERS)
         raise UsageError(f"expected a .parquet table, or NAME=FOLDER with a NAME out of {known}, got {text!r}")

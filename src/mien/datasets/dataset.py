@@ -55,7 +55,13 @@ class PictureFile:
         return Path(self.root, self.where)
 
     def read(self) -> Pixels:
-        """See `Picture`."""
+        """See `Picture`. A list of pictures does not reach files outside the folder that its paths start from."""
+        root = os.path.join(os.path.abspath(self.root), "")
+        if not os.path.normpath(os.path.join(root, self.where)).startswith(root):
+            raise InputError(
+                f"expected a picture in {self.root}, got the path {self.where}, which leads out of it: take it out, or "
+                "give a csv the folder that holds all of them with --set images=DIR"
+            )
         return read_image(self.path)
 
 

@@ -1,6 +1,6 @@
 """The numbers about a table that its exploratory figures show."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -256,10 +256,16 @@ def moments(table: Table) -> Moments:
     """Mean and standard deviation of the pixels of the train split, for normalisation."""
     split = "train" if "train" in table.splits else "all"
     images = table.images if split == "all" else table.images[table.split == split]
-    counts = np.zeros((1 if images.ndim == 3 else 3, 256), np.int64)
-    for start in range(0, len(images), 1024):
-        block = images[start : start + 1024].reshape(-1, len(counts))
-        counts += np.stack([np.bincount(channel, minlength=256) for channel in block.T])
+    return moments_of([images], channels=1 if images.ndim == 3 else 3, split=split)
+
+
+def moments_of(blocks: Iterable[npt.NDArray[np.uint8]], *, channels: int, split: str = "train") -> Moments:
+    """Mean and standard deviation of the pixels of images that come block by block."""
+    counts = np.zeros((channels, 256), np.int64)
+    for images in blocks:
+        for start in range(0, len(images), 1024):
+            block = images[start : start + 1024].reshape(-1, channels)
+            counts += np.stack([np.bincount(channel, minlength=256) for channel in block.T])
     levels = np.arange(256) / 255
     share = counts / counts.sum(1, keepdims=True)
     mean = share @ levels

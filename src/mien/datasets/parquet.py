@@ -4,31 +4,27 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mien.core.errors import DataError, InputError, OutputError
+from mien.core.errors import MALFORMED, DataError, OutputError, one_line
 from mien.core.files import expect_free, printable, replacing
-from mien.core.images import decode, encode
+from mien.core.images import encode
 from mien.core.labels import LabelSet
 from mien.core.optional import require
-from mien.core.processors import available_processors
-from mien.datasets.table import SPLITS, LabelColumn, Table, expect_splits
+from mien.datasets.stored import Store, StoredImages, in_threads
+from mien.datasets.table import LabelColumn, Table, expect_splits, splits_in
 
 ROWS_IN_GROUP = 512  # rows that are written, read and held together
 ERROR = "error"  # column that says why a row has no image
+FAILED = "failed"  # of the meta: how many have none
 
 _ABOUT = b"mien"  # key of the file's metadata
 _COLUMNS = ("id", "image", "split", ERROR)  # what no extra column may be called
-_MOST_THREADS = 8
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 Write = Callable[[Table, Sequence[bytes | None], Sequence[str | None] | None], None]
 
 
@@ -95,65 +91,82 @@ def encode_small(image: npt.NDArray[np.uint8]) -> bytes:
     return encode(image, small=True)
 
 
-def decode_as(data: bytes | None, shape: Sequence[int], where: str) -> npt.NDArray[np.uint8]:
-    """An image of a table; DataError, which names the place, if it is damaged or of another shape."""
-    try:
-        image = decode(data or b"", name=where)
-    except InputError as error:
-        raise DataError(str(error)) from error
-    if len(shape) == 2:
-        image = image[:, :, 0]
-    if image.shape != tuple(shape):
-        raise DataError(f"expected an image of shape {tuple(shape)} in {where}, got {image.shape}")
-    return image
-
-
-def in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """What a function that lets other threads run, such as `encode`, makes of each item; in order."""
-    workers = min(_MOST_THREADS, available_processors(), len(items))
-    if workers < 2:
-        return [function(item) for item in items]
-    with ThreadPoolExecutor(workers, thread_name_prefix="mien-table") as pool:
-        ends = np.linspace(0, len(items), workers + 1).astype(int).tolist()
-        stretches = [items[start:end] for start, end in pairwise(ends)]
-        return [result for part in pool.map(lambda part: [*map(function, part)], stretches) for result in part]
-
-
-def read_table(path: str | os.PathLike[str], *, splits: Sequence[str] | None = None) -> Table:
+def read_table(path: str | os.PathLike[str], *, splits: Sequence[str] | None = None, resident: bool = True) -> Table:
     """Read a table that `write_table` or `mien data prepare` wrote; needs the extra `data`.
 
     Rows with an error have no image and are left out; ``meta["failed"]`` says how many.
 
     Args:
-        path: the file.
+        path: the file, or a folder whose Parquet files are parts of one table, read in the order of their names.
         splits: read these alone; None: all there.
+        resident: whether to read the pictures now; else they are `StoredImages`, which are read when they are needed.
 
     Raises:
         DataError: no such file, not such a table, a damaged row, or a split that is not there.
     """
     path = Path(path)
+    table, there = _read_parts(path, splits) if path.is_dir() else _read_file(path, splits)
+    expect_splits(list(splits or ()), there=there, where=path)
+    return load(table) if resident else table
+
+
+def load(table: Table) -> Table:
+    """The table with its pictures in memory."""
+    return replace(table, images=np.asarray(table.images))
+
+
+def is_folder_of_tables(path: str | os.PathLike[str]) -> bool:
+    """Whether there are Parquet files in a folder."""
+    return Path(path).is_dir() and bool(_parts(Path(path)))
+
+
+def _parts(folder: Path) -> list[Path]:
+    return sorted(each for each in folder.glob("*.parquet") if not each.name.startswith((".", "_")))
+
+
+def _read_parts(folder: Path, splits: Sequence[str] | None) -> tuple[Table, tuple[str, ...]]:
+    """The tables of a folder as one, and the splits that are there."""
+    paths = _parts(folder)
+    if not paths:
+        raise DataError(f"expected Parquet files in {folder}, got none: make a table with `mien data prepare`")
+    parts, there = zip(*(_read_file(each, splits) for each in paths), strict=True)
+    names = sorted({each.meta.get("name", "table") for each in parts})
+    if len(names) > 1:
+        raise DataError(
+            f"expected parts of one table in {folder}, got those of {', '.join(names)}: put several tables together "
+            "with `mien data merge`"
+        )
+    failed = [int(each.meta[FAILED]) for each in parts if FAILED in each.meta]
+    meta = {**parts[0].meta, **({FAILED: str(sum(failed))} if failed else {})}
+    every = tuple(dict.fromkeys(split for each in there for split in each))
+    return replace(Table.concatenate(parts), meta=meta), every
+
+
+def _read_file(path: Path, splits: Sequence[str] | None) -> tuple[Table, tuple[str, ...]]:
+    """A table with its pictures where they are, and the splits that are there."""
     pyarrow = require("pyarrow", extra="data")
     parquet = require("pyarrow.parquet", extra="data")
     try:
         with parquet.ParquetFile(path) as file:
             about = _read_about(file.schema_arrow, path)
-            split = np.array(file.read(["split"])["split"].to_pylist(), np.str_)
-            expect_splits(list(splits or ()), there=[each for each in SPLITS if each in split], where=path)
-            wanted = np.ones(len(split), np.bool_) if splits is None else np.isin(split, list(splits))
+            counts = [file.metadata.row_group(k).num_rows for k in range(file.metadata.num_row_groups)]
             frame = file.read([name for name in file.schema_arrow.names if name != "image"])
+            split = np.array(frame["split"].to_pylist(), np.str_)
+            wanted = np.ones(len(split), np.bool_) if splits is None else np.isin(split, list(splits))
             whole, meta = _without_error(frame, wanted, about["meta"])
             kept = wanted & whole
-            images = _read_images(file, kept, tuple(about["shape"]), path)
+        frame = frame.filter(pyarrow.array(kept))
+        sources = {name: _read_labels(frame, name, each, path) for name, each in about["sources"].items()}
+        extra = {name: _read_extra(frame[name]) for name in about["extra"]}
+        images: Any = StoredImages(Store.of(path, counts, about["shape"]), np.flatnonzero(kept))
+        table = Table(np.array(frame["id"].to_pylist(), np.str_), images, split[kept], sources, extra, meta)
+        return table, splits_in(split)
     except FileNotFoundError:
         raise DataError(f"expected a table at {path}, got no such file: make one with `mien data prepare`") from None
     except OSError as error:
-        raise DataError(f"expected a readable table at {path}, got: {error.strerror or error}") from error
-    except (pyarrow.ArrowException, KeyError) as error:
-        raise DataError(f"expected a table of mien at {path}, got: {str(error).splitlines()[0]}") from error
-    frame = frame.filter(pyarrow.array(kept))
-    sources = {name: _read_labels(frame, name, each, path) for name, each in about["sources"].items()}
-    extra = {name: _read_extra(frame[name]) for name in about["extra"]}
-    return Table(np.array(frame["id"].to_pylist(), np.str_), images, split[kept], sources, extra, meta)
+        raise DataError(f"expected a readable table at {path}, got: {error.strerror or one_line(error)}") from error
+    except (pyarrow.ArrowException, *MALFORMED) as error:
+        raise DataError(f"expected a table of mien at {path}, got: {one_line(error)}") from error
 
 
 def _without_error(
@@ -163,7 +176,7 @@ def _without_error(
     if ERROR not in frame.column_names:  # where nothing can fail
         return np.ones(len(wanted), np.bool_), meta
     whole = np.asarray(frame[ERROR].is_null())
-    return whole, {**meta, "failed": str(np.count_nonzero(wanted & ~whole))}
+    return whole, {**meta, FAILED: str(np.count_nonzero(wanted & ~whole))}
 
 
 def _columns(
@@ -230,19 +243,6 @@ def _read_about(schema: Any, path: Path) -> dict[str, Any]:
     if missing:
         raise DataError(f"expected the columns {', '.join(sorted(missing))} in {path}, got {', '.join(schema.names)}")
     return about
-
-
-def _read_images(file: Any, kept: npt.NDArray[np.bool_], shape: tuple[int, ...], path: Path) -> npt.NDArray[np.uint8]:
-    images = np.empty((int(kept.sum()), *shape), np.uint8)
-    row = filled = 0
-    for batch in file.iter_batches(batch_size=ROWS_IN_GROUP, columns=["image"]):
-        data = batch.column(0).to_pylist()
-        rows = [(data[k], row + k) for k in np.flatnonzero(kept[row : row + len(data)]).tolist()]
-        for image in in_threads(lambda each: decode_as(each[0], shape, f"row {each[1]} of {path}"), rows):
-            images[filled] = image
-            filled += 1
-        row += len(data)
-    return images
 
 
 def _read_labels(frame: Any, name: str, about: Mapping[str, Any], path: Path) -> LabelColumn:

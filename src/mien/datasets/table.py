@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from mien.core.errors import DataError, UsageError
 from mien.core.labels import LabelSet
 from mien.core.registry import unknown
 from mien.datasets.lists import NewLabel, ids_to_drop, new_labels
+from mien.datasets.stored import StoredImages, pixel_key, stored
 
 SPLITS = ("train", "valid", "test")
 
@@ -87,7 +89,7 @@ class Table:
 
     Attributes:
         ids: (n,) str, distinct; they stay the same however often and in what subset a data set is read.
-        images: (n, H, W) grey or (n, H, W, 3) RGB uint8.
+        images: (n, H, W) grey or (n, H, W, 3) RGB uint8; an array, or `StoredImages`, which read what is asked for.
         split: (n,) str out of train, valid, test.
         sources: label source -> its labels. A model learns one head a source.
         extra: further columns, (n,) or (n, m): votes, subject, clip_id, and so on.
@@ -102,12 +104,13 @@ class Table:
     meta: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        images = np.asarray(self.images)
+        in_files = stored(self.images) is not None
+        images = self.images if in_files else np.asarray(self.images)
         if images.dtype != np.uint8 or not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)):
             raise DataError(
                 f"expected images of shape (n, H, W) or (n, H, W, 3) of uint8, got {images.shape} of {images.dtype}"
             )
-        object.__setattr__(self, "images", _read_only(images))
+        object.__setattr__(self, "images", images if in_files else _read_only(images))
         object.__setattr__(self, "ids", _read_only(strings(self.ids)))
         object.__setattr__(self, "split", _read_only(strings(self.split)))
         object.__setattr__(self, "extra", {name: _read_only(np.asarray(each)) for name, each in self.extra.items()})
@@ -140,7 +143,10 @@ class Table:
             DataError: the table has no rows of it.
         """
         expect_splits([split], there=self.splits)
-        return self.select(self.split == split)
+        mask = self.split == split
+        first, count = int(mask.argmax()), int(mask.sum())
+        together = mask[first : first + count].all()
+        return self.select(slice(first, first + count) if together else mask)  # a slice copies no pictures
 
     @classmethod
     def concatenate(cls, tables: Sequence["Table"]) -> "Table":
@@ -167,7 +173,7 @@ class Table:
         extra = dict.fromkeys(name for each in tables for name in each.extra)
         return cls(
             np.concatenate([each.ids for each in tables]),
-            np.concatenate([each.images for each in tables]),
+            _join_images([each.images for each in tables]),
             np.concatenate([each.split for each in tables]),
             {name: _join_labels(name, tables) for name in sources},
             {name: _join_extra(name, tables) for name in extra},
@@ -233,11 +239,18 @@ class Table:
 
     def pixel_keys(self) -> list[bytes]:
         """A key for each image: keys are equal where two images are equal in every pixel."""
-        return [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in self.images]
+        if (in_files := stored(self.images)) is not None:
+            return in_files.pixel_keys()
+        return [pixel_key(image) for image in self.images]
 
     def digest(self) -> str:
         """The sha256 (hexadecimal) of ids, splits, pixels and labels, to be saved beside what was made of them."""
-        return digest(self, [self.images], shape=self.images.shape)
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:  # nothing in a table changes, and stored images take their time
+        in_files = stored(self.images)
+        return digest(self, [self.images] if in_files is None else in_files.blocks(), shape=self.images.shape)
 
 
 def digest(rows: Table, blocks: Iterable[npt.NDArray[np.uint8]], *, shape: Sequence[int]) -> str:
@@ -275,6 +288,13 @@ def expect_splits(
         if split not in there:
             end = f"; {handed_out}" if handed_out else ""
             raise DataError(f"expected the split {split!r} in {where}, got {', '.join(there) or 'no rows'} only{end}")
+
+
+def _join_images(parts: Sequence[Any]) -> Any:
+    """One array, or where none of them is in memory, one that is not either."""
+    if all(isinstance(each, StoredImages) for each in parts):
+        return StoredImages.concatenate(parts)
+    return np.concatenate(parts)
 
 
 def _join_labels(name: str, tables: Sequence[Table]) -> LabelColumn:

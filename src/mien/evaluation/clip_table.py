@@ -6,15 +6,17 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from mien.core.errors import DataError
+from mien.core.errors import MALFORMED, DataError, one_line
 from mien.core.optional import require
 from mien.evaluation.behaviour import Row
 
 _NEEDED = ("source", "frame", "time_s", "face_id", "label")
 _WHOLE = ("frame", "face_id")
 _TEXT = ("source", "label", "error")
+
+Item = TypeVar("Item")
 
 
 def read_frames(path: str | os.PathLike[str]) -> tuple[tuple[str, ...], Iterator[list[Row]]]:
@@ -49,7 +51,7 @@ def read_frames(path: str | os.PathLike[str]) -> tuple[tuple[str, ...], Iterator
             "`mien predict` wrote"
         )
     assert first is not None
-    return labels, _frames(itertools.chain([first], rows), labels, path)
+    return labels, _readable(_frames(itertools.chain([first], rows), labels, path), path)
 
 
 def _frames(rows: Iterable[Row], labels: Sequence[str], path: Path) -> Iterator[list[Row]]:
@@ -83,18 +85,21 @@ def _typed(row: Row, numbers: Sequence[str], path: Path) -> Row:
     return known
 
 
-def _readable(rows: Iterator[Row], path: Path) -> Iterator[Row]:
+def _readable(rows: Iterator[Item], path: Path) -> Iterator[Item]:
     try:
         yield from rows
     except OSError as error:
         raise DataError(f"expected a readable table at {path}, got: {error.strerror or error}") from error
-    except (ValueError, csv.Error) as error:
-        raise DataError(f"expected a table in {path}, got: {str(error).splitlines()[0]}") from error
+    except (*MALFORMED, csv.Error) as error:
+        raise DataError(f"expected a table in {path}, got: {one_line(error)}") from error
 
 
 def _csv(path: Path) -> Iterator[Row]:
     with open(path, newline="", encoding="utf-8-sig") as file:
-        yield from csv.DictReader(file)
+        for row in csv.DictReader(file):
+            if None in row:
+                raise ValueError("a row with more cells than the header has")
+            yield row
 
 
 def _json(path: Path) -> Iterator[Row]:

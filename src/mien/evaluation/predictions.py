@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from mien.core.errors import DataError
+from mien.core.errors import MALFORMED, DataError, one_line
 from mien.core.files import replacing
 from mien.core.labels import LABEL_SETS, LabelSet
 from mien.core.optional import require
@@ -265,7 +265,10 @@ def read_predictions(path: str | os.PathLike[str]) -> PredictionTable:
     except FileNotFoundError:
         raise DataError(f"expected a prediction table at {path}, got no such file: check the path") from None
     except OSError as error:
-        raise DataError(f"expected a readable prediction table at {path}, got: {error.strerror or error}") from error
+        got = error.strerror or one_line(error)
+        raise DataError(f"expected a readable prediction table at {path}, got: {got}") from error
+    except MALFORMED as error:
+        raise DataError(f"expected a prediction table at {path}, got: {one_line(error)}") from error
     labels = tuple(name.removeprefix("p_") for name in columns if name.startswith("p_"))
     if len(labels) < 2 or "id" not in columns or "label" not in columns:
         found = ", ".join(columns)[:200]

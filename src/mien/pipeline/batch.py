@@ -29,18 +29,28 @@ def ordered(
         ahead: how many items may be begun, or done and not yet asked for, while the caller has one: bounds the memory.
     """
     with ThreadPoolExecutor(workers, thread_name_prefix="mien") as pool:
-        waiting: deque[tuple[Item, Future[Result | MienError]]] = deque()
         try:
-            for item in items:
-                waiting.append((item, pool.submit(attempt, work, item)))
-                if len(waiting) > ahead:
-                    first, result = waiting.popleft()
-                    yield first, result.result()
-            while waiting:
-                first, result = waiting.popleft()
-                yield first, result.result()
+            yield from in_order(lambda item: pool.submit(work, item), items, ahead=ahead)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def in_order(
+    submit: Callable[[Item], Future[Result]], items: Iterable[Item], *, ahead: int = 1
+) -> Iterator[tuple[Item, Result | MienError]]:
+    """As `ordered`, where `submit` has an item worked on."""
+    waiting: deque[tuple[Item, Future[Result]]] = deque()
+
+    def first() -> tuple[Item, Result | MienError]:
+        item, future = waiting.popleft()
+        return item, attempt(lambda _: future.result(), item)
+
+    for item in items:
+        waiting.append((item, submit(item)))
+        if len(waiting) > ahead:
+            yield first()
+    while waiting:
+        yield first()
 
 
 def attempt(work: Callable[[Item], Result], item: Item) -> Result | MienError:

@@ -7,15 +7,15 @@ says of which file they are, and ``done.json`` that there are no more, and why, 
 import json
 import os
 import shutil
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mien.core.arrays import read_npz
 from mien.core.containers import cut_off
-from mien.core.errors import InputError
+from mien.core.errors import DataError, InputError
 from mien.core.files import make_folder, replacing
 from mien.core.labels import LabelSet
 from mien.core.types import Faces, Predictions
@@ -52,9 +52,9 @@ class ClipStore:
         """Why the clip ended early, or could not be read at all."""
         return (_read_json(self.folder / _DONE) or {}).get("error")
 
-    def stored(self) -> tuple[int, int]:
-        """How many blocks there are without a gap, and frames in them."""
-        number = frames = 0
+    def stored(self, first: int = 0) -> tuple[int, int]:
+        """The first block from `first` on that is not there, and how many frames there are before it."""
+        number, frames = first, 0
         while (held := _load(self._path(number))) is not None:
             number, frames = number + 1, frames + len(held["index"])
         return number, frames
@@ -95,6 +95,7 @@ def first_pass(
     *,
     workers: int | None = None,
     tell: Callable[[int], None] = lambda frames: None,
+    blocks: tuple[int, int | None] = (0, None),
 ) -> None:
     """Do what is not done yet of a clip's first pass, and keep it.
 
@@ -104,11 +105,13 @@ def first_pass(
         sampling: which frames; the same as before where some are there.
         workers: see `watch`.
         tell: called with how many frames there are more than at the call before; first with those that were there.
+        blocks: do those from the one up to, and without, the other alone; None: to the end of the clip.
 
     Raises:
         OutputError: the disk is full, say. A clip that cannot be read is no error here: the store says it.
     """
-    number, known = store.stored()
+    first, end = blocks
+    number, known = store.stored(first)
     if known:
         tell(known)
     if store.done:
@@ -118,12 +121,14 @@ def first_pass(
     try:
         block = sampling.block(probe(store.source).fps)
         for frame in watch(recognizer, store.source, sampling, first=number * block, block=block, workers=workers):
-            while frame.index // block > number:
+            while frame.index // block > number != end:
                 store.write(number, held)
                 held, number = [], number + 1
+            if number == end:
+                break
             held.append(frame)
             tell(1)
-        if cut_off(store.source):
+        if number != end and cut_off(store.source):
             error = f"expected a whole clip in {store.source}, got one that is cut off: copy it again"
     except InputError as raised:
         error = str(raised)
@@ -162,9 +167,8 @@ def _unpacked(held: dict[str, Any], labels: LabelSet) -> Iterator[ClipFrame]:
 def _load(path: Path) -> dict[str, Any] | None:
     """The arrays of a block; None where it is not there, or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as held:
-            return dict(held)
-    except (OSError, ValueError, zipfile.BadZipFile):
+        return read_npz(path)
+    except DataError:
         return None
 
 

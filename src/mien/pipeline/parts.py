@@ -2,6 +2,7 @@
 
 import glob
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +38,7 @@ class Unfinished:
         """
         earlier = self._earlier_plan()
         if earlier is not None and resume:
-            self._expect_same(earlier)
+            expect_same_plan(self._plan, earlier, self.out)
             self._clean()
             return
         if earlier is not None and not overwrite:
@@ -74,14 +75,16 @@ class Unfinished:
         except (OSError, ValueError):
             return None
 
-    def _expect_same(self, earlier: Any) -> None:
-        for name, value in self._plan.items():
-            before = earlier.get(name) if isinstance(earlier, dict) else None
-            if before != value:
-                raise UsageError(
-                    f"expected the same {name} as in the unfinished work on {self.out} ({before}), got {value}: give "
-                    "the same to go on, or start anew with --overwrite and without --resume"
-                )
+
+def expect_same_plan(plan: Mapping[str, Any], earlier: Any, out: str | os.PathLike[str]) -> None:
+    """Raise UsageError where unfinished work on `out` was begun with another plan."""
+    for name, value in plan.items():
+        before = earlier.get(name) if isinstance(earlier, dict) else None
+        if before != value:
+            raise UsageError(
+                f"expected the same {name} as in the unfinished work on {out} ({before}), got {value}: give "
+                "the same to go on, or start anew with --overwrite and without --resume"
+            )
 
 
 def unfinished(out: Path) -> bool:

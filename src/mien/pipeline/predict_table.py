@@ -6,7 +6,7 @@ A picture without a face has one row without a face_id; one that cannot be read 
 
 import functools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,10 @@ import numpy as np
 
 from mien.core.errors import MienError
 from mien.core.files import printable
-from mien.core.images import read_image
 from mien.core.labels import LabelSet
 from mien.core.types import Faces, Image, Predictions
-from mien.pipeline.batch import ordered
+from mien.pipeline.batch import attempt, ordered
+from mien.pipeline.reading import read_found
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.sources import Found
 from mien.runtime.preprocess import Crops
@@ -62,6 +62,7 @@ def recognize(
     keep_images: bool = False,
     batch: int = BATCH,
     workers: int = 1,
+    read: Callable[[Found], Image] = read_found,
 ) -> Iterator[Recognized]:
     """Run `recognizer` over pictures, in order; memory does not grow with their number.
 
@@ -72,12 +73,18 @@ def recognize(
         pictures: what to read.
         keep_images: hand the pictures on, for drawing.
         batch: how many faces to gather before the classifier runs.
-        workers: threads; one reads the next picture while faces are looked for in this, several do both.
+        workers: threads; one reads the next picture while faces are looked for in this, several do both, and with 0
+            all is done in the caller's.
+        read: reads a picture; called once for each, and by one worker in their order.
     """
     held: list[tuple[Recognized, Crops | None]] = []
     faces = pixels = 0
-    work = functools.partial(_read, recognizer=recognizer if workers > 1 else None)
-    for found, result in ordered(work, pictures, workers=workers, ahead=max(_AHEAD, workers)):
+    work = functools.partial(_read, read=read, recognizer=recognizer if workers > 1 else None)
+    if workers:
+        looked = ordered(work, pictures, workers=workers, ahead=max(_AHEAD, workers))
+    else:
+        looked = ((found, attempt(work, found)) for found in pictures)
+    for found, result in looked:
         if isinstance(result, MienError):
             held.append((Recognized(found.source, None, str(result)), None))
         else:
@@ -138,9 +145,9 @@ def _classified(recognizer: Recognizer, held: list[tuple[Recognized, Crops | Non
         yield each if crops is None else Recognized(each.source, next(answers), None, each.image)
 
 
-def _read(found: Found, *, recognizer: Recognizer | None) -> tuple[Image, tuple[Faces, Crops] | None]:
+def _read(
+    found: Found, *, read: Callable[[Found], Image], recognizer: Recognizer | None
+) -> tuple[Image, tuple[Faces, Crops] | None]:
     """A picture, with its faces if a recognizer is given to find them."""
-    if found.error:
-        raise MienError(found.error)
-    image = read_image(found.source)
+    image = read(found)
     return image, recognizer.locate(image) if recognizer else None

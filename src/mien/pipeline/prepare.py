@@ -9,21 +9,22 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from mien import __version__
-from mien.core.errors import DataError, MienError, OutputError
+from mien.core.errors import DataError, OutputError
 from mien.core.files import printable
 from mien.core.optional import require
 from mien.datasets import DataSet, Table
-from mien.datasets.parquet import ROWS_IN_GROUP, decode_as, in_threads, table_writer
+from mien.datasets.parquet import ROWS_IN_GROUP, table_writer
+from mien.datasets.stored import decode_as, in_threads
 from mien.datasets.table import digest, strings
-from mien.pipeline.batch import ordered
-from mien.pipeline.cut import FaceMaker, Form, Row
+from mien.pipeline.cut import Form, Row
 from mien.pipeline.parts import Parts
+from mien.pipeline.prepare_workers import Job, Made, workers_for
 from mien.runtime.card import COLORS
 
 Pixels = npt.NDArray[np.uint8]
@@ -31,6 +32,22 @@ Pixels = npt.NDArray[np.uint8]
 PART = ROWS_IN_GROUP  # rows that are kept together
 _JOB = 16  # rows that a thread takes at once, more where they are frames of one video
 _FACTS = ["error", "box", "score", "source", "sums", "shape"]  # what a part holds beside images
+
+
+class MakeParts(Protocol):
+    """What makes the parts elsewhere."""
+
+    def __call__(
+        self,
+        sets: Sequence[DataSet],
+        form: Form,
+        parts: Parts,
+        ends: Sequence[int],
+        *,
+        tell: Callable[[int, int], None] | None,
+    ) -> None:
+        """Make those that are not there yet; part k holds the pictures from ``ends[k]`` on, before ``ends[k + 1]``."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,15 +64,6 @@ class Prepared:
     failed: dict[str, str]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """Some pictures of one data set, one after the other; `part` is the part that they belong to."""
-
-    data: DataSet
-    rows: range
-    part: int
 
 
 def rows_of(sets: Sequence[DataSet]) -> Table:
@@ -98,7 +106,9 @@ def prepare_table(
     parts: Parts,
     *,
     workers: int,
+    time_limit: float | None = None,
     tell: Callable[[int, int], None] | None = None,
+    make: MakeParts | None = None,
 ) -> Prepared:
     """Make the faces that are not in `parts` yet, then write the table.
 
@@ -107,8 +117,10 @@ def prepare_table(
         rows: `rows_of` the sets.
         form: how the faces look.
         parts: where to keep what is done; it has begun. Removed at the end.
-        workers: threads. The table is the same however many there are.
+        workers: threads, or processes. The table is the same however many there are.
+        time_limit: seconds that a process may take over a picture; None: the workers are threads.
         tell: called with how many pictures are done now, and how many there were to do.
+        make: makes the parts elsewhere.
 
     Raises:
         DataError: face crops of several sizes and none asked for, or not one picture that gives a face.
@@ -118,7 +130,11 @@ def prepare_table(
     try:
         if not len(rows):
             raise DataError(f"expected pictures in {', '.join(str(each.root) for each in sets)}, got none")
-        _make_parts(sets, form, parts, ends, workers=workers, tell=tell)
+        if make is None:
+            with workers_for(sets, form, workers, time_limit) as made:
+                _make_parts(sets, form, parts, ends, made, tell=tell)
+        else:
+            make(sets, form, parts, ends, tell=tell)
         return _assemble(rows, form, parts, ends)
     except DataError:  # goes wrong again with the same plan
         parts.remove()
@@ -136,35 +152,28 @@ def _make_parts(
     form: Form,
     parts: Parts,
     ends: Sequence[int],
+    made: Made,
     *,
-    workers: int,
     tell: Callable[[int, int], None] | None,
 ) -> None:
     missing = [k for k, (start, end) in enumerate(pairwise(ends)) if not parts.has(k, end - start)]
     total = sum(ends[k + 1] - ends[k] for k in missing)
-    maker = FaceMaker(form)
-
-    def make(job: Job) -> list[Row]:
-        return [maker.row(job.data, row) for row in job.rows]
-
-    jobs = (job for k in missing for job in _jobs(sets, k, range(ends[k], ends[k + 1])))
+    wanted = (job for k in missing for job in jobs(sets, k, range(ends[k], ends[k + 1])))
     held: list[Row] = []
     shape: tuple[int, ...] | None = None
     done = 0
-    for job, result in ordered(make, jobs, workers=workers, ahead=4 * workers):
-        if isinstance(result, MienError):
-            raise result
-        shape = _expect_shape(shape, result, job)
-        held += result
+    for job, rows in made(wanted):
+        shape = _expect_shape(shape, rows, job)
+        held += rows
         if len(held) == ends[job.part + 1] - ends[job.part]:
-            parts.write(job.part, _part_columns(held, COLORS[form.color]))
+            parts.write(job.part, part_columns(held, COLORS[form.color]))
             held = []
-        done += len(result)
+        done += len(rows)
         if tell:
             tell(done, total)
 
 
-def _jobs(sets: Sequence[DataSet], part: int, rows: range) -> Iterator[Job]:
+def jobs(sets: Sequence[DataSet], part: int, rows: range) -> Iterator[Job]:
     """The pictures of a part, cut where another data set begins, or after some that are not of one video."""
     first = 0
     for data in sets:
@@ -203,7 +212,8 @@ def different_sizes(one: Sequence[int], other: Sequence[int], where: str) -> Dat
     )
 
 
-def _part_columns(rows: Sequence[Row], channels: int) -> dict[str, Any]:
+def part_columns(rows: Sequence[Row], channels: int) -> dict[str, Any]:
+    """The columns of a part: what became of some pictures, with faces of so many channels."""
     pyarrow = require("pyarrow", extra="data")
     lists: dict[str, npt.NDArray[Any]] = {
         "box": np.array([row.box for row in rows], np.float32),

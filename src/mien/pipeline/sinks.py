@@ -218,8 +218,7 @@ class ParquetWriter:
 
     def __init__(self, *, file: IO[bytes], columns: Columns) -> None:
         self._arrow = require("pyarrow", extra="data")
-        types = {str: self._arrow.string(), int: self._arrow.int64(), float: self._arrow.float64()}
-        self._schema = self._arrow.schema([(name, types[kind]) for name, kind in columns.items()])
+        self._schema = arrow_schema(columns)
         self._out = require("pyarrow.parquet", extra="data").ParquetWriter(file, self._schema)
         self._held: list[Mapping[str, Any]] = []
 
@@ -246,6 +245,13 @@ class ParquetWriter:
         if self._held:
             self._out.write_table(self._arrow.Table.from_pylist(self._held, schema=self._schema))
             self._held = []
+
+
+def arrow_schema(columns: Columns) -> Any:
+    """The columns as Arrow has them."""
+    arrow = require("pyarrow", extra="data")
+    types = {str: arrow.string(), int: arrow.int64(), float: arrow.float64()}
+    return arrow.schema([(name, types[kind]) for name, kind in columns.items()])
 
 
 def dump(row: Mapping[str, Any]) -> str:

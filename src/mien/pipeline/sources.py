@@ -1,20 +1,22 @@
 """What the words after `mien predict` stand for: photographs and clips, one by one, in a fixed order.
 
 A folder stands for every photograph in it and in its folders, and every clip where clips are wanted, sorted by name. It
-is walked lazily, so that a million photographs take no more memory than one. Nothing is dropped in silence: other files
-are counted, and what cannot be read is yielded with its error.
+is walked lazily, so that a million photographs take no more memory than one. A Parquet file with a column of pictures
+stands for all its rows, and an address such as ``s3://bucket/folder`` for what an object store holds there. Nothing is
+dropped in silence: other files are counted, and what cannot be read is yielded with its error.
 """
 
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mien.core.errors import InputError, UsageError
 from mien.core.files import PARTIAL
 from mien.core.images import SUFFIXES
 from mien.core.video import moves
+from mien.pipeline import packed, stores
 
 # In a folder these count as photographs. The last ones may not be readable; then their row says so.
 PHOTOGRAPHS = frozenset({*SUFFIXES, ".jpe", ".jfif", ".pnm", ".jp2", ".heic", ".heif", ".avif"})
@@ -34,14 +36,21 @@ class Found:
     """One photograph or clip to read, or a source that cannot be walked.
 
     Attributes:
-        source: the path as it stands in the table.
+        source: the path as it stands in the table; of a picture in a Parquet file, ``FILE#ROW``.
         error: why there is nothing to read; None for a photograph or clip.
         clip: whether it is a clip: a video, or an animated picture.
+        row: of a picture in a Parquet file, from 0.
     """
 
     source: str
     error: str | None = None
     clip: bool = False
+    row: int | None = None
+
+    @property
+    def file(self) -> str:
+        """The file that holds it."""
+        return self.source if self.row is None else self.source.rpartition("#")[0]
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,11 @@ class Skipped:
 
 
 def expand(
-    sources: Sequence[str | os.PathLike[str]], *, skipped: Skipped | None = None, clips: bool = False
+    sources: Sequence[str | os.PathLike[str]],
+    *,
+    skipped: Skipped | None = None,
+    clips: bool = False,
+    stored_clips: bool = False,
 ) -> Iterator[Found]:
     """The photographs, and clips if they are wanted, that `sources` stand for, in order.
 
@@ -102,10 +115,18 @@ def expand(
         sources: files and folders.
         skipped: counts the other files of folders.
         clips: whether clips are wanted; else an animated picture is a photograph, its first one.
+        stored_clips: whether those in an object store can be read, too; else each is yielded with an error.
     """
     skipped = skipped if skipped is not None else Skipped(clips=clips)
     for source in sources:
         name = os.fspath(source)
+        if stores.is_address(name):
+            stored = _at_address(name, skipped, clips)
+            yield from stored if stored_clips else map(_not_stored, stored)
+            continue
+        if packed.is_parquet(name) and os.path.exists(name):
+            yield from _rows_of(name)
+            continue
         if not os.path.isdir(name):
             is_clip = clips and _is_clip(name)
             missing = None if os.path.exists(name) else _missing(name, "clip" if is_clip else "picture")
@@ -116,12 +137,11 @@ def expand(
             any_found = True
             yield found
         if not any_found:
-            things = "photographs or clips" if clips else "photographs"
-            yield Found(name, f"expected {things} in the folder {name}, got none: {_known(clips)}")
+            yield _nothing_in(name, clips)
 
 
-def check(sources: Sequence[str | os.PathLike[str]], *, clips: bool = False) -> Contents:
-    """Look over the sources before any work starts.
+def check(sources: Sequence[str | os.PathLike[str]], *, clips: bool = False, stored_clips: bool = False) -> Contents:
+    """Look over the sources before any work starts; see `expand` for the arguments.
 
     Returns:
         How many rows of pictures, and clips, `expand` will yield.
@@ -135,13 +155,67 @@ def check(sources: Sequence[str | os.PathLike[str]], *, clips: bool = False) -> 
     for source in sources:
         _refuse_moving(os.fspath(source), clips)
     counts, error = [0, 0], None
-    for found in expand(sources, clips=clips):
+    for found in expand(sources, clips=clips, stored_clips=stored_clips):
         counts[found.clip] += 1
         error = error or found.error
     contents = Contents(*counts)
     if contents.total == 1 and error:
         raise InputError(error)
     return contents
+
+
+def _nothing_in(folder: str, clips: bool) -> Found:
+    things = "photographs or clips" if clips else "photographs"
+    return Found(folder, f"expected {things} in the folder {folder}, got none: {_known(clips)}")
+
+
+def _at_address(address: str, skipped: Skipped, clips: bool) -> Iterator[Found]:
+    """What an object store holds under an address: an object, or all below it."""
+    try:
+        if not stores.is_folder(address):
+            yield from (
+                _rows_of(address) if packed.is_parquet(address) else [Found(address, None, _is_object_clip(address))]
+            )
+            return
+        any_found = False
+        for each in stores.objects(address):
+            name = each.rpartition("/")[2]
+            if packed.holds_pictures(each):
+                yield from _rows_of(each)
+            elif is_photograph(name) or (clips and _is_object_clip(each)):
+                yield Found(each, clip=clips and _is_object_clip(each))
+            else:
+                skipped.add(name)
+                continue
+            any_found = True
+        if not any_found:
+            yield _nothing_in(address, clips)
+    except InputError as error:
+        yield Found(address, str(error))
+
+
+def _not_stored(found: Found) -> Found:
+    if found.error or not found.clip:
+        return found
+    return replace(
+        found, error=f"expected a clip on this machine, got {found.source}: copy it, or give --engine ray, which does"
+    )
+
+
+def _rows_of(file: str) -> Iterator[Found]:
+    """The pictures of a Parquet file."""
+    try:
+        count = packed.count(file)
+    except InputError as error:
+        yield Found(file, str(error))
+        return
+    for row in range(count):
+        yield Found(f"{file}#{row}", row=row)
+
+
+def _is_object_clip(address: str) -> bool:
+    """By its name alone: to look into an object costs a request each, so an animated picture counts as its first."""
+    return Path(address).suffix.lower() in VIDEOS and not address.endswith(_DRAWN)
 
 
 def _walk(folder: str, skipped: Skipped, clips: bool, *, above: tuple[tuple[int, int], ...]) -> Iterator[Found]:
@@ -162,6 +236,8 @@ def _walk(folder: str, skipped: Skipped, clips: bool, *, above: tuple[tuple[int,
             yield Found(entry.path, clip=True)
         elif is_photograph(entry.name):
             yield Found(entry.path)
+        elif not entry.name.startswith(".") and packed.holds_pictures(entry.path):
+            yield from _rows_of(entry.path)
         elif not (entry.name.startswith(".") and entry.name.endswith(PARTIAL)):  # a table that is being written here
             skipped.add(entry.name)
 
@@ -191,7 +267,7 @@ def _refuse_moving(name: str, clips: bool) -> None:
     if not name:
         raise UsageError("expected the path of a photograph or folder, got an empty one: name a source")
     kind = None
-    if _STREAM.fullmatch(name) and not os.path.exists(name):
+    if _STREAM.fullmatch(name) and not stores.is_address(name) and not os.path.exists(name):
         kind = "a camera" if name.lower().startswith("camera") else "an address"
     elif Path(name).suffix.lower() in VIDEOS and not clips:
         kind = "a video"

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mien.core.errors import DataError, ModelError
+from mien.core.errors import DataError, ModelError, UsageError
 from mien.core.labels import SPELLINGS, LabelSet
+from mien.core.registry import unknown
 from mien.core.toml import to_toml
 
 COLORS = {"gray": 1, "rgb": 3}
@@ -229,6 +230,13 @@ class Card:
             raise ModelError(f"{error}, in the model card {name}") from error
         except (TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise ModelError(f"expected the form of a model card in {name}, got: {error}") from error
+
+    def head(self, name: str | None = None) -> Head:
+        """One of the heads, the default one if none is named; an unknown name raises UsageError."""
+        name = name or self.default_head
+        if name not in self.heads:
+            raise UsageError(unknown(f"head of {self.name}", name, list(self.heads)))
+        return self.heads[name]
 
     def dump(self) -> str:
         """The card as TOML, such that `Card.parse(card.dump()) == card`."""

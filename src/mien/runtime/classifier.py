@@ -6,7 +6,6 @@ import numpy as np
 
 from mien.core.errors import DataError, ModelError, UsageError
 from mien.core.labels import LabelSet
-from mien.core.registry import unknown
 from mien.core.types import Floats
 from mien.runtime.card import AFFECT, CLIP, IMAGE, VALENCE_AROUSAL, Card, Head
 from mien.runtime.preprocess import ClipCrops, Crops, clips_to_tensor, fit_crops, to_tensor
@@ -40,10 +39,7 @@ class Classifier:
 
     def head(self, name: str | None = None) -> Head:
         """One of the card's heads, the default one if none is named; an unknown name raises UsageError."""
-        name = name or self.card.default_head
-        if name not in self.card.heads:
-            raise UsageError(unknown(f"head of {self.card.name}", name, list(self.card.heads)))
-        return self.card.heads[name]
+        return self.card.head(name)
 
     def label_set(self, head: str | None = None) -> LabelSet:
         """The labels of a head's columns."""

@@ -1,11 +1,10 @@
 """What an ONNX file says of its last layer, read without the package onnx, which those who use a model need not have.
 
-An ONNX file is a message of protocol buffers: fields, each a number, a kind and a value
-(https://protobuf.dev/programming-guides/encoding). The few that are needed here are named where they are read; their
+An ONNX file is a message of protocol buffers. The few fields that are needed here are named where they are read; their
 numbers are those of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +12,10 @@ import numpy.typing as npt
 
 from mien.core.errors import ModelError
 from mien.core.types import Floats
+from mien.runtime.protobuf import fields, packed, text
 
 Values = npt.NDArray[np.generic]
 
-_VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # kinds of fields
 _TYPES = {1: "<f4", 2: "u1", 3: "i1", 6: "<i4", 7: "<i8", 10: "<f2"}  # of tensors
 
 # Layers that pass on what they get: the same numbers, or the same in another form.
@@ -50,14 +49,14 @@ class Graph:
         self.constants: dict[str, Values] = {}
         self.makers: dict[str, Node] = {}
         try:
-            for field, graph in _fields(memoryview(data)):
+            for field, graph in fields(memoryview(data)):
                 if field == 7 and not isinstance(graph, int):  # ModelProto.graph
                     self._read(graph)
         except (IndexError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"expected an ONNX model, got bytes that are none: {error}") from error
 
     def _read(self, graph: memoryview) -> None:
-        for field, value in _fields(graph):
+        for field, value in fields(graph):
             if field == 5 and not isinstance(value, int):  # GraphProto.initializer
                 name, tensor = _tensor(value)
                 if tensor is not None:
@@ -151,51 +150,19 @@ class Graph:
         return [self._root(name)]
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, "memoryview | int"]]:
-    """Number and value of each field of a message."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        number, kind = key >> 3, key & 7
-        if kind == _VARINT:
-            value, at = _varint(message, at)
-            yield number, value
-        elif kind in (_LENGTH, _EIGHT_BYTES, _FOUR_BYTES):
-            size, at = _varint(message, at) if kind == _LENGTH else (8 if kind == _EIGHT_BYTES else 4, at)
-            if at + size > len(message):
-                raise ValueError("a field that reaches past the end")
-            yield number, message[at : at + size]
-            at += size
-        else:
-            raise ValueError(f"a field of kind {kind}")
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """A whole number, seven bits a byte, and where it ends."""
-    value = shift = 0
-    while True:
-        byte = message[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return value, at
-        if shift > 63:
-            raise ValueError("a number of more than 64 bits")
-
-
 def _node(message: memoryview) -> Node:
     inputs: list[str] = []
     outputs: list[str] = []
     kind = ""
     numbers: dict[str, int] = {}
     constant: Values | None = None
-    for field, value in _fields(message):
+    for field, value in fields(message):
         if isinstance(value, int):
             continue
         if field in (1, 2):  # NodeProto.input, output
-            (inputs if field == 1 else outputs).append(_text(value))
+            (inputs if field == 1 else outputs).append(text(value))
         elif field == 4:  # op_type
-            kind = _text(value)
+            kind = text(value)
         elif field == 5:  # attribute
             name, number, tensor = _attribute(value)
             numbers[name] = number
@@ -206,11 +173,11 @@ def _node(message: memoryview) -> Node:
 def _attribute(message: memoryview) -> tuple[str, int, Values | None]:
     """Name, whole number and tensor of an attribute; 0 and None where it has none."""
     name, number, tensor = "", 0, None
-    for field, value in _fields(message):
+    for field, value in fields(message):
         if field == 3 and isinstance(value, int):  # AttributeProto.i
             number = value - (1 << 64) if value >> 63 else value
         elif field == 1 and not isinstance(value, int):  # name
-            name = _text(value)
+            name = text(value)
         elif field == 5 and not isinstance(value, int):  # t
             tensor = _tensor(value)[1]
     return name, number, tensor
@@ -220,21 +187,21 @@ def _tensor(message: memoryview) -> tuple[str, Values | None]:
     """Name and values of a tensor; None of a type that no weight has."""
     name, kind, raw = "", 0, b""
     sizes: list[int] = []
-    packed: list[memoryview] = []
+    parts: list[memoryview] = []
     whole: list[int] = []
-    for field, value in _fields(message):
+    for field, value in fields(message):
         if field == 1:  # TensorProto.dims
-            sizes += [value] if isinstance(value, int) else _packed(value)
+            sizes += [value] if isinstance(value, int) else packed(value)
         elif field == 2 and isinstance(value, int):  # data_type
             kind = value
         elif field == 5:  # int32_data, which holds all small types
-            whole += [value] if isinstance(value, int) else _packed(value)
+            whole += [value] if isinstance(value, int) else packed(value)
         elif isinstance(value, int):
             continue
         elif field == 4:  # float_data
-            packed.append(value)
+            parts.append(value)
         elif field == 8:  # name
-            name = _text(value)
+            name = text(value)
         elif field == 9:  # raw_data
             raw = bytes(value)
     if kind not in _TYPES:
@@ -244,17 +211,5 @@ def _tensor(message: memoryview) -> tuple[str, Values | None]:
         wide = np.array(whole, np.uint64).astype(np.int64)
         array = wide.astype(np.uint16).view(of) if of == np.float16 else wide.astype(of)
     else:
-        array = np.frombuffer(raw or b"".join(packed), of)
+        array = np.frombuffer(raw or b"".join(parts), of)
     return name, array.reshape(sizes) if array.size == np.prod(sizes, dtype=np.int64) else None
-
-
-def _packed(message: memoryview) -> list[int]:
-    found, at = [], 0
-    while at < len(message):
-        value, at = _varint(message, at)
-        found.append(value)
-    return found
-
-
-def _text(value: memoryview) -> str:
-    return str(value, "utf-8", "replace")

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from mien.core.errors import ModelError, UsageError
 from mien.core.processors import available_processors
 from mien.core.registry import unknown
+from mien.runtime.limits import MOST_BYTES, bound_memory, check, what_went_wrong
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -23,7 +24,7 @@ class Session:
     """A loaded network. Safe to call from several threads.
 
     The file is read here, and the runtime gets its bytes: any path works on any system, what was checked is what
-    runs, and a file that refers to further files (external data) is refused.
+    runs, and what a file from strangers may do is bounded; see `mien.runtime.limits`.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Session:
         try:
             found = self._session.run(list(wanted), arrays)
         except Exception as error:  # the runtime's exceptions have no base class of their own
-            raise ModelError(f"expected {self.name} to take the given arrays, got: {_one_line(error)}") from error
+            raise ModelError(f"expected {self.name} to take the given arrays, got: {what_went_wrong(error)}") from error
         return dict(zip(wanted, found, strict=True))
 
 
@@ -93,6 +94,15 @@ def check_options(*, threads: int | None, device: str) -> None:
         raise UsageError(f"expected 1 thread or more, got {threads}")
 
 
+def on_graphics_card(device: str) -> bool:
+    """Whether networks will run on a graphics card, if there is one, with `device` auto, cpu or cuda."""
+    if device == "cpu":
+        return False
+    import onnxruntime as ort
+
+    return _CUDA in ort.get_available_providers()
+
+
 def read_weights(path: Path) -> bytes:
     """The bytes of a weight file.
 
@@ -100,6 +110,8 @@ def read_weights(path: Path) -> bytes:
         ModelError: missing, empty or unreadable.
     """
     try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ModelError(f"expected a model of at most {MOST_BYTES:,} bytes at {path}, got a larger file")
         data = path.read_bytes()
     except FileNotFoundError:
         raise ModelError(f"expected a model file at {path}, got no such file: check the path") from None
@@ -128,7 +140,10 @@ def _load(data: bytes, name: str, threads: int, device: str) -> Any:
     # Imported here: it costs 0.1 s that `import mien` must not take.
     import onnxruntime as ort
 
+    check(data, name)
+    bound_memory(ort)
     options = ort.SessionOptions()
+    options.add_session_config_entry("session.use_env_allocators", "1")
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
@@ -142,7 +157,7 @@ def _load(data: bytes, name: str, threads: int, device: str) -> Any:
     try:
         session = ort.InferenceSession(data, options, providers=providers)
     except Exception as error:  # the runtime's exceptions have no base class of their own
-        raise ModelError(f"expected an ONNX model in {name}, got: {_one_line(error)}") from error
+        raise ModelError(f"expected an ONNX model in {name}, got: {what_went_wrong(error)}") from error
     if device == "cuda" and _CUDA not in session.get_providers():
         raise UsageError("expected a graphics card for device 'cuda', got none that onnxruntime can use: use 'cpu'")
     return session
@@ -161,8 +176,3 @@ def _providers(available: Sequence[str], device: str) -> list[str]:
 def _shape(shape: Sequence[int | str | None]) -> tuple[int | None, ...]:
     """Sizes that may vary, which the file gives as a name or not at all, become None."""
     return tuple(each if isinstance(each, int) else None for each in shape)
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 300 else f"{text[:300]}…"

@@ -79,47 +79,81 @@ class Augmentation:
                 raise UsageError(f"expected augment.{name} of {most} or less, got {getattr(self, name)}")
 
 
-def augment(images: Tensor, config: Augmentation, *, size: int, generator: torch.Generator) -> Tensor:
+@dataclass(frozen=True)
+class Draws:
+    """Chance for each face of a batch; of several processes each looks at what is drawn for its own faces.
+
+    Attributes:
+        generator: on the CPU whatever the device, so that runs agree between devices (but for the grain of noise).
+        batch: faces of the whole batch, for all of which is drawn.
+        device: where what is drawn is needed.
+        rows: (B,) which of the batch are looked at; None: all.
+    """
+
+    generator: torch.Generator
+    batch: int
+    device: torch.device
+    rows: Tensor | None = None
+
+    def rand(self, *before: int, after: tuple[int, ...] = ()) -> Tensor:
+        """(*before, B, *after) uniform in 0..1, on the CPU."""
+        drawn = torch.rand(*before, self.batch, *after, generator=self.generator)
+        return drawn if self.rows is None else drawn.index_select(len(before), self.rows)
+
+    def uniform(self, limit: float) -> Tensor:
+        """(B,) uniform in -limit..limit. What is drawn travels to a GPU without waiting for its work."""
+        return self.moved((self.rand() * 2 - 1) * limit)
+
+    def chance(self, probability: float) -> Tensor:
+        """(B,) true with the given probability."""
+        return self.moved(self.rand() < probability)
+
+    def moved(self, drawn: Tensor) -> Tensor:
+        """What was drawn, on the device."""
+        return drawn.to(self.device, non_blocking=True)
+
+
+def augment(
+    images: Tensor,
+    config: Augmentation,
+    *,
+    size: int,
+    generator: torch.Generator,
+    batch: int = 0,
+    rows: Tensor | None = None,
+) -> Tensor:
     """Draw a changed version of each face, in the order in which a picture comes about: pose, light, camera, file.
 
     Args:
         images: (B, C, H, W) uint8.
         config: how far to go.
         size: side of the result in pixels.
-        generator: source of chance, on the CPU whatever the device, so that runs agree between devices (but for the
-            grain of noise). Changes whose default is 0 draw nothing where they are 0.
+        generator: source of chance, see `Draws`. Changes whose default is 0 draw nothing where they are 0.
+        batch: how many faces the whole batch has, where `images` are some of it alone; what is drawn for a face
+            depends on its place in the batch.
+        rows: (B,) which of it they are.
 
     Returns:
         (B, C, size, size) float32 in 0..1.
     """
-    x = _move(images.float() / 255, config, size, generator)
-    x = _light(x, config, generator)
-    x = _degrade(x, config, generator)
-    return _erase(x, config, generator)
+    draws = Draws(generator, len(images) if rows is None else batch, images.device, rows)
+    x = _move(images.float() / 255, config, size, draws)
+    x = _light(x, config, draws)
+    x = _degrade(x, config, draws)
+    return _erase(x, config, draws)
 
 
-def _uniform(batch: int, limit: float, generator: torch.Generator, device: torch.device) -> Tensor:
-    """(B,) uniform in -limit..limit. What is drawn travels to a GPU without waiting for its work."""
-    return ((torch.rand(batch, generator=generator) * 2 - 1) * limit).to(device, non_blocking=True)
-
-
-def _chance(batch: int, probability: float, generator: torch.Generator, device: torch.device) -> Tensor:
-    """(B,) true with the given probability."""
-    return (torch.rand(batch, generator=generator) < probability).to(device, non_blocking=True)
-
-
-def _move(x: Tensor, config: Augmentation, size: int, generator: torch.Generator) -> Tensor:
+def _move(x: Tensor, config: Augmentation, size: int, draws: Draws) -> Tensor:
     """Turn, flip, rotate, zoom and shift in one bilinear resampling."""
-    n, device = len(x), x.device
-    angle = torch.deg2rad(_uniform(n, config.rotation, generator, device))
-    zoom = torch.exp(_uniform(n, math.log1p(config.zoom), generator, device))
-    mirror = torch.where(_chance(n, config.flip, generator, device), -1.0, 1.0)
-    dx, dy = (_uniform(n, 2 * config.shift, generator, device) for _ in range(2))  # the grid spans -1..1
+    angle = torch.deg2rad(draws.uniform(config.rotation))
+    zoom = torch.exp(draws.uniform(math.log1p(config.zoom)))
+    mirror = torch.where(draws.chance(config.flip), -1.0, 1.0)
+    dx, dy = (draws.uniform(2 * config.shift) for _ in range(2))  # the grid spans -1..1
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
     rows = (torch.stack([cos * mirror, -sin, dx], 1), torch.stack([sin * mirror, cos, dy], 1))
-    grid = functional.affine_grid(torch.stack(rows, 1), [n, x.shape[1], size, size], align_corners=False)
+    grid = functional.affine_grid(torch.stack(rows, 1), [len(x), x.shape[1], size, size], align_corners=False)
     if config.yaw > 0:
-        grid = _turned(grid, torch.deg2rad(_uniform(n, config.yaw, generator, device)))
+        grid = _turned(grid, torch.deg2rad(draws.uniform(config.yaw)))
     return functional.grid_sample(x, grid, padding_mode=BORDERS[config.border], align_corners=False)
 
 
@@ -140,30 +174,29 @@ def _turned(grid: Tensor, angle: Tensor) -> Tensor:
     return torch.stack([x, v * (1 + x * sin / _VIEWING_DISTANCE)], -1)
 
 
-def _light(x: Tensor, config: Augmentation, generator: torch.Generator) -> Tensor:
+def _light(x: Tensor, config: Augmentation, draws: Draws) -> Tensor:
     """Change contrast about mid-grey, then brightness; then colour, exposure and gamma."""
-    n, device = len(x), x.device
-    contrast = torch.exp(_uniform(n, math.log1p(config.contrast), generator, device)).view(-1, 1, 1, 1)
-    brightness = _uniform(n, config.brightness, generator, device).view(-1, 1, 1, 1)
+    contrast = torch.exp(draws.uniform(math.log1p(config.contrast))).view(-1, 1, 1, 1)
+    brightness = draws.uniform(config.brightness).view(-1, 1, 1, 1)
     x = ((x - 0.5) * contrast + 0.5 + brightness).clamp(0, 1)
     if config.gray > 0 and x.shape[1] == 3:
-        x = torch.where(_chance(n, config.gray, generator, device).view(-1, 1, 1, 1), luma(x), x)
+        x = torch.where(draws.chance(config.gray).view(-1, 1, 1, 1), luma(x), x)
     if config.exposure > 0:
-        stops = _uniform(n, config.exposure, generator, device).view(-1, 1, 1, 1)
+        stops = draws.uniform(config.exposure).view(-1, 1, 1, 1)
         x = (x * 2 ** (stops / _GAMMA)).clamp(0, 1)
     if config.gamma > 0:
-        x = x ** torch.exp(_uniform(n, math.log1p(config.gamma), generator, device)).view(-1, 1, 1, 1)
+        x = x ** torch.exp(draws.uniform(math.log1p(config.gamma))).view(-1, 1, 1, 1)
     return x
 
 
-def _degrade(x: Tensor, config: Augmentation, generator: torch.Generator) -> Tensor:
+def _degrade(x: Tensor, config: Augmentation, draws: Draws) -> Tensor:
     """Lose resolution and sharpness, gain noise, pass through JPEG: each for its share of the faces."""
     size = x.shape[-1]
 
     def amounts(most: float) -> Tensor:
         """(B,) uniform in 0..most with the probability `degrade`, else 0."""
-        drawn = torch.rand(2, len(x), generator=generator)
-        return torch.where(drawn[1] < config.degrade, most * drawn[0], 0.0).to(x.device, non_blocking=True)
+        drawn = draws.rand(2)
+        return draws.moved(torch.where(drawn[1] < config.degrade, most * drawn[0], 0.0))
 
     if config.downscale > 0:
         x = resample(x, resolution_matrix(size * (1 - amounts(config.downscale)), size))
@@ -171,22 +204,28 @@ def _degrade(x: Tensor, config: Augmentation, generator: torch.Generator) -> Ten
         x = resample(x, blur_matrix(size * amounts(config.blur), size))
     if config.noise > 0:
         deviation = amounts(config.noise).view(-1, 1, 1, 1)
-        # As many numbers as pixels are drawn where the pixels are.
-        grain = torch.Generator(x.device).manual_seed(int(torch.randint(2**62, (), generator=generator)))
-        x = (x + deviation * torch.randn(x.shape, generator=grain, device=x.device)).clamp(0, 1)
+        x = (x + deviation * _grain(x, draws)).clamp(0, 1)
     if config.jpeg > 0:
         loss = amounts(config.jpeg)
         x = torch.where((loss > 0).view(-1, 1, 1, 1), jpeg(x, 100 - loss), x)
     return x
 
 
-def _erase(x: Tensor, config: Augmentation, generator: torch.Generator) -> Tensor:
+def _grain(x: Tensor, draws: Draws) -> Tensor:
+    """Normal numbers of the shape of x; as many as pixels are drawn where the pixels are."""
+    seed = int(torch.randint(2**62, (), generator=draws.generator))
+    generator = torch.Generator(x.device).manual_seed(seed)
+    drawn = torch.randn(draws.batch, *x.shape[1:], generator=generator, device=x.device)
+    return drawn if draws.rows is None else drawn[draws.moved(draws.rows)]
+
+
+def _erase(x: Tensor, config: Augmentation, draws: Draws) -> Tensor:
     """Paint a rectangle of 16 to 44 % of the side (Zhong et al. 2020, doi:10.1609/aaai.v34i07.7000)."""
-    n, size, device = len(x), x.shape[-1], x.device
-    hit = _chance(n, config.erase, generator, device)
-    centre, half = torch.rand(2, n, 1, generator=generator), 0.08 + 0.14 * torch.rand(2, n, 1, generator=generator)
-    gray = torch.rand(n, 1, 1, 1, generator=generator).to(device, non_blocking=True)
+    size = x.shape[-1]
+    hit = draws.chance(config.erase)
+    centre, half = draws.rand(2, after=(1,)), 0.08 + 0.14 * draws.rand(2, after=(1,))
+    gray = draws.moved(draws.rand(after=(1, 1, 1)))
     position = (torch.arange(size) + 0.5) / size
-    rows, columns = ((position - centre).abs() < half).to(device, non_blocking=True)  # (B, S) each
+    rows, columns = draws.moved((position - centre).abs() < half)  # (B, S) each
     inside = (rows[:, :, None] & columns[:, None, :] & hit[:, None, None]).unsqueeze(1)
     return torch.where(inside, gray, x)

@@ -85,7 +85,20 @@ class StopAfter(Callback):
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Writes a checkpoint complete or not at all: on a full disk, or after a kill, the one before is still whole."""
+    """Writes a checkpoint complete or not at all: on a full disk, or after a kill, the one before is still whole.
+
+    Of several processes the first one reads, too, and hands the others what it read: their machines need no run folder.
+    """
+
+    def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """What was saved."""
+        several = torch.distributed.is_available() and torch.distributed.is_initialized()
+        first = not several or torch.distributed.get_rank() == 0
+        found: list[Any] = [super().load_checkpoint(path, *args, **kwargs) if first else None]
+        if several:
+            torch.distributed.broadcast_object_list(found)
+        loaded: dict[str, Any] = found[0]
+        return loaded
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Write beside the file, then rename."""

@@ -92,7 +92,10 @@ class TrainConfig:
 
         precision: auto is bf16 where the machine computes in it and that is faster for the net.
         device: auto, cpu or cuda. threads: of torch on the CPU; 0: as many as torch takes.
+        resident: whether faces are in memory, true or false; auto: where they are few enough, see `training.streamed`.
         devices: processes a machine, nodes: machines, that torchrun has to start; 0: as many as it starts.
+        timeout_s: how long several processes wait for one that does not answer. sync_batchnorm: batch norms see the
+            whole batch, and not each the share of its own process.
 
         valid_share: of the faces a fold trains on, how many select its epoch.
         log: where epochs are written beside `metrics.csv`: tensorboard, mlflow.
@@ -164,8 +167,11 @@ class TrainConfig:
     precision: str = "auto"
     device: str = "auto"
     threads: int = 0
+    resident: bool | str = "auto"
     devices: int = 0
     nodes: int = 0
+    timeout_s: float = 600.0
+    sync_batchnorm: bool = False
 
     # Folds and logs
     valid_share: float = 0.1
@@ -174,7 +180,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for key, known in self._choices().items():
             if getattr(self, key) not in known:
-                raise UsageError(unknown(key, str(getattr(self, key)), list(filter(None, known))))
+                raise UsageError(unknown(key, str(getattr(self, key)), [str(each) for each in known if each != ""]))
         if self.learning_rate == 0:
             object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
         self._check_numbers()
@@ -192,7 +198,7 @@ class TrainConfig:
         self._expect_used()
 
     @staticmethod
-    def _choices() -> dict[str, Collection[str]]:
+    def _choices() -> dict[str, Collection[str | bool]]:
         return {
             "normalise": NORMALISATIONS,
             "sampling": SAMPLINGS,
@@ -203,6 +209,7 @@ class TrainConfig:
             "select": SELECTIONS,
             "precision": PRECISIONS,
             "device": DEVICES,
+            "resident": (True, False, "auto"),
         }
 
     def _check_numbers(self) -> None:
@@ -216,6 +223,7 @@ class TrainConfig:
             self._expect(getattr(self, key) >= 0, f"{key} of 0 or more", getattr(self, key))
         for key in ("decay_by", "effective_beta", "valid_share"):
             self._expect(0 < getattr(self, key) < 1, f"{key} in 0..1 (both excluded)", getattr(self, key))
+        self._expect(1 <= self.timeout_s <= 86_400, "timeout_s in 1..86400", self.timeout_s)
         self._expect(0 < self.learning_rate < math.inf, "learning_rate above 0", self.learning_rate)
         self._expect(0 < self.grow <= 1, "grow in 0..1", self.grow)
         self._expect(0 < self.layer_decay <= 1, "layer_decay in 0..1 (0 excluded)", self.layer_decay)

@@ -1,4 +1,4 @@
-"""Training faces, resident in memory, in batches that are drawn anew each epoch."""
+"""Training faces, in memory or read while a net trains, in batches that are drawn anew each epoch."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,8 @@ from torch.nn import functional
 from mien.core.errors import DataError
 from mien.core.labels import LabelSet
 from mien.datasets.clips import clips_of
-from mien.datasets.explore import moments
+from mien.datasets.explore import moments_of
+from mien.datasets.stored import StoredImages, stored
 from mien.datasets.table import LabelColumn, Table
 from mien.runtime.card import AFFECT, VALENCE_AROUSAL
 from mien.runtime.preprocess import fit_crops
@@ -19,7 +20,8 @@ from mien.training.augment import Augmentation, augment
 from mien.training.clips import ClipRows, change_alike
 from mien.training.config import FER2013_INPUT, TrainConfig, size_in_epoch
 from mien.training.mixing import mix_weights, mixing
-from mien.training.sampling import draw_order
+from mien.training.sampling import draw_order, in_groups
+from mien.training.streamed import as_tensor, read_ahead
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation of red, green and blue
 _CPU = torch.device("cpu")
@@ -51,12 +53,12 @@ class Targets:
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """Resident faces (M, C, S, S) uint8 and the targets of each head.
+    """Faces (M, C, S, S) uint8 in memory, or as they are in their files, and the targets of each head.
 
     A target stands for a face or, where there are `clips`, for a clip of several.
     """
 
-    images: Tensor
+    images: Tensor | StoredImages
     targets: Mapping[str, Targets]
     label_sets: Mapping[str, LabelSet]
     clips: ClipRows | None = None
@@ -64,15 +66,18 @@ class Faces:
     def __len__(self) -> int:
         return len(self.images if self.clips is None else self.clips)
 
-    def pictures(self, index: Tensor) -> Tensor:
-        """Faces or clips (B,) -> (B, P, C, S, S) uint8, the pictures of each."""
-        return self.images[index.unsqueeze(1) if self.clips is None else self.clips.rows(index)]
+    def pictures(self, plan: Sequence[Tensor], config: TrainConfig) -> Iterator[Tensor]:
+        """Batches of faces or clips (B,) -> (B, P, C, S, S) uint8 each, the pictures of each."""
+        images, clips = self.images, self.clips
+        if isinstance(images, StoredImages):
+            return read_ahead(images, plan, config.input)
+        return (images[index.unsqueeze(1) if clips is None else clips.rows(index)] for index in plan)
 
     def inputs(self, pictures: Tensor, config: TrainConfig) -> tuple[Tensor, ...]:
         """(B, P * C, S, S) in 0..1 -> what the net takes of them, normalised."""
         if self.clips is None:
             return (normalise(pictures, config),)
-        single = normalise(pictures.unflatten(1, (-1, self.images.shape[1])).flatten(0, 1), config)
+        single = normalise(pictures.unflatten(1, (-1, config.input.channels)).flatten(0, 1), config)
         return self.clips.split(single.unflatten(0, (len(pictures), -1)))
 
 
@@ -112,7 +117,9 @@ def resolve_input(config: TrainConfig, table: Table) -> TrainConfig:
 def _moments(table: Table, config: TrainConfig) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel of the training faces as the net sees them, to 6 digits."""
     train = table.of_split("train")
-    found = moments(replace(train, images=fit_crops(train.images, config.input)))
+    in_files = stored(train.images)
+    blocks = [train.images] if in_files is None else in_files.blocks()
+    found = moments_of((fit_crops(block, config.input) for block in blocks), channels=config.input.channels)
     if found.std.min() < 1e-3:
         raise DataError(
             "expected training faces of more than one grey value for normalise 'dataset', got one: use 'symmetric'"
@@ -141,12 +148,10 @@ def size_notes(table: Table, config: TrainConfig) -> tuple[str, ...]:
     return ()
 
 
-def resident(table: Table, config: TrainConfig, heads: Sequence[str]) -> Faces:
+def faces_of(table: Table, config: TrainConfig, heads: Sequence[str]) -> Faces:
     """Bring a table's faces to the model's size and colour, its labels to tensors, and its rows to clips if need be."""
-    images = fit_crops(table.images, config.input)
-    if images.ndim == 3:
-        images = images[:, :, :, None]
-    tensor = torch.from_numpy(np.array(images.transpose(0, 3, 1, 2)))  # a copy: tables are read-only
+    in_files = stored(table.images)
+    images = as_tensor(table.images, config.input) if in_files is None else in_files
     clips = None
     if config.input.frames:
         found = clips_of(table, config.input.frames)
@@ -154,7 +159,7 @@ def resident(table: Table, config: TrainConfig, heads: Sequence[str]) -> Faces:
     targets = {head: _targets(table.sources[head], soft=config.soft) for head in heads}
     if config.regress:
         targets[VALENCE_AROUSAL] = _affect(table)
-    return Faces(tensor, targets, {head: table.sources[head].label_set for head in heads}, clips)
+    return Faces(images, targets, {head: table.sources[head].label_set for head in heads}, clips)
 
 
 def choose_heads(table: Table, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -236,8 +241,8 @@ class TrainingBatches:
 
     Faces travel to the device as they are stored, a batch at a time, and are changed there.
     Order and augmentation depend on seed and epoch alone, so that a resumed run draws what an unbroken one draws.
-    Of `world` processes each draws the whole batch, and takes every `world`-th face of it: together they see what one
-    process would.
+    Of `world` processes each draws for the whole batch, and takes every `world`-th face of it: together they see what
+    one process would. Where faces are mixed each has to read and change the whole batch: partners are anywhere in it.
     """
 
     faces: Faces
@@ -256,23 +261,32 @@ class TrainingBatches:
         size = size_in_epoch(config, self.epoch)
         labels = next(iter(faces.targets.values())).ids
         order = draw_order(labels, sampling=config.sampling, generator=generator)
-        for step in range(len(self)):
-            index = order[step * config.batch : (step + 1) * config.batch]
-            index = index[: len(index) // self.world * self.world]  # equal shares, of less than a batch, too
-            images = self._changed(faces.pictures(index).to(self.device, non_blocking=True), size, generator)
+        if isinstance(faces.images, StoredImages):
+            order = in_groups(order, torch.from_numpy(faces.images.groups), generator=generator)
+        batches = [order[step * config.batch : (step + 1) * config.batch] for step in range(len(self))]
+        batches = [each[: len(each) // self.world * self.world] for each in batches]  # equal shares, if of less, too
+        shares = [torch.arange(self.rank, len(each), self.world) for each in batches]
+        whole = self.world == 1 or mixing(config.augment)
+        plan = batches if whole else [index[mine] for index, mine in zip(batches, shares, strict=True)]
+        for index, mine, pictures in zip(batches, shares, faces.pictures(plan, config), strict=True):
+            pictures = pictures.to(self.device, non_blocking=True)
+            images = self._changed(pictures, size, generator, len(index), None if whole else mine)
             targets = {head: each[index].to(self.device) for head, each in faces.targets.items()}
             if mixing(config.augment):
                 images, targets = _mix(images, targets, config.augment, generator)
             if self.world > 1:
-                mine = torch.arange(self.rank, len(index), self.world, device=self.device)
-                images, targets = images[mine], {head: each[mine] for head, each in targets.items()}
+                here = mine.to(self.device)
+                images = images[here] if whole else images
+                targets = {head: each[here] for head, each in targets.items()}
             yield Batch(faces.inputs(images, config), targets)
 
-    def _changed(self, pictures: Tensor, size: int, generator: torch.Generator) -> Tensor:
-        """(B, P, C, H, W) uint8 -> (B, P * C, S, S) in 0..1."""
+    def _changed(
+        self, pictures: Tensor, size: int, generator: torch.Generator, batch: int, rows: Tensor | None
+    ) -> Tensor:
+        """(B, P, C, H, W) uint8 -> (B, P * C, S, S) in 0..1; `rows` says which of a batch they are, None: all."""
 
         def change(images: Tensor, chance: torch.Generator) -> Tensor:
-            return augment(images, self.config.augment, size=size, generator=chance)
+            return augment(images, self.config.augment, size=size, generator=chance, batch=batch, rows=rows)
 
         if self.faces.clips is None:
             return change(pictures[:, 0], generator)
@@ -322,8 +336,7 @@ class ValidationBatches:
         every = torch.arange(len(self.faces))
         # Several processes need batches alike, so that none is left without a face in the last one.
         batches = every.split(self.at_once) if self.world == 1 else every.tensor_split(len(self))
-        for whole in batches:
-            index = whole[self.rank :: self.world]
-            pictures = self.faces.pictures(index).to(self.device).flatten(1, 2).float() / 255
-            inputs = self.faces.inputs(pictures, self.config)
+        plan = [whole[self.rank :: self.world] for whole in batches]
+        for index, pictures in zip(plan, self.faces.pictures(plan, self.config), strict=True):
+            inputs = self.faces.inputs(pictures.to(self.device).flatten(1, 2).float() / 255, self.config)
             yield Batch(inputs, {head: each[index].to(self.device) for head, each in self.faces.targets.items()})

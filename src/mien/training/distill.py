@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mien.core.errors import MienError, TrainingError
+from mien.core.arrays import read_npz
+from mien.core.errors import DataError, MienError, TrainingError
 from mien.core.files import make_folder, replacing
 from mien.core.labels import LabelSet
 from mien.core.types import Floats
@@ -157,7 +158,7 @@ def _ask(
     classifier = teacher.classifier
     parts: dict[str, list[Floats]] = {head: [] for head in teacher.heads}
     for start in range(0, len(table), _FACES_AT_ONCE):
-        crops = table.images[start : start + _FACES_AT_ONCE]
+        crops = np.asarray(table.images[start : start + _FACES_AT_ONCE])
         mirrored = np.ascontiguousarray(crops[:, :, ::-1])
         seen, seen_mirrored = (classifier.predict_heads(each, heads=teacher.heads) for each in (crops, mirrored))
         for head in teacher.heads:
@@ -176,9 +177,8 @@ def _read(path: Path, table: Table) -> dict[str, Floats]:
     if not path.exists():
         return {}
     try:
-        with np.load(path, allow_pickle=False) as file:
-            kept = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError) as error:
+        kept = read_npz(path)
+    except DataError as error:
         raise TrainingError(f"expected the teachers' answers in {path}, got {error}: delete the file") from error
     same = str(kept.pop("data", "")) == table.digest() and np.array_equal(kept.pop("ids", np.empty(0)), table.ids)
     return kept if same else {}

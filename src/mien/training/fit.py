@@ -2,11 +2,10 @@
 
 import contextlib
 import logging
-import signal
-import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +22,25 @@ from mien.core.errors import TrainingError
 from mien.core.labels import LabelSet
 from mien.core.toml import to_toml
 from mien.datasets.clips import clips_of
-from mien.datasets.table import Table
+from mien.datasets.table import Table, digest
 from mien.nets import build_trunk
 from mien.nets.heads import MultiHead
 from mien.runtime.card import AFFECT, VALENCE_AROUSAL
 from mien.training.callbacks import EpochLog, StopAfter, WholeCheckpoints
 from mien.training.config import TrainConfig, as_settings, load_config
-from mien.training.data import choose_heads, expect_labels, resident, resolve_input, size_notes
+from mien.training.data import Faces, Targets, choose_heads, expect_labels, faces_of, resolve_input, size_notes
 from mien.training.diagnosis import diagnose
-from mien.training.distill import distilled, read_teachers
+from mien.training.distill import Teacher, distilled, read_teachers
 from mien.training.logs import open_logs, require_logs
+from mien.training.meeting import Meeting, met
 from mien.training.memory import naming_what_fits, one_step
 from mien.training.module import ExpressionModule, ended_early
-from mien.training.processes import Processes, started
+from mien.training.norms import WholeBatchNorms
+from mien.training.processes import Processes, expect_validation, interruptible, started
 from mien.training.processes import expect as expect_processes
-from mien.training.provenance import check_run, close_run, open_run, read_finished, read_versions
+from mien.training.provenance import check_run, close_run, decisive, open_run, read_finished, read_versions
 from mien.training.sampling import notes_on_data
+from mien.training.streamed import notes_on_place, placed
 from mien.training.transfer import freezes, prepare
 
 LAST = Path("checkpoints") / "last.ckpt"
@@ -73,10 +75,11 @@ def fit(
     max_minutes: float | None = None,
     tell: Callable[[dict[str, Any]], None] = lambda row: None,
     note: Callable[[str], None] = lambda line: None,
+    meeting: Meeting | None = None,
 ) -> Run:
     """Train on the table's `train` split, select the best epoch on its `valid` split.
 
-    Under torchrun all processes call it; the first one writes the files.
+    Under torchrun all processes call it; the first one alone reads and writes the run folder.
 
     Args:
         config: the settings; a resumed run must have those that it began with.
@@ -87,54 +90,76 @@ def fit(
         max_minutes: stop at the last epoch boundary before this time; resume later.
         tell: called with each epoch's row of `metrics.csv`.
         note: called with each of the notes before the first epoch, which may take its time.
+        meeting: of the processes, where they have met already.
 
     Raises:
         OutputError: `out` holds a run already (and not `resume`), or cannot be written, or the disk is full.
         TrainingError: the loss is not finite, or the run to resume is not there, had other settings or data, or its
-            checkpoint is damaged or of another net.
+            checkpoint is damaged or of another net; or another process has failed.
         DataError: a split or label source is not there.
         UsageError: other processes run than the settings say. MissingExtraError: a log's package is not installed.
         KeyboardInterrupt: Ctrl-C or SIGTERM; what was trained up to the last epoch is kept.
     """
-    processes = started()
-    expect_processes(config, processes, valid=int((table.split == "valid").sum()))
+    expect_processes(config, started())
+    with contextlib.nullcontext(meeting) if meeting else met(started(), timeout_s=config.timeout_s) as together:
+        return _fit(config, table, out, lists or {}, resume, max_minutes, tell, note, together)
+
+
+def _fit(
+    config: TrainConfig,
+    table: Table,
+    out: Path,
+    lists: Mapping[str, str],
+    resume: bool,
+    max_minutes: float | None,
+    tell: Callable[[dict[str, Any]], None],
+    note: Callable[[str], None],
+    meeting: Meeting,
+) -> Run:
+    """See `fit`."""
+    processes = meeting.processes
+    expect_validation(processes, valid=int((table.split == "valid").sum()))
     require_logs(config)
+    table = placed(table, config)
     config = resolve_input(config, table)
     if config.input.frames:
         clips_of(table, config.input.frames)  # of the whole, to see a clip that lies in two splits
     heads = choose_heads(table, config.heads)
-    train = resident(table.of_split("train"), config, heads)
-    valid = resident(table.of_split("valid"), config, heads)
+    train = faces_of(table.of_split("train"), config, heads)
+    valid = faces_of(table.of_split("valid"), config, heads)
     teachers = read_teachers(config, train.label_sets)
     expect_labels(train, "train", besides={head for each in teachers for head in each.heads})
     expect_labels(valid, "valid")
+    _expect_alike(meeting, config, table)
     identity = {
         "config": to_toml(as_settings(config)),
-        "data": table.digest(),
+        "data": meeting.of_first(table.digest),
         "labels": {head: list(labels) for head, labels in train.label_sets.items()},
-        "lists": dict(lists or {}),
+        "lists": dict(lists),
     }
-    begun = processes.first and check_run(out, identity, resume=resume)
-    if resume and (run := _finished(out)) is not None:
-        return run
+    begun = meeting.of_first(lambda: check_run(out, identity, resume=resume))
+    if resume and (said := meeting.of_first(lambda: read_finished(out))) is not None:
+        return Run(out, said["epochs"], True, tuple(said["diagnosis"]))
     device = choose_device(config.device)
     if config.threads and device == "cpu":
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    checkpoint = out / LAST if resume and (out / LAST).exists() else None
+    checkpoint = out / LAST if resume and meeting.of_first((out / LAST).exists) else None
     net = build_net(config, train.label_sets)
     notes = (
         *size_notes(table, config),
+        *notes_on_place(table),
         *notes_on_data(train, batch=config.batch),
         *prepare(net, config, anew=checkpoint is None),
     )
     module = ExpressionModule(net, config, train, valid)
-    done = 0 if checkpoint is None else _check_checkpoint(checkpoint, module)
+    done = 0 if checkpoint is None else meeting.of_first(lambda: _check_checkpoint(checkpoint, module))
     if processes.first and not begun:  # last, so that wrong settings leave no folder behind
         open_run(out, identity, _machine(config, device, net, processes))
     for line in notes if processes.first else ():
         note(line)
-    module.faces["train"] = distilled(module.faces["train"], table.of_split("train"), teachers, config, out=out)
+    module.faces["train"] = _distilled(module.faces["train"], table, teachers, config, out, meeting)
+    meeting.gather(None)  # what is wrong so far is said before anybody waits for gradients
     with _open_logs(config, out, done, processes) as write:
 
         def on_epoch(row: dict[str, Any]) -> None:
@@ -143,20 +168,42 @@ def fit(
 
         with quiet():
             callbacks = _callbacks(out, on_epoch, max_minutes)
-            trainer = _trainer(config, device, processes, bf16=uses_bf16(config, device, net), callbacks=callbacks)
+            trainer = _trainer(config, device, meeting, bf16=uses_bf16(config, device, net), callbacks=callbacks)
         _train(trainer, module, checkpoint)
+    finished = len(module.history) >= config.epochs or ended_early(module.history, config)
+    epochs, diagnosis = meeting.of_first(lambda: _close(out, finished=finished))
+    return Run(out, epochs, finished, tuple(diagnosis), notes)
+
+
+def _expect_alike(meeting: Meeting, config: TrainConfig, table: Table) -> None:
+    """Check that all processes train one net on the same faces; pixels, which would take long, are not compared."""
+    if meeting.processes.world > 1:
+        packages = {f"version of {name}": metadata.version(name) for name in ("mien", "torch")}
+        faces = digest(table, [], shape=table.images.shape)
+        meeting.agree({**decisive(to_toml(as_settings(config))), "data": faces, **packages})
+
+
+def _close(out: Path, *, finished: bool) -> tuple[int, tuple[str, ...]]:
+    """How many epochs a run has, and what its curves say where it is through, which is written down then."""
     rows = read_epochs(out / "metrics.csv")
-    if len(module.history) < config.epochs and not ended_early(module.history, config):
-        return Run(out, len(rows), False, notes=notes)
+    if not finished:
+        return len(rows), ()
     diagnosis = diagnose(rows)
-    if processes.first:
-        close_run(out, epochs=len(rows), diagnosis=diagnosis)
-    return Run(out, len(rows), True, diagnosis, notes)
+    close_run(out, epochs=len(rows), diagnosis=diagnosis)
+    return len(rows), diagnosis
 
 
-def _finished(out: Path) -> Run | None:
-    said = read_finished(out)
-    return None if said is None else Run(out, said["epochs"], True, tuple(said["diagnosis"]))
+def _distilled(
+    faces: Faces, table: Table, teachers: Sequence[Teacher], config: TrainConfig, out: Path, meeting: Meeting
+) -> Faces:
+    """`distilled`, where the first process asks the teachers; the others get what it was told."""
+    if not teachers or meeting.processes.world == 1:
+        return distilled(faces, table.of_split("train"), teachers, config, out=out)
+    told = None
+    if meeting.processes.first:
+        told = distilled(faces, table.of_split("train"), teachers, config, out=out).targets
+    answers = meeting.hand_out(told and {head: vars(each) for head, each in told.items()})
+    return replace(faces, targets={head: Targets(**each) for head, each in answers.items()})
 
 
 def _machine(config: TrainConfig, device: str, net: nn.Module, processes: Processes) -> dict[str, Any]:
@@ -180,28 +227,13 @@ def _train(trainer: lightning.Trainer, module: ExpressionModule, checkpoint: Pat
     """Let Lightning train; Ctrl-C and SIGTERM end it with a KeyboardInterrupt, and leave the handlers as they were."""
     bf16 = trainer.precision == "bf16-mixed"
     fits = naming_what_fits(module.config.batch, one_step(module, trainer.strategy.root_device, bf16=bf16))
-    with quiet(), _interruptible(), fits:
+    with quiet(), interruptible(), fits:
         try:
             trainer.fit(module, ckpt_path=None if checkpoint is None else str(checkpoint), weights_only=True)
         except SystemExit:  # Lightning's answer to Ctrl-C
             raise KeyboardInterrupt from None
     if trainer.interrupted:
         raise KeyboardInterrupt
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM, with which clusters end a job, acts as Ctrl-C does; Lightning ignores Ctrl-C once it came."""
-    if threading.current_thread() is not threading.main_thread():  # handlers belong to that one
-        yield
-        return
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def _check_checkpoint(path: Path, module: ExpressionModule) -> int:
@@ -255,19 +287,24 @@ def _checkpoint(path: Path, **options: Any) -> ModelCheckpoint:
 def _trainer(
     config: TrainConfig,
     device: str,
-    processes: Processes,
+    meeting: Meeting,
     *,
     bf16: bool,
     callbacks: list[Callback],
 ) -> lightning.Trainer:
+    processes = meeting.processes
     several = processes.world > 1
     return lightning.Trainer(
         accelerator=device,
         devices=processes.local,
         num_nodes=processes.world // processes.local,
-        strategy=_several(config, device) if several else "auto",
+        strategy=_several(config, device, meeting) if several else "auto",
         # Said, not guessed: Lightning would take any cluster's variables for an order to start processes.
-        plugins=[WholeCheckpoints(), TorchElasticEnvironment() if several else LightningEnvironment()],
+        plugins=[
+            WholeCheckpoints(),
+            TorchElasticEnvironment() if several else LightningEnvironment(),
+            *([WholeBatchNorms(device)] if several and config.sync_batchnorm else []),
+        ],
         max_epochs=config.epochs,
         accumulate_grad_batches=config.accumulate,
         precision="bf16-mixed" if bf16 else "32-true",
@@ -280,24 +317,39 @@ def _trainer(
     )
 
 
-def _several(config: TrainConfig, device: str) -> DDPStrategy:
+class _MetDDP(DDPStrategy):
+    """Lightning's DDP over the meeting of the processes."""
+
+    meeting: Meeting
+
+    def setup_distributed(self) -> None:
+        """Open the way for gradients; Lightning takes the one that is open."""
+        self.meeting.open_group(self._get_process_group_backend(), self.root_device)
+        super().setup_distributed()
+
+
+def _several(config: TrainConfig, device: str, meeting: Meeting) -> DDPStrategy:
     backend = "nccl" if device == "cuda" else "gloo"
     # What is frozen at first gets its gradients later: each step must see which parameters have any.
-    return DDPStrategy(process_group_backend=backend, find_unused_parameters=freezes(config))
+    strategy = _MetDDP(process_group_backend=backend, find_unused_parameters=freezes(config))
+    strategy.meeting = meeting
+    return strategy
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Lightning's notes and tips stay out of the way while it runs; its errors do not."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning")
             yield
     finally:
-        logger.setLevel(level)
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)
 
 
 def build_net(config: TrainConfig, label_sets: Mapping[str, LabelSet]) -> MultiHead:

@@ -34,7 +34,7 @@ _RANKS_APART = 7_919_000_003  # seeds of different processes never meet
 
 
 class ExpressionModule(lightning.LightningModule):
-    """Trains a `MultiHead` net on resident faces.
+    """Trains a `MultiHead` net.
 
     The averaged weights (`average`) are part of the state, so that a checkpoint holds both.
 

@@ -1,6 +1,10 @@
 """Several processes that train one model together: how many torchrun has started, and which of them this is."""
 
+import contextlib
 import os
+import signal
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mien.core.errors import UsageError
@@ -33,13 +37,13 @@ def started() -> Processes:
     return Processes(int(os.environ["RANK"]), world, int(os.environ.get("LOCAL_WORLD_SIZE", world)))
 
 
-def expect(config: TrainConfig, found: Processes, *, valid: int) -> None:
-    """Check that as many processes run as the settings ask for, and that all have faces to work on.
+def restarted() -> bool:
+    """Whether torchrun has started all processes anew (`--max-restarts`), because one of them was lost."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
-    Args:
-        config: the settings.
-        found: what was started.
-        valid: how many validation faces there are.
+
+def expect(config: TrainConfig, found: Processes) -> None:
+    """Check that as many processes were found as the settings ask for, and that they can share a batch.
 
     Raises:
         UsageError: see the messages.
@@ -56,5 +60,24 @@ def expect(config: TrainConfig, found: Processes, *, valid: int) -> None:
             f"expected a batch that {found.world} processes can share evenly, got {config.batch}: set batch to a "
             f"multiple of {found.world}"
         )
+
+
+def expect_validation(found: Processes, *, valid: int) -> None:
+    """Check that each process has one of the validation faces; UsageError otherwise."""
     if 0 < valid < found.world:
         raise UsageError(f"expected a validation face for each of {found.world} processes, got {valid}: start fewer")
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGTERM, with which clusters end a job, acts as Ctrl-C does; Lightning ignores Ctrl-C once it came."""
+    if threading.current_thread() is not threading.main_thread():  # handlers belong to that one
+        yield
+        return
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

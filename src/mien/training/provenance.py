@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from mien.core.errors import OutputError, TrainingError, UsageError
+from mien.core.errors import MALFORMED, OutputError, TrainingError, UsageError, one_line
 from mien.core.files import make_folder, replacing
 from mien.training.config import TrainConfig, as_settings, build
 
@@ -19,7 +19,7 @@ VERSIONS = "versions.json"
 FINISHED = "finished.json"
 
 # What may differ when a run goes on: names, the crop at use, what it runs on and where it is logged.
-_FREE = ("name", "about", "crop", "device", "threads", "devices", "nodes", "log", "valid_share")
+_FREE = ("name", "about", "crop", "device", "threads", "devices", "nodes", "timeout_s", "log", "valid_share")
 _PACKAGES = ("mien", "torch", "torchvision", "timm", "lightning", "torchmetrics", "numpy", "opencv-python-headless")
 
 
@@ -49,10 +49,11 @@ def check_run(out: Path, identity: Mapping[str, Any], *, resume: bool) -> bool:
         )
     try:
         before, now = (decisive(each["config"]) for each in (begun, identity))
-    except (UsageError, tomllib.TOMLDecodeError) as error:
-        version = begun.get("packages", {}).get("mien", "of another version")
+    except (UsageError, *MALFORMED) as error:
+        packages = begun.get("packages")
+        version = packages.get("mien") if isinstance(packages, dict) else "of another version"
         raise TrainingError(
-            f"expected settings that this mien knows in {out}, got those of mien {version}: {error}"
+            f"expected settings that this mien knows in {out}, got those of mien {version}: {one_line(error)}"
         ) from error
     changed = sorted(key for key in before | now if before.get(key) != now.get(key))
     if changed:
@@ -86,9 +87,10 @@ def read_versions(run: Path) -> dict[str, Any]:
         said: dict[str, Any] = json.loads((run / VERSIONS).read_text("utf-8"))
         if not {"config", "data", "labels"} <= said.keys():
             raise ValueError("without config, data or labels")
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, *MALFORMED) as error:
         raise TrainingError(
-            f"expected {VERSIONS} of a run in {run}, got a damaged one ({error}): train anew in another folder"
+            f"expected {VERSIONS} of a run in {run}, got a damaged one ({one_line(error)}): train anew in another "
+            "folder"
         ) from error
     return said
 
@@ -104,7 +106,15 @@ def read_finished(run: Path) -> dict[str, Any] | None:
     path = run / FINISHED
     if not path.exists():
         return None
-    said: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    try:
+        said: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        if not isinstance(said, dict):
+            raise ValueError("no names and values")
+    except (OSError, *MALFORMED) as error:
+        raise TrainingError(
+            f"expected {FINISHED} of a run in {run}, got a damaged one ({one_line(error)}): remove it, and go on with "
+            "--resume"
+        ) from error
     return said
 
 

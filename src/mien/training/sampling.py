@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from mien.training.data import Faces
 
 SAMPLINGS = ("as-is", "balanced", "sqrt")
+LANES = 16  # row groups that the faces of a batch come from in turns
+TOGETHER = 2  # row groups of a lane whose faces are shuffled with each other
 
 
 def draw_order(ids: Tensor, *, sampling: str, generator: torch.Generator) -> Tensor:
@@ -27,6 +29,35 @@ def draw_order(ids: Tensor, *, sampling: str, generator: torch.Generator) -> Ten
     if sampling == "as-is":
         return torch.randperm(len(ids), generator=generator)
     return torch.multinomial(draw_weights(ids, sampling=sampling), len(ids), replacement=True, generator=generator)
+
+
+def in_groups(order: Tensor, groups: Tensor, *, generator: torch.Generator) -> Tensor:
+    """The faces of an epoch in an order in which only few row groups of their files are needed at a time.
+
+    Row groups are shuffled and dealt to lanes; in each lane the faces of a few groups that follow each other keep the
+    order that they were drawn in; the lanes give a face each in turns. So a batch has faces of `LANES * TOGETHER`
+    groups chosen by chance; and of several processes, if their number divides that of the lanes and that the batch,
+    each reads groups of its own.
+
+    Args:
+        order: (N,) indices of the faces, as `draw_order` gives them.
+        groups: (M,) the row group of each face.
+        generator: source of chance, on the CPU.
+
+    Returns:
+        (N,) the same indices.
+    """
+    count = int(groups.max()) + 1
+    place = torch.randperm(count, generator=generator)[groups[order]]
+    lanes = min(LANES, count)
+    lane = place % lanes
+    # Lanes change their groups at different times, so that reading is spread evenly.
+    block = (place // lanes + lane * TOGETHER // lanes) // TOGETHER
+    by_lane = (lane * (block.max() + 1) + block).argsort(stable=True)
+    lane = lane[by_lane]
+    sizes = torch.bincount(lane, minlength=lanes)
+    turn = torch.arange(len(order)) - (sizes.cumsum(0) - sizes)[lane]
+    return order[by_lane[(turn * lanes + lane).argsort()]]
 
 
 def draw_weights(ids: Tensor, *, sampling: str) -> Tensor:

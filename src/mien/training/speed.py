@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from mien.core.labels import LABEL_SETS
 from mien.datasets.table import LabelColumn, Table
 from mien.training.config import TrainConfig
-from mien.training.data import Batch, Faces, TrainingBatches, resident
+from mien.training.data import Batch, Faces, TrainingBatches, faces_of
 from mien.training.fit import build_net, choose_device, quiet, uses_bf16
 from mien.training.module import ExpressionModule
 
@@ -57,7 +57,7 @@ def measure_steps(config: TrainConfig, *, steps: int = 10, warm_up: int = 3) -> 
     if config.threads and device == "cpu":
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    faces = resident(made_up_faces(config, _RESIDENT_BATCHES * config.batch), config, HEADS)
+    faces = faces_of(made_up_faces(config, _RESIDENT_BATCHES * config.batch), config, HEADS)
     module = ExpressionModule(build_net(config, faces.label_sets), config, faces, faces)
     bf16 = uses_bf16(config, device, module.net)
     batches = _InTurns(module.faces["train"], config, torch.device(device), count=2 * (steps + warm_up))

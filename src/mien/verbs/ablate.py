@@ -123,7 +123,10 @@ def ablate(
     require("matplotlib", extra="report")
     from mien.experiments.ablation import choose_parts, variants
     from mien.training.data import choose_heads
+    from mien.training.processes import started
 
+    if started().world > 1:
+        raise UsageError(f"expected one process, got {started().world}: start an ablation without torchrun")
     if seeds is None and folds is None:
         raise UsageError("expected --seeds K or --folds K, got neither: --seeds 3 is a beginning")
     out = Path(out)

@@ -4,7 +4,7 @@ import itertools
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mien.core.errors import InputError
 from mien.core.labels import LabelSet
 from mien.pipeline import predict_table
+from mien.pipeline.journal import TOGETHER, Journal
 from mien.pipeline.parts import Unfinished
 from mien.pipeline.predict_table import Row
 from mien.pipeline.second_pass import clip_columns
@@ -19,10 +20,14 @@ from mien.pipeline.sinks import Sink, check_target
 from mien.pipeline.sources import Contents, Found, Skipped, check, expand
 from mien.pipeline.video import Sampling
 from mien.verbs.predict_config import PredictConfig, PredictResult, Step, Tell
-from mien.verbs.predict_photographs import TOGETHER, Photographs, check_annotations
+from mien.verbs.predict_photographs import Album, Look, Photographs, check_annotations
 
-if TYPE_CHECKING:  # what clips need is loaded where there are some: a photograph shall not wait for it
+if TYPE_CHECKING:  # what clips and worker processes need is loaded where there are some: a photograph shall not wait
+    from mien.pipeline.recognizer import Recognizer
     from mien.verbs.predict_clips import Clips
+    from mien.verbs.predict_workers import Elsewhere
+
+SEVERAL = 4  # inputs, below which nobody asks whether they are many
 
 
 def predict(
@@ -35,11 +40,12 @@ def predict(
     """Find the faces in photographs and clips and what they express.
 
     With `out`, what is done of clips and of many photographs is kept beside it until all is: ``resume=True`` goes on
-    where a run was broken off, to the same table. In a script, ``workers`` above 1 needs the usual
-    ``if __name__ == "__main__":``, for each process reads the script.
+    where a run was broken off, to the same table. A script for other systems than Linux that looks at many files, or
+    gives ``workers``, needs the usual ``if __name__ == "__main__":``, for there each process reads the script.
 
     Args:
-        sources: photographs, clips, and folders of them.
+        sources: photographs, clips, Parquet files with a column of photographs, folders of all these, and addresses of
+            the same in object stores.
         config: the settings; the defaults if None.
         tell: called after each picture with its rows. With it, or with `out`, the result holds no rows of its own,
             so that memory does not grow with the number of pictures.
@@ -64,6 +70,10 @@ def predict(
     """
     config = replace(config or PredictConfig(), **changes)
     sources = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    if config.engine == "ray":
+        from mien.verbs.predict_distributed import predict_distributed
+
+        return predict_distributed(sources, config, tell=tell)
     if config.out is not None:
         check_target(config.out, overwrite=config.overwrite)
     contents = check(sources, clips=True)
@@ -135,31 +145,26 @@ def _run(
     """Send the rows of all sources where they go."""
     skipped = Skipped(clips=True)
     total = contents.photographs + (_frames_to_come(sources, config) if tell and contents.clips else 0)
+
+    def progress(frames: int) -> None:
+        if tell and frames:
+            tell(Step((), total, frames))
+
     with ExitStack() as stack:
-        # Of a clip several frames are looked at at once, each by one thread; of photographs, one by all threads.
-        one_thread = config.recognizer(threads=config.threads or 1) if contents.clips else None
-        recognizer = config.recognizer(threads=config.threads) if contents.photographs or not one_thread else one_thread
-        labels = recognizer.label_set
+        labels, look, where = _lookers(config, contents, stack)
         columns = clip_columns(labels) if contents.clips else predict_table.columns(labels)
         sink = None
         if config.out is not None:
             sink = stack.enter_context(Sink(config.out, columns, overwrite=config.overwrite))
-        folder = work.folder if work else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mien-")))
-        photographs = Photographs.of(recognizer, config)
-
-        def progress(frames: int) -> None:
-            if tell:
-                tell(Step((), total, frames))
-
+        album = Album(config, labels, _journal(contents, work, stack))
         clips = None
-        if one_thread:
+        if contents.clips:
             from mien.verbs.predict_clips import Clips
 
-            clips = stack.enter_context(Clips(sources, config, one_thread, folder, progress))
-            if work:
-                work.make()
+            folder = work.folder if work else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mien-")))
+            clips = Clips(sources, config, labels, where, folder, progress)
         found = expand(sources, skipped=skipped, clips=True)
-        for each, rows in _rows(found, photographs, clips, work):
+        for each, rows in _rows(found, album, look, clips):
             tally.add(each, rows)
             whole = [dict.fromkeys(columns) | row for row in rows]
             if sink:
@@ -168,11 +173,35 @@ def _run(
                 tell(Step(whole, total, 0 if each.clip else 1))
             elif not sink:
                 tally.rows += whole
-        tally.made = {"annotated": tuple(photographs.written)}
+        tally.made = {"annotated": tuple(album.written)}
         if clips:
             tally.made |= clips.outputs.finish() | {"clips": contents.clips, "frames": tally.frames}
             tally.made["annotated"] += tuple(clips.outputs.drawn)
     return labels, skipped
+
+
+def _lookers(
+    config: PredictConfig, contents: Contents, stack: ExitStack
+) -> tuple[LabelSet, Look, "Recognizer | Elsewhere"]:
+    """The labels of the model, what looks at photographs, and what looks at clips: this process or others."""
+    if config.workers or (config.workers is None and contents.total >= SEVERAL):
+        from mien.verbs.predict_workers import Elsewhere, worker_count
+
+        if count := worker_count(config, contents):
+            elsewhere = stack.enter_context(Elsewhere(config, count))
+            return elsewhere.labels, elsewhere.look, elsewhere
+    # Of a clip several frames are looked at at once, each by one thread; of photographs, one by all threads.
+    one_thread = config.recognizer(threads=config.threads or 1) if contents.clips else None
+    recognizer = config.recognizer(threads=config.threads) if contents.photographs or not one_thread else one_thread
+    return recognizer.label_set, Photographs.of(recognizer, config, threads=1).look, one_thread or recognizer
+
+
+def _journal(contents: Contents, work: Unfinished | None, stack: ExitStack) -> Journal | None:
+    """Where rows of photographs are kept: if there are clips or many of them; a few are as quickly done again."""
+    if not work or not (contents.clips or contents.photographs >= TOGETHER):
+        return None
+    work.make()
+    return stack.enter_context(closing(Journal(work.folder, "photographs")))
 
 
 def _frames_to_come(sources: Sequence[str | os.PathLike[str]], config: PredictConfig) -> int:
@@ -183,25 +212,10 @@ def _frames_to_come(sources: Sequence[str | os.PathLike[str]], config: PredictCo
     return frames_in(sources, config.sampling) + drawn
 
 
-def _rows(
-    found: Iterable[Found], photographs: Photographs, clips: "Clips | None", work: Unfinished | None
-) -> Iterator[tuple[Found, list[Row]]]:
-    """Each photograph with its rows, and each frame of each clip, in order.
-
-    Photographs are kept where there are clips or many of them; a few are as quickly done again.
-    """
-    for number, piece in enumerate(_pieces(found)):
-        if piece[0].clip and clips:
-            yield from ((piece[0], rows) for rows in clips.rows(piece[0]))
-        elif work and (clips or len(piece) == TOGETHER):
-            work.make()
-            yield from photographs.kept_rows(piece, work.folder / f"photographs-{number:06}.json")
-        else:
-            yield from photographs.rows(piece)
-
-
-def _pieces(found: Iterable[Found]) -> Iterator[list[Found]]:
-    """Clips one by one, and photographs that follow each other together."""
+def _rows(found: Iterable[Found], album: Album, look: Look, clips: "Clips | None") -> Iterator[tuple[Found, list[Row]]]:
+    """Each photograph with its rows, and each frame of each clip, in order."""
     for is_clip, group in itertools.groupby(found, key=lambda each: each.clip):
-        while piece := list(itertools.islice(group, 1 if is_clip else TOGETHER)):
-            yield piece
+        if is_clip and clips:
+            yield from ((each, rows) for each in group for rows in clips.rows(each))
+        else:
+            yield from album.rows(group, look)

@@ -9,11 +9,21 @@ from typing import Any
 from mien import __version__
 from mien.core.errors import UsageError
 from mien.core.labels import LabelSet
+from mien.core.processors import check_workers
+from mien.core.registry import unknown
 from mien.pipeline.predict_table import Row
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.second_pass import SecondPass
 from mien.pipeline.video import Sampling
 from mien.runtime.session import check_options
+
+ENGINES = ("local", "ray")
+
+
+def check_engine(name: str) -> None:
+    """UsageError where no engine has this name."""
+    if name not in ENGINES:
+        raise UsageError(unknown("engine", name, list(ENGINES)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +45,11 @@ class PredictConfig:
         annotate: a folder for drawn copies. report: a folder for a page and a picture of the timeline of each clip.
         explain: lay over each face on these copies where the model sees the emotion: Grad-CAM, or occlusion, which
             takes a second a face, of a model whose feature map does not say it.
-        workers: processes that look at clips, and threads that look for faces in photographs; the table is the same.
+        engine: local, or ray for many machines: `out` is a folder, or an address such as ``s3://bucket/faces``, then.
+        workers: processes that look at photographs and clips; the table is the same. 0: this one does. None: one a
+            processor where there are many, and none where there are few, which are done before others have started.
+        time_limit: seconds that a worker may take over a photograph, or from one frame of a clip to the next; then it
+            is ended, and the input has an error.
         resume: go on with the work that a broken run left beside `out`.
         overwrite: replace what stands under those names.
     """
@@ -57,7 +71,9 @@ class PredictConfig:
     annotate: str | os.PathLike[str] | None = None
     report: str | os.PathLike[str] | None = None
     explain: bool = False
-    workers: int = 1
+    engine: str = "local"
+    workers: int | None = None
+    time_limit: float = 120.0
     resume: bool = False
     overwrite: bool = False
 
@@ -69,8 +85,8 @@ class PredictConfig:
             )
         if self.abstain is not None and not 0 <= self.abstain <= 1:
             raise UsageError(f"expected a probability in 0..1 to abstain below, got {self.abstain}")
-        if not 1 <= self.workers <= 256:
-            raise UsageError(f"expected 1 to 256 workers, got {self.workers}")
+        check_engine(self.engine)
+        check_workers(self.workers, self.time_limit)
         if self.resume and self.out is None:
             raise UsageError("expected --out FILE beside --resume, for the table that is to be finished, got none")
         _ = self.sampling, self.second_pass  # say what is wrong
@@ -116,7 +132,7 @@ class PredictResult:
         skipped: one line on the files of folders that are not looked at; empty if there were none.
         rows: the table, where it was not written to a file.
         label_set: what the model tells apart.
-        out, annotated, summary, pages: the files written.
+        out, annotated, summary, pages: the files written; `out` may be an address in an object store.
         notes: what the user should know, a line each.
         clips, frames: how many clips were looked at, and frames of them.
     """
@@ -127,7 +143,7 @@ class PredictResult:
     skipped: str
     rows: tuple[Row, ...]
     label_set: LabelSet
-    out: Path | None = None
+    out: Path | str | None = None
     annotated: tuple[Path, ...] = ()
     clips: int = 0
     frames: int = 0

@@ -1,5 +1,6 @@
 """`mien data prepare`: data sets as distributed in, one table of faces out."""
 
+import functools
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,8 @@ import numpy as np
 
 from mien.core.errors import UsageError
 from mien.core.files import make_folder
-from mien.core.processors import available_processors
+from mien.core.optional import require
+from mien.core.processors import available_processors, check_workers
 from mien.core.registry import unknown
 from mien.datasets import READERS, DataSet, LabelColumn, open_dataset
 from mien.datasets.labelmap import LabelMap
@@ -19,13 +21,15 @@ from mien.datasets.parquet import check_table_path
 from mien.faces import DETECTORS, check_min_face
 from mien.pipeline.cut import Form
 from mien.pipeline.parts import Parts
-from mien.pipeline.prepare import Prepared, plan_of, prepare_table, rows_of
+from mien.pipeline.prepare import MakeParts, Prepared, plan_of, prepare_table, rows_of
 from mien.pipeline.recognizer import NO_DETECTOR
 from mien.runtime.card import COLORS, CropGeometry
+from mien.verbs.predict_config import check_engine
 from mien.zoo.store import load_card
 
 MODEL = "mien-s"  # whose geometry a face is cut with, unless told otherwise
 SIZE = 112  # of faces out of photographs
+MANY = 256  # photographs, from which on it pays to start processes; face crops are done too quickly
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +46,9 @@ class PrepareConfig:
         splits: these alone; None: all there.
         options: of the readers, by name, or by ``"<data set>.<name>"`` for one of several data sets.
         label_map: a file that gives labels of all data sets common names, as a label source of its own.
-        workers: threads; None: as many as this process may use.
+        engine: local, or ray for many machines, which have to see the pictures under the same paths.
+        workers: processes; None: one a processor for many photographs, else as many threads of this process, as with 0.
+        time_limit: seconds that a process may take over a picture; then it is ended, and the row has an error.
         resume: go on with a table that was broken off. overwrite: replace one that exists, or begin it anew.
     """
 
@@ -55,7 +61,9 @@ class PrepareConfig:
     splits: Sequence[str] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     label_map: str | os.PathLike[str] | None = None
+    engine: str = "local"
     workers: int | None = None
+    time_limit: float = 120.0
     resume: bool = False
     overwrite: bool = False
 
@@ -68,8 +76,13 @@ class PrepareConfig:
             raise UsageError(unknown("detector", self.detector, [*DETECTORS, NO_DETECTOR]))
         if self.scale is not None and not 0 < self.scale <= 10:
             raise UsageError(f"expected a scale above 0 and up to 10, got {self.scale}")
-        if self.workers is not None and not 1 <= self.workers <= 256:
-            raise UsageError(f"expected 1 to 256 workers, got {self.workers}")
+        check_engine(self.engine)
+        check_workers(self.workers, self.time_limit)
+        if self.engine == "ray" and self.workers is not None:
+            raise UsageError(
+                "expected no --workers beside --engine ray, for the cluster says how many there are, got "
+                f"{self.workers}"
+            )
         check_min_face(self.min_face)
 
 
@@ -135,9 +148,20 @@ def prepare(
     form, rows = _form(sets, config), rows_of(sets)
     make_folder(out.parent)
     parts = Parts(out, plan_of(sets, form))
+    make = _on_cluster(config) if config.engine == "ray" else None
     parts.begin(resume=config.resume, overwrite=config.overwrite)
     workers = config.workers or available_processors()
-    return _result(out, prepare_table(sets, rows, form, parts, workers=workers, tell=tell), sets)
+    many = sum(len(each) for each in sets if not each.faces) >= MANY
+    time_limit = config.time_limit if config.workers or (config.workers is None and many) else None
+    prepared = prepare_table(sets, rows, form, parts, workers=workers, time_limit=time_limit, tell=tell, make=make)
+    return _result(out, prepared, sets)
+
+
+def _on_cluster(config: PrepareConfig) -> MakeParts:
+    from mien.pipeline.distributed.prepare import make_parts
+
+    require("ray", extra="distributed")
+    return functools.partial(make_parts, time_limit=config.time_limit)
 
 
 def _open(specs: Sequence[str], config: PrepareConfig) -> list[DataSet]:

@@ -1,5 +1,6 @@
 """`mien train`: data and settings in, run folders with measured, calibrated, exported models out."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mien.core.errors import OutputError, TrainingError, UsageError
 from mien.core.optional import require
 from mien.datasets import open_data
-from mien.datasets.lists import apply_lists, as_paths
+from mien.datasets.lists import apply_lists, as_paths, digests
 from mien.datasets.table import Table
 from mien.verbs.evaluate import evaluate
 from mien.verbs.finish import draw, finish
@@ -17,10 +18,11 @@ from mien.verbs.summary import heads_measured, summarise
 
 if TYPE_CHECKING:
     from mien.training.config import TrainConfig
+    from mien.training.meeting import Meeting
 
 Tell = Callable[[dict[str, Any]], None]
 Note = Callable[[str], None]
-Data = str | Table
+Data = str | os.PathLike[str] | Table
 
 
 @dataclass(frozen=True)
@@ -96,26 +98,33 @@ def train(
         >>> mien.train("ferplus=data/", preset="mien-s", out="runs/mien-s")  # doctest: +SKIP
     """
     require("lightning", extra="train")
-    from mien.training.processes import started
+    from mien.training.meeting import met
+    from mien.training.processes import expect, started
+    from mien.training.streamed import placed
 
-    _check_several(folds, seeds, group, started().world)
+    _check_several(folds, seeds, group)
     settings = settings_of(net=net, preset=preset, config=config, changes=changes, device=device)
-    table = open_all(data)
-    applied = apply_lists(table, drop=as_paths(drop), relabel=as_paths(relabel))
-    for line in applied.notes if started().first else ():
-        note(line)
     parts = ["--data DATA", *([f"--preset {preset}"] if preset else []), *([f"--net {net}"] if net else [])]
     parts += [f"--config {_name_of(config)}"] if config else []
     parts += [f"--set {change}" for change in changes]
-    parts += applied.lists  # by option and name
+    parts += digests(drop=as_paths(drop), relabel=as_paths(relabel))  # by option and name
     parts += [f"--folds {folds}"] if folds is not None else [f"--seeds {seeds}"] if seeds is not None else []
     parts += [f"--group {group}"] if group else []
-    one = _One(applied.lists, " ".join(["mien train", *parts, "--out RUN"]), tell, note)
-    if folds is None and seeds is None:
-        result = one(Part("", applied.table, settings), Path(out), resume=resume, max_minutes=max_minutes)
-    else:
-        parted = trainings_of(applied.table, settings, folds=folds, group=group, seeds=seeds)
-        result = _several(parted, one, Path(out), resume=resume, max_minutes=max_minutes)
+    command = " ".join(["mien train", *parts, "--out RUN"])
+    expect(settings, started())
+    with met(started(), timeout_s=settings.timeout_s) as meeting:
+        applied = apply_lists(open_all(data, resident=False), drop=as_paths(drop), relabel=as_paths(relabel))
+        table = placed(applied.table, settings)
+        if meeting.processes.world > 1:
+            note = note if meeting.processes.first else lambda line: None
+        for line in applied.notes:
+            note(line)
+        one = _One(applied.lists, command, tell, note, meeting)
+        if folds is None and seeds is None:
+            result = one(Part("", table, settings), Path(out), resume=resume, max_minutes=max_minutes)
+        else:
+            parted = trainings_of(table, settings, folds=folds, group=group, seeds=seeds)
+            result = _several(parted, one, Path(out), resume=resume, max_minutes=max_minutes)
     return replace(result, notes=(*applied.notes, *result.notes))
 
 
@@ -139,12 +148,13 @@ def settings_of(
     return load_config(preset=preset, file=Path(config) if config else None, changes=[*named, *changes])
 
 
-def open_all(data: Data | Sequence[Data]) -> Table:
-    """All faces to train on, as one table; see `train`."""
-    specs = [data] if isinstance(data, str | Table) else list(data)
+def open_all(data: Data | Sequence[Data], *, resident: bool = True) -> Table:
+    """All faces to train on, as one table; see `train`. `resident`: with the pictures of tables in memory."""
+    specs = [data] if isinstance(data, str | os.PathLike | Table) else list(data)
     if not specs:
         raise UsageError("expected --data TABLE or NAME=ROOT, got none")
-    return Table.concatenate([each if isinstance(each, Table) else open_data(each) for each in specs])
+    opened = [each if isinstance(each, Table) else open_data(each, resident=resident) for each in specs]
+    return Table.concatenate(opened)
 
 
 def _name_of(config: "str | Path | TrainConfig") -> str:
@@ -152,18 +162,13 @@ def _name_of(config: "str | Path | TrainConfig") -> str:
     return Path(config).name if isinstance(config, str | Path) else "config.toml"
 
 
-def _check_several(folds: int | str | None, seeds: int | None, group: str | None, processes: int) -> None:
+def _check_several(folds: int | str | None, seeds: int | None, group: str | None) -> None:
     if folds is not None and seeds is not None:
         raise UsageError("expected --folds or --seeds, got both: repeat the folds with --set seed=1 in another --out")
     if seeds is not None and seeds < 1:
         raise UsageError(f"expected --seeds of 1 or more, got {seeds}")
     if group is not None and folds is None:
         raise UsageError("expected --folds with --group, got none: say how many")
-    if processes > 1 and (folds is not None or seeds is not None):
-        raise UsageError(
-            f"expected one process for --folds and --seeds, got {processes}: start them without torchrun, or train "
-            "seed by seed with --set seed=N"
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +187,7 @@ class Parts:
     names: tuple[str, ...]
     split: str
     each: Iterator[Part]
-    data_sha256: str
+    data_sha256: Callable[[], str]
     notes: tuple[str, ...] = ()
 
 
@@ -210,7 +215,7 @@ def _folds(table: Table, config: "TrainConfig", folds: int | str, group: str | N
     parts = (Part(name, room.of_fold(dealt, k, how), config) for name, k in zip(names, numbers, strict=True))
     kept = len(table) - len(dealt)
     notes = (f"{kept:,} images take no part in the folds (a test split, or fold -1)",) if kept else ()
-    return Parts(names, "test", parts, dealt.digest(), notes)
+    return Parts(names, "test", parts, dealt.digest, notes)
 
 
 def _seeds(table: Table, config: "TrainConfig", count: int) -> Parts:
@@ -219,21 +224,22 @@ def _seeds(table: Table, config: "TrainConfig", count: int) -> Parts:
     configs = [room.of_seed(config, k) for k in range(count)]
     names = tuple(room.names("seed", [each.seed for each in configs]))
     parts = (Part(name, table, each) for name, each in zip(names, configs, strict=True))
-    return Parts(names, "valid", parts, table.digest())
+    return Parts(names, "valid", parts, table.digest)
 
 
 @dataclass(frozen=True, eq=False)
 class _One:
-    """Trains, exports and measures one run."""
+    """Trains, exports and measures one run; of several processes the first one alone does the latter two."""
 
     lists: Mapping[str, str]
     command: str
     tell: Tell
     note: Note
+    meeting: "Meeting"
 
     def __call__(self, part: Part, out: Path, *, resume: bool, max_minutes: float | None) -> TrainResult:
         from mien.training.fit import fit
-        from mien.training.processes import started
+        from mien.training.processes import restarted
 
         def tell(row: dict[str, Any]) -> None:
             self.tell({"run": part.name, **row} if part.name else row)
@@ -243,47 +249,59 @@ class _One:
             part.table,
             out=out,
             lists=self.lists,
-            resume=resume,
+            resume=resume or (restarted() and self.meeting.of_first((out / "versions.json").exists)),
             max_minutes=max_minutes,
             tell=tell,
             note=self.note,
+            meeting=self.meeting,
         )
-        if not (run.finished and started().first):
-            return TrainResult(run.folder, run.epochs, run.finished, notes=run.notes, diagnosis=run.diagnosis)
-        figures = finish(run.folder, part.table, command=self.command)
-        note = draw(run.folder)
-        notes = (*run.notes, note) if note else run.notes
-        return TrainResult(run.folder, run.epochs, True, figures, notes, run.diagnosis)
+        result = TrainResult(run.folder, run.epochs, run.finished, notes=run.notes, diagnosis=run.diagnosis)
+        if not run.finished:
+            return result
+        if self.meeting.processes.first:
+            result = self._finished(result, part.table)
+        self.meeting.gather(None)  # the others wait: what comes next may need what is written here
+        return result
+
+    def _finished(self, result: TrainResult, table: Table) -> TrainResult:
+        figures = finish(result.run, table, command=self.command)
+        note = draw(result.run)
+        return replace(result, figures=figures, notes=(*result.notes, note) if note else result.notes)
 
 
 def _several(parts: Parts, one: _One, out: Path, *, resume: bool, max_minutes: float | None) -> TrainResult:
     """Train one after the other; those that are through already are not trained again."""
-    _check_out(out, parts.names, resume=resume)
+    from mien.training.processes import restarted
+
+    meeting, ends = one.meeting, None if max_minutes is None else time.monotonic() + 60 * max_minutes
+    meeting.of_first(lambda: _check_out(out, parts.names, resume=resume, restarted=restarted()))
     for line in parts.notes:
         one.note(line)
-    ends = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     results: list[TrainResult] = []
     trained = False
     for part in parts.each:
         folder = out / part.name
-        left = None if ends is None else (ends - time.monotonic()) / 60
-        if heads_measured(folder, parts.split):
+        if meeting.of_first(lambda folder=folder: bool(heads_measured(folder, parts.split))):  # type: ignore[misc]
             results.append(_kept(part, folder, one))
             continue
+        left = meeting.of_first(lambda: None if ends is None else (ends - time.monotonic()) / 60)
         if left is not None and left <= 0 and trained:
             break
-        begun = (folder / "versions.json").exists()
+        begun = meeting.of_first((folder / "versions.json").exists)
         result = one(part, folder, resume=begun, max_minutes=None if left is None else max(left, 1e-6))
         trained = True
         results.append(result)
         if not result.finished:
             break
-        if parts.split == "test":
+        if parts.split == "test" and meeting.processes.first:
             for head in sorted({figure["head"] for figure in result.figures}):
                 evaluate(folder, data=part.table, split="test", head=head, out=folder / head, overwrite=True)
     finished = len(results) == len(parts.names) and all(each.finished for each in results)
     through = [each.run for each in results if each.finished]
-    summary = summarise(out, through, asked=len(parts.names), split=parts.split, data_sha256=parts.data_sha256)
+    sha256 = meeting.of_first(parts.data_sha256)
+    summary = meeting.of_first(
+        lambda: summarise(out, through, asked=len(parts.names), split=parts.split, data_sha256=sha256)
+    )
     notes = tuple(dict.fromkeys([*parts.notes, *(note for each in results for note in each.notes)]))
     epochs = sum(each.epochs for each in results)
     return TrainResult(
@@ -304,15 +322,15 @@ def _kept(part: Part, folder: Path, one: _One) -> TrainResult:
     """A run that is through and measured: checked to be the one asked for, not trained again."""
     from mien.training.fit import fit
 
-    run = fit(part.config, part.table, out=folder, lists=one.lists, resume=True)
+    run = fit(part.config, part.table, out=folder, lists=one.lists, resume=True, meeting=one.meeting)
     return TrainResult(folder, run.epochs, True, diagnosis=run.diagnosis)
 
 
-def _check_out(out: Path, names: Sequence[str], *, resume: bool) -> None:
+def _check_out(out: Path, names: Sequence[str], *, resume: bool, restarted: bool) -> None:
     if (out / "versions.json").exists():
         raise OutputError(f"expected a folder for several runs, got {out} that holds one: choose another --out")
     begun = [name for name in names if (out / name / "versions.json").exists()]
-    if begun and not resume:
+    if begun and not (resume or restarted):
         raise OutputError(f"expected a new folder, got {out} that holds {begun[0]}: use --resume or another --out")
     if resume and not begun:
         raise TrainingError(f"expected runs to resume in {out}, got none: check --out, or leave out --resume")

@@ -9,6 +9,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
 import mien
+from mien.pipeline.decoding import Start
 from mien.verbs.demo import sample
 from mien.verbs.models import models
 from mien.web import pictures, stream, videos
@@ -24,12 +25,15 @@ STATIC = Path(__file__).parent / "static"
 _TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
-def create_app(config: ServeConfig | None = None, *, worker: Sequence[str] = WORKER) -> FastAPI:
+def create_app(
+    config: ServeConfig | None = None, *, worker: Sequence[str] = WORKER, decoder: Start | None = None
+) -> FastAPI:
     """The page, the REST interface and the WebSocket.
 
     Args:
         config: the settings; the defaults if None.
         worker: the command that reads a video; see `mien.web.clip_process`.
+        decoder: what the processes that decode pictures run; see `mien.pipeline.decoding`.
 
     Raises:
         UsageError: the model or detector is not known, or is no model of single pictures.
@@ -38,7 +42,7 @@ def create_app(config: ServeConfig | None = None, *, worker: Sequence[str] = WOR
     """
     config = config or ServeConfig()
     metrics = Metrics()
-    recognition = Recognition(config, metrics)
+    recognition = Recognition(config, metrics, decoder=decoder)
     jobs = Jobs(
         _job_options(config),
         metrics,

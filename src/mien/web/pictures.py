@@ -10,7 +10,7 @@ from fastapi import APIRouter, File, Query, Request, UploadFile
 from fastapi.responses import JSONResponse, Response
 
 from mien.core.errors import InputError
-from mien.core.images import decode, encode
+from mien.core.images import encode
 from mien.core.types import Image
 from mien.pipeline.annotate import annotate
 from mien.pipeline.face_heat import FaceHeat
@@ -111,7 +111,7 @@ def _look(
     about: dict[str, Any] = {"source": name, "width": None, "height": None, "faces": 0, "error": None, "note": None}
     try:
         about["note"] = check_picture(data, name, most_megapixels=config.max_megapixels)
-        image = decode(data, name=name)
+        image = recognition.decode(data, name=name)
     except (Refusal, InputError) as error:
         refusal = error if isinstance(error, Refusal) else Refusal(422, str(error))
         about["error"] = refusal.detail

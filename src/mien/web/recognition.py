@@ -1,4 +1,7 @@
-"""The recognisers of a server: a fixed number of threads shares the cores, and the event loop stays free."""
+"""The recognisers of a server: a fixed number of threads shares the cores, and the event loop stays free.
+
+Strangers' pictures are decoded in as many other processes: one that brings a decoder down costs its own answer alone.
+"""
 
 import asyncio
 import contextlib
@@ -8,7 +11,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from mien.core.errors import UsageError
+from mien.core.errors import UsageError, WorkerError
+from mien.core.types import Image
+from mien.pipeline.decoding import Decoders, Start
 from mien.pipeline.face_heat import FaceExplainer
 from mien.pipeline.live import LiveRecognizer
 from mien.pipeline.recognizer import Recognizer
@@ -31,7 +36,7 @@ class Recognition:
         stopping: whether new requests are refused, because the server is about to end.
     """
 
-    def __init__(self, config: ServeConfig, metrics: Metrics) -> None:
+    def __init__(self, config: ServeConfig, metrics: Metrics, *, decoder: Start | None = None) -> None:
         self.recognizer = Recognizer(
             config.model,
             detector=config.detector,
@@ -58,6 +63,22 @@ class Recognition:
         self._config, self._metrics = config, metrics
         self._requests = 0
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="recognise")
+        self._decoders = Decoders(config.threads, start=decoder)
+
+    def decode(self, data: bytes, *, name: str) -> Image:
+        """A picture out of a stranger's bytes, decoded in another process.
+
+        Raises:
+            InputError: it cannot be read. Refusal: there is no process that could.
+        """
+        try:
+            return self._decoders.decode(data, name=name)
+        except WorkerError as error:
+            raise Refusal(503, str(error), retry_after_s=BUSY_S) from error
+
+    def warm(self) -> None:
+        """Start what is else started by the first picture."""
+        self._decoders.warm()
 
     @contextlib.asynccontextmanager
     async def admitted(self) -> AsyncIterator[None]:
@@ -99,5 +120,6 @@ class Recognition:
             ) from None
 
     def close(self) -> None:
-        """Let the threads end."""
+        """Let the threads and processes end."""
+        self._decoders.close()
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -57,6 +57,7 @@ def serve(
         from mien.web.app import create_app
 
         app = create_app(config)
+        app.state.recognition.warm()
         address = _address(config, listening.getsockname()[1])
         asyncio.run(_run(app, config, listening, lambda: _announce(config, address, tell, ready), tell))
 

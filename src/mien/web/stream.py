@@ -14,7 +14,6 @@ from typing import Any
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from mien.core.errors import MienError
-from mien.core.images import decode
 from mien.pipeline.live import LiveRecognizer, live_rows
 from mien.web.contents import check_picture
 from mien.web.metrics import Metrics
@@ -142,7 +141,7 @@ class _Camera:
             raise Refusal(413, f"expected a frame of at most {MOST_BYTES / MB:g} MB, got {len(data) / MB:.1f}")
         check_picture(data, "the frame", most_megapixels=MOST_MEGAPIXELS)
         try:
-            image = decode(data, name="the frame")
+            image = self._recognition.decode(data, name="the frame")
         except MienError as error:
             raise Refusal(422, str(error)) from None
         frame = self._recognizer.step(image, time_s)

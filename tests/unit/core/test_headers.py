@@ -163,3 +163,17 @@ def test_frames_are_counted(format, count):
 @given(st.sampled_from([b"GIF89a", b"RIFF\0\0\0\0WEBP", b"\x89PNG\r\n\x1a\n", b"\xff\xd8"]), st.binary(max_size=200))
 def test_of_damaged_pictures_some_frames_are_counted(head, rest):
     assert frame_count(head + rest) >= 1
+
+
+def test_jpeg_2000_has_a_size_and_formats_without_one_are_refused():
+    image = np.zeros((80, 90, 3), np.uint8)
+    data = encode(image, ".jp2")
+    assert picture_size(data) == (90, 80)
+    assert decode(data).shape == (80, 90, 3)
+    large = data.replace(bytes([0, 0, 0, 90, 0, 0, 0, 80, 0, 0]), bytes([0, 1, 0, 0, 0, 1, 0, 0, 0, 0]))
+    with pytest.raises(InputError, match="expected at most 200 megapixels in the given bytes, got a header that says"):
+        decode(large)
+    for other in (".hdr", ".sr", ".pfm"):
+        array = image.astype(np.float32) if other != ".sr" else image
+        with pytest.raises(InputError, match="expected a picture in the given bytes, got .* bytes that are not one"):
+            decode(cv2.imencode(other, array)[1].tobytes())

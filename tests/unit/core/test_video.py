@@ -262,6 +262,23 @@ def test_a_claim_of_frames_that_the_file_cannot_hold_is_counted_instead(clip, mo
 
 
 def test_frames_of_a_size_that_would_take_gigabytes_are_refused(clip, monkeypatch):
-    monkeypatch.setattr(video, "MOST_PIXELS", 1000)
+    monkeypatch.setattr(video, "MOST_FRAME_PIXELS", 1000)
     with pytest.raises(InputError, match=r"expected frames of at most 0 megapixels in .*a b.avi"):
         probe(clip)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nother.mp4\n#EXT-X-ENDLIST\n",
+        b"ID3\x04\0\0\0\0\0\0#EXTM3U\n#EXTINF:9,\nother.mp4\n",
+        b"ffconcat version 1.0\nfile other.mp4\n",
+        b"<?xml version='1.0'?><MPD><Period><BaseURL>other.mp4</BaseURL></Period></MPD>",
+    ],
+)
+@pytest.mark.parametrize("suffix", [".mp4", ".m3u8"])
+def test_a_list_does_not_open_what_it_names(content, suffix, tmp_path, clips):
+    (tmp_path / "other.mp4").write_bytes(clips["motion"].path.read_bytes())
+    (tmp_path / f"list{suffix}").write_bytes(content)
+    with pytest.raises(InputError, match="got a text such as a list of further files, which are not opened for it"):
+        probe(tmp_path / f"list{suffix}")

@@ -217,3 +217,15 @@ def test_the_reader_in_the_documentation(tmp_path, monkeypatch):
         DataError, match=r"expected moods\.csv in .*, got no such file or folder: the data set is handed out"
     ):
         open_dataset(f"moods={tmp_path / 'absent'}")
+
+
+@pytest.mark.parametrize("where", ["../secret.png", "a/../../secret.png", "{outside}/secret.png"])
+def test_a_path_that_leads_out_of_its_folder_is_not_opened(where, tmp_path):
+    write_image(tmp_path / "secret.png", np.zeros((8, 8), np.uint8))
+    (tmp_path / "data" / "a").mkdir(parents=True)
+    where = where.format(outside=tmp_path)
+    with pytest.raises(
+        InputError, match=r"expected a picture in .*data, got the path .*secret\.png, which leads out of"
+    ):
+        PictureFile(str(tmp_path / "data"), where).read()
+    assert PictureFile(str(tmp_path), str(tmp_path / "secret.png")).read().shape == (8, 8, 3)

@@ -14,7 +14,8 @@ from mien.core.errors import DataError
 from mien.core.images import decode
 from mien.core.labels import LABEL_SETS
 from mien.datasets import LabelColumn, Table, read_table, write_table
-from mien.datasets.parquet import ROWS_IN_GROUP, decode_as, encode_small, in_threads, table_writer
+from mien.datasets.parquet import ROWS_IN_GROUP, encode_small, table_writer
+from mien.datasets.stored import decode_as, in_threads
 
 N = 11
 FAILED = (3, 7)

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import fragile
 import numpy as np
 import pyarrow.parquet as parquet
 import pytest
@@ -106,11 +107,11 @@ def photographs(counts: list[int | None], **changes: Any) -> DataSet:
 
 def make(
     out: Path, *sets: DataSet, form: Form = FACES, workers: int = 2, resume: bool = False, overwrite: bool = False,
-    tell: Any = None,
+    time_limit: float | None = None, tell: Any = None,
 ) -> Prepared:  # fmt: skip
     parts = Parts(out, plan_of(sets, form))
     parts.begin(resume=resume, overwrite=overwrite)
-    return prepare_table(sets, rows_of(sets), form, parts, workers=workers, tell=tell)
+    return prepare_table(sets, rows_of(sets), form, parts, workers=workers, time_limit=time_limit, tell=tell)
 
 
 def test_face_crops_are_taken_as_they_are(tmp_path: Path) -> None:
@@ -130,6 +131,28 @@ def test_the_file_is_the_same_whatever_the_workers(tmp_path: Path, workers: int,
     make(tmp_path / "one.parquet", data, form=PHOTOGRAPHS, workers=2)
     make(tmp_path / "two.parquet", data, form=PHOTOGRAPHS, workers=workers)
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
+
+
+def test_processes_make_the_same_file_but_for_what_none_survives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two data sets: a picture brings its process down, one holds it up, one does so only once."""
+    monkeypatch.setenv(fragile.MARK, str(tmp_path / "mark"))
+    colors = {4: fragile.DEADLY, 9: fragile.ONCE, 12: fragile.SLOW}
+    bad = data_set(
+        [fragile.Made(f"{k}.png", colors.get(k, (k, 9, 9))) for k in range(16)], name="bad", gray=False
+    )  # fmt: skip
+    form = replace(FACES, color="rgb")
+    prepared = make(tmp_path / "bad.parquet", face_rows(5), bad, form=replace(form, size=12), time_limit=2)
+    assert prepared.failed == {
+        "bad-4": "expected a worker process to live through 4.png, got one that ended by SIGSEGV: leave it out, or "
+        "convert it; if others fail, too, memory may be short",
+        "bad-12": "expected at most 2 s for 12.png, got more: leave it out, or allow more time",
+    }
+    good = face_rows(20)
+    make(tmp_path / "here.parquet", good)
+    make(tmp_path / "there.parquet", good, time_limit=60)
+    assert (tmp_path / "here.parquet").read_bytes() == (tmp_path / "there.parquet").read_bytes()
 
 
 def test_what_fails_is_a_row_and_the_rest_goes_on(tmp_path: Path, bright: None) -> None:
@@ -370,7 +393,7 @@ def test_jobs_cover_each_row_once_and_in_order(sizes: list[int], films: int, sta
         for s, size in enumerate(sizes)
     ]
     total = sum(sizes)
-    jobs = list(module._jobs(sets, 0, range(min(start, total), total)))
+    jobs = list(module.jobs(sets, 0, range(min(start, total), total)))
     rows = [f"{job.data.name}-{k}" for job in jobs for k in job.rows]
     assert rows == [each for data in sets for each in data.ids.tolist()][min(start, total) :]
     assert all(job.rows for job in jobs)

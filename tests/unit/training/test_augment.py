@@ -224,3 +224,13 @@ def test_luma_of_grey_is_the_grey_value():
 def test_a_setting_out_of_range_is_named(bad):
     with pytest.raises(UsageError, match=rf"augment\.{next(iter(bad))}"):
         Augmentation(**bad)
+
+
+def test_what_is_drawn_for_a_face_depends_on_its_place_in_the_batch_alone():
+    config = Augmentation(**(vars(Augmentation()) | ADDED | {"gray": 0.5}))
+    given, rows = faces(7, channels=3), torch.tensor([1, 3, 5])
+    chance, other = generator(), generator()
+    whole = augment(given, config, size=24, generator=chance)
+    some = augment(given[rows], config, size=24, generator=other, batch=7, rows=rows)
+    torch.testing.assert_close(some, whole[rows], atol=1e-5, rtol=0)
+    assert torch.equal(chance.get_state(), other.get_state())

@@ -13,7 +13,7 @@ from mien.datasets import LabelColumn, Table
 from mien.training.augment import augment
 from mien.training.clips import change_alike, fit_to_net
 from mien.training.config import TrainConfig, load_config
-from mien.training.data import TrainingBatches, ValidationBatches, resident
+from mien.training.data import TrainingBatches, ValidationBatches, faces_of
 from mien.training.fit import LAST, fit, load_run
 
 SMALL = "{widths=[8],blocks=[1]}"
@@ -47,7 +47,7 @@ def made(n: int = 24, *, valid: int = 8, colour: bool = False) -> Table:
 
 
 def seen(config: TrainConfig, inputs: tuple[str, ...], table: Table):
-    faces = resident(table, config, ["made"])
+    faces = faces_of(table, config, ["made"])
     return dataclasses.replace(faces, clips=fit_to_net(faces.clips, inputs))
 
 

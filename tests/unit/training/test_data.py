@@ -16,7 +16,7 @@ from mien.training.data import (
     TrainingBatches,
     ValidationBatches,
     expect_labels,
-    resident,
+    faces_of,
     resolve_input,
     size_notes,
 )
@@ -64,7 +64,7 @@ def test_normalised_by_the_training_faces_they_have_mean_0_and_deviation_1(chann
     seen = np.concatenate(
         [
             each.inputs[0]
-            for each in ValidationBatches(resident(given.of_split("train"), settings, ["fer2013"]), settings)
+            for each in ValidationBatches(faces_of(given.of_split("train"), settings, ["fer2013"]), settings)
         ]
     )
     assert seen.mean((0, 2, 3)).tolist() == pytest.approx([0] * channels, abs=1e-4)
@@ -119,13 +119,13 @@ def test_faces_that_grow_or_shrink_much_get_a_note_and_others_none():
     ],
 )
 def test_validation_takes_no_more_memory_than_training(changes, world, expected):
-    settings, faces = config(*changes), resident(table(4), config(), ["fer2013"])
+    settings, faces = config(*changes), faces_of(table(4), config(), ["fer2013"])
     assert ValidationBatches(faces, settings, world=world).at_once == expected
 
 
 def test_each_head_needs_labels_in_train_and_valid():
     given = table()
-    faces = resident(given, config(), ["fer2013", "ferplus"])
+    faces = faces_of(given, config(), ["fer2013", "ferplus"])
     expect_labels(faces, "train")
     expect_labels(faces, "valid")
     none = dataclasses.replace(given.sources["ferplus"], ids=np.full(len(given), -1, np.int16))
@@ -134,7 +134,7 @@ def test_each_head_needs_labels_in_train_and_valid():
         (none, "valid", True),
         (dataclasses.replace(none, soft=None), "train", True),
     ):
-        bare = resident(dataclasses.replace(given, sources={"ferplus": column}), config(), ["ferplus"])
+        bare = faces_of(dataclasses.replace(given, sources={"ferplus": column}), config(), ["ferplus"])
         expect_labels(bare, split, besides=["ferplus"])
         if not refused:
             expect_labels(bare, split)
@@ -145,10 +145,10 @@ def test_each_head_needs_labels_in_train_and_valid():
 
 def test_colour_becomes_grey_and_grey_colour_as_the_net_wants():
     colour = table(4, channels=3)
-    gray = resident(colour, config(), ["fer2013"]).images
+    gray = faces_of(colour, config(), ["fer2013"]).images
     expected = vision.rgb_to_grayscale(torch.from_numpy(colour.images.copy()).permute(0, 3, 1, 2))
     assert (gray.int() - expected.int()).abs().max() <= 1
-    both = resident(table(4), config(*RGB), ["fer2013"]).images
+    both = faces_of(table(4), config(*RGB), ["fer2013"]).images
     assert both.shape == (4, 3, 48, 48)
     assert torch.equal(both[:, 0], both[:, 2])
 
@@ -158,7 +158,7 @@ MIXED = ["augment.mixup=0.4", "augment.cutmix=1.0", "augment.mix=0.7"]
 
 def batches(*changes: str) -> list:
     settings = config(*changes)
-    return list(TrainingBatches(resident(table(96), settings, ["fer2013", "ferplus"]), settings, 0))
+    return list(TrainingBatches(faces_of(table(96), settings, ["fer2013", "ferplus"]), settings, 0))
 
 
 @pytest.mark.parametrize("changes", [MIXED[:1], MIXED[1:2], MIXED])
@@ -188,7 +188,7 @@ def test_pixels_are_mixed_as_targets_are():
     given = dataclasses.replace(
         given, images=np.where(angry[:, None, None], 255, 0).astype(np.uint8).repeat(48, 1).repeat(48, 2)
     )
-    for batch in TrainingBatches(resident(given, settings, ["fer2013"]), settings, 0):
+    for batch in TrainingBatches(faces_of(given, settings, ["fer2013"]), settings, 0):
         torch.testing.assert_close(
             batch.inputs[0].mean((1, 2, 3)), batch.targets["fer2013"].soft[:, 0], atol=1e-5, rtol=0
         )
@@ -197,7 +197,7 @@ def test_pixels_are_mixed_as_targets_are():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_batches_are_made_on_the_device_and_equal_those_of_the_cpu():
     settings = config("augment.blur=0.03", "augment.jpeg=50.0", *MIXED)
-    faces = resident(table(32), settings, ["fer2013"])
+    faces = faces_of(table(32), settings, ["fer2013"])
     for here, there in zip(
         TrainingBatches(faces, settings, 0), TrainingBatches(faces, settings, 0, torch.device("cuda")), strict=True
     ):

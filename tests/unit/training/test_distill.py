@@ -14,7 +14,7 @@ from mien.datasets.table import LabelColumn, Table
 from mien.runtime.temperature import apply_temperature
 from mien.training import distill
 from mien.training.config import TrainConfig, load_config
-from mien.training.data import Faces, choose_heads, resident
+from mien.training.data import Faces, choose_heads, faces_of
 from mien.training.distill import ANSWERS, Teacher, distilled, read_teachers
 from mien.training.fit import LAST, fit
 from mien.zoo.store import load_classifier
@@ -41,7 +41,7 @@ def settings(*teachers: Path, **changes: float) -> TrainConfig:
 
 def taught(config: TrainConfig, faces: Table, out: Path) -> tuple[Faces, Faces]:
     """The faces before and after."""
-    before = resident(faces, config, choose_heads(faces, ()))
+    before = faces_of(faces, config, choose_heads(faces, ()))
     return before, distilled(before, faces, read_teachers(config, before.label_sets), config, out=out)
 
 

@@ -16,7 +16,7 @@ from mien.core.labels import LABEL_SETS
 from mien.datasets.table import LabelColumn, Table
 from mien.training.callbacks import WholeCheckpoints
 from mien.training.config import TrainConfig, load_config
-from mien.training.data import TrainingBatches, choose_heads, normalise, resident
+from mien.training.data import TrainingBatches, choose_heads, faces_of, normalise
 from mien.training.fit import LAST, fit, load_run, uses_bf16
 
 SMALL = ["epochs=3", "batch=16", "net_options.widths=[8,16]", "net_options.blocks=[1,1]", "ema=0.9", "threads=1"]
@@ -81,7 +81,7 @@ def test_training_sees_what_inference_sees():
     from mien.runtime.preprocess import to_tensor
 
     table, config = faces(8, valid=2), small()
-    images = resident(table, config, ["fer2013"]).images
+    images = faces_of(table, config, ["fer2013"]).images
     torch.testing.assert_close(
         normalise(images.float() / 255, config).contiguous(),
         torch.from_numpy(to_tensor(table.images, config.input)),
@@ -93,7 +93,7 @@ def test_training_sees_what_inference_sees():
 def test_batches_depend_on_seed_and_epoch_alone():
     def first(seed: int, epoch: int) -> torch.Tensor:
         config = small(f"seed={seed}")
-        return next(iter(TrainingBatches(resident(faces(), config, ["fer2013"]), config, epoch))).inputs[0]
+        return next(iter(TrainingBatches(faces_of(faces(), config, ["fer2013"]), config, epoch))).inputs[0]
 
     assert torch.equal(first(0, 1), first(0, 1))
     assert not torch.equal(first(0, 1), first(0, 2))
@@ -101,7 +101,7 @@ def test_batches_depend_on_seed_and_epoch_alone():
 
 
 def test_votes_are_learnt_where_they_are_and_labels_elsewhere():
-    targets = resident(faces(16, valid=2), small(), ["ferplus", "fer2013"]).targets
+    targets = faces_of(faces(16, valid=2), small(), ["ferplus", "fer2013"]).targets
     assert targets["ferplus"].weights.tolist() == [1.0, 0, 0, 0] * 4
     assert targets["fer2013"].weights.tolist() == [1.0] * 16
     assert torch.equal(targets["fer2013"].soft.argmax(1), targets["fer2013"].ids)

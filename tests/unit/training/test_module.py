@@ -15,7 +15,7 @@ from mien.core.labels import LABEL_SETS
 from mien.datasets.table import LabelColumn, Table
 from mien.runtime.session import Session
 from mien.training.config import TrainConfig, load_config
-from mien.training.data import resident
+from mien.training.data import faces_of
 from mien.training.export import write_onnx
 from mien.training.fit import BEST, LAST, build_net, fit, load_run
 from mien.training.measures import selection
@@ -50,7 +50,7 @@ def faces(n: int = 36, *, valid: int = 12) -> Table:
 
 
 def module_of(config: TrainConfig, table: Table) -> ExpressionModule:
-    train, valid = (resident(table.of_split(split), config, ["fer2013"]) for split in ("train", "valid"))
+    train, valid = (faces_of(table.of_split(split), config, ["fer2013"]) for split in ("train", "valid"))
     torch.manual_seed(0)
     return ExpressionModule(build_net(config, train.label_sets), config, train, valid)
 
@@ -134,7 +134,7 @@ def test_accumulated_batches_make_the_step_of_a_large_one(tmp_path):
 
     def weights(*changes: str) -> torch.Tensor:
         config = tiny(*plain, *changes)
-        train, valid = (resident(faces().of_split(each), config, ["fer2013"]) for each in ("train", "valid"))
+        train, valid = (faces_of(faces().of_split(each), config, ["fer2013"]) for each in ("train", "valid"))
         torch.manual_seed(0)
         module = ExpressionModule(Flat(), config, train, valid)
         optimizer = module.configure_optimizers()

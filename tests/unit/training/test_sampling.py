@@ -1,11 +1,14 @@
 """Which faces an epoch draws."""
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mien.core.labels import LabelSet
 from mien.training.data import Faces, Targets
-from mien.training.sampling import draw_order, draw_weights, notes_on_data
+from mien.training.sampling import LANES, TOGETHER, draw_order, draw_weights, in_groups, notes_on_data
 
 IDS = torch.tensor([0] * 800 + [1] * 150 + [2] * 50 + [-1] * 200)
 
@@ -56,3 +59,39 @@ def test_what_training_will_not_learn_is_said():
     assert notes_on_data(faces, batch=8)[1:] == (
         "a batch of 8 is larger than the 6 training faces: each step takes all of them",
     )
+
+
+@given(
+    sizes=st.lists(st.integers(0, 9), min_size=1, max_size=60).filter(any),
+    sampling=st.sampled_from(["as-is", "balanced"]),
+)
+def test_in_groups_gives_the_same_faces_in_another_order(sizes, sampling):
+    groups = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    ids = torch.arange(len(groups)) % 3
+    drawn = draw_order(ids, sampling=sampling, generator=generator())
+    order = in_groups(drawn, groups, generator=generator(1))
+    assert torch.equal(order.sort().values, drawn.sort().values)
+
+
+def test_in_groups_needs_few_of_them_at_a_time_and_mixes_those():
+    groups = torch.arange(200).repeat_interleave(512)
+    drawn = draw_order(torch.zeros(len(groups)), sampling="as-is", generator=generator())
+    order = groups[in_groups(drawn, groups, generator=generator(1))].numpy()
+    firsts = np.array([np.flatnonzero(order == group)[[0, -1]] for group in range(200)])
+    events = np.zeros(len(order) + 1, int)
+    np.add.at(events, firsts[:, 0], 1)
+    np.add.at(events, firsts[:, 1] + 1, -1)
+    assert events.cumsum().max() <= (LANES * TOGETHER) + LANES  # a lane that changes may hold the last face of one
+    middle = order[128 * 100 : 128 * 101]
+    assert 20 <= len(np.unique(middle)) <= LANES * TOGETHER
+    assert len(np.unique(order[:128])) >= LANES
+
+
+@pytest.mark.parametrize("world", [2, 4, 16])
+def test_each_process_reads_groups_of_its_own(world):
+    groups = torch.arange(320).repeat_interleave(512)
+    drawn = draw_order(torch.zeros(len(groups)), sampling="as-is", generator=generator())
+    order = groups[in_groups(drawn, groups, generator=generator(1))]
+    read = [set(order[rank::world].tolist()) for rank in range(world)]
+    assert [len(each) for each in read] == [320 // world] * world
+    assert len(set().union(*read)) == 320

@@ -1,7 +1,5 @@
 """Clips and photographs in one table; broken runs that go on; several processes."""
 
-import functools
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,14 +8,10 @@ import clips as made
 import pytest
 from clips import Shelf
 
-from mien.core.errors import InputError, MienError, MissingExtraError, OutputError, UsageError
-from mien.core.labels import LABEL_SETS
-from mien.pipeline.clip_store import ClipStore
-from mien.pipeline.video import Sampling
+from mien.core.errors import InputError, MissingExtraError, OutputError, UsageError
+from mien.pipeline import journal
 from mien.verbs import predict as predict_module
-from mien.verbs import predict_photographs
 from mien.verbs.predict import predict
-from mien.verbs.predict_clips import FirstPassesElsewhere
 from mien.verbs.predict_config import PredictConfig, Step
 
 SMALL = {"every": 3, "min_face": 60}
@@ -90,7 +84,7 @@ def stopping(after: int) -> Callable[[Step], None]:
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mien.pipeline.video._BLOCK", 5)
-    monkeypatch.setattr(predict_photographs, "TOGETHER", 2)
+    monkeypatch.setattr(journal, "TOGETHER", 2)
     monkeypatch.setattr(predict_module, "TOGETHER", 2)
 
 
@@ -153,15 +147,6 @@ def test_several_processes_give_the_same_table(album: list[Path], options: dict[
     assert (found.pictures, found.frames) == (3, 50)
 
 
-def test_a_process_that_dies_is_an_error_and_no_endless_wait(clips: Shelf, tmp_path: Path) -> None:
-    store = ClipStore(tmp_path / "parts", str(clips["nobody"].path), LABEL_SETS["ferplus"])
-    dying: Any = functools.partial(os._exit, 3)
-    passes = FirstPassesElsewhere(dying, iter([store]), Sampling(), workers=2, progress=lambda frames: None)
-    with pytest.raises(MienError, match="expected the processes of --workers to work to the end, got one that"):
-        passes.over(store)
-    passes.close()
-
-
 def test_the_only_clip_raises_and_leaves_nothing(tmp_path: Path, options: dict[str, Any]) -> None:
     path = made.without_index(tmp_path / "broken.mp4")
     with pytest.raises(InputError, match=r"expected a video in .*broken.mp4, got one without its index \(moov\)"):
@@ -191,7 +176,7 @@ def test_without_scipy_the_extra_is_named_before_any_work(
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"workers": 0}, "expected 1 to 256 workers, got 0"),
+        ({"workers": -1}, "expected 0 to 256 workers, got -1"),
         ({"resume": True}, "expected --out FILE beside --resume, for the table that is to be finished, got none"),
         ({"every": 2, "fps": 3}, "expected --every or --fps, got both (2 and 3): leave one out"),
         ({"baseline": (3.0, 1.0)}, "expected a baseline from an earlier to a later second, such as 0-5, got 3-1"),

@@ -83,7 +83,7 @@ def test_what_cannot_be_done(root: Path) -> None:
         ({"color": "grey"}, "a color out of gray, rgb, got 'grey'"),
         ({"detector": "yolo"}, "a detector out of mtcnn, haar, dlib, none, got 'yolo'"),
         ({"scale": 0}, "a scale above 0 and up to 10, got 0"),
-        ({"workers": 0}, "1 to 256 workers, got 0"),
+        ({"workers": -1}, "0 to 256 workers, got -1"),
         ({"min_face": 0}, "min_face of 1 pixel or more, got 0"),
     ],
 )

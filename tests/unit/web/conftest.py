@@ -40,9 +40,9 @@ def served(tiny_model: Path) -> Iterator[Ask]:
     """Makes servers with settings of their own, and a small model."""
     clients: list[TestClient] = []
 
-    def make(*, worker: Any = None, **settings: Any) -> TestClient:
+    def make(*, worker: Any = None, decoder: Any = None, **settings: Any) -> TestClient:
         config = ServeConfig(**{"model": tiny_model, "detector": "none", "workers": 1} | settings)
-        app = create_app(config, **({"worker": worker} if worker else {}))
+        app = create_app(config, decoder=decoder, **({"worker": worker} if worker else {}))
         clients.append(Client(app).__enter__())
         return clients[-1]
 

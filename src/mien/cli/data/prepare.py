@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mien.cli.console import Progress, examples, libraries_silenced, note, print_json, table
-from mien.cli.options import Json, MinFace
+from mien.cli.options import Engine, Json, MinFace, TimeLimit, Workers
 from mien.core.toml import parse_setting
 
 _EXAMPLES = examples(
@@ -49,7 +49,9 @@ def prepare(
     label_map: Annotated[
         Path | None, typer.Option("--label-map", metavar="FILE.toml", help="Common names for labels.")
     ] = None,
-    workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="Threads; all if not given.")] = None,
+    engine: Engine = "local",
+    workers: Workers = None,
+    time_limit: TimeLimit = 120.0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what was broken off.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a table that exists, or begin anew.")] = False,
     json: Json = False,
@@ -70,7 +72,9 @@ def prepare(
         splits=[each.strip() for each in splits.split(",")] if splits is not None else None,
         options=dict(map(parse_setting, settings or [])),
         label_map=label_map,
+        engine=engine,
         workers=workers,
+        time_limit=time_limit,
         resume=resume,
         overwrite=overwrite,
     )

@@ -160,6 +160,16 @@ def test_xml_that_unfolds_without_end_is_refused(root):
         read_mmi(root)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_document_type_is_refused(encoding, root):
+    path = session(root, 1) / "S001-001.xml"
+    path.write_bytes(
+        f'<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE Track [<!ENTITY a "b">]><Track/>'.encode(encoding)
+    )
+    with pytest.raises(DataError, match=r"expected XML in .*S001-001\.xml, got one with a <!DOCTYPE"):
+        read_mmi(root)
+
+
 def test_no_clip_of_an_emotion(root):
     for path in root.glob("*/Sessions/*/S*.xml"):
         path.write_text("<Track/>")

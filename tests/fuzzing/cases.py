@@ -1,11 +1,12 @@
-"""Damage to files, and a process of its own for code that may die of it.
+"""Numbered cases in a process of its own, for code that may die of one.
 
-A script beside the tests works through numbered cases and reports; the test starts it, sees it die, counts that, and
-starts it again behind the case that killed it.
+A script works through them and reports; the test starts it, sees it die, counts that, and starts it again behind the
+case that killed it.
 """
 
 import faulthandler
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -15,34 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 HANG_S = 60  # a case that takes longer is killed
-
-
-def mutate(data: bytes, rng: np.random.Generator) -> bytes:
-    """One of: bits flipped, bytes replaced, a piece cut out, repeated, or moved; the end cut off."""
-    raw = np.frombuffer(data, np.uint8).copy()
-    kind = rng.integers(6)
-    # Half of the damage goes to the header, where most of the decisions are made.
-    reach = min(len(raw), 64) if rng.random() < 0.5 else len(raw)
-    places = rng.integers(0, reach, rng.integers(1, 9))
-    start, length = int(rng.integers(0, reach)), int(rng.integers(1, 65))
-    piece = raw[start : start + length]
-    if kind == 0:
-        raw[places] ^= np.uint8(1) << rng.integers(0, 8, len(places), np.uint8)
-    elif kind == 1:
-        raw[places] = rng.integers(0, 256, len(places), np.uint8)
-    elif kind == 2:
-        raw = np.delete(raw, slice(start, start + length))
-    elif kind == 3:
-        raw = np.insert(raw, start, piece)
-    elif kind == 4:
-        rest = np.delete(raw, slice(start, start + length))
-        raw = np.insert(rest, int(rng.integers(0, len(rest) + 1)), piece)
-    else:
-        raw = raw[: rng.integers(0, len(raw))]
-    return raw.tobytes()
 
 
 @dataclass
@@ -88,6 +62,12 @@ def work(case: Callable[[int], str], start: int, stop: int, report: Path) -> Non
                 part.replace(report)
 
 
+def forget_peak() -> None:
+    """Let `peak_mb` begin anew, where the kernel can."""
+    if Path("/proc/self/clear_refs").exists():
+        Path("/proc/self/clear_refs").write_text("5", "ascii")
+
+
 def peak_mb(*, of_children: bool = False) -> float:
     """The most memory that this process, or the largest of those it started, has held, in MB.
 
@@ -101,13 +81,21 @@ def peak_mb(*, of_children: bool = False) -> float:
     return resource.getrusage(who).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
-def run(script: Path, count: int, report: Path, *words: str) -> Outcome:
-    """In the test: run `script START STOP REPORT *words` until all cases are through, however often it dies."""
+def command(program: Path | str, *words: str) -> tuple[list[str], dict[str, str]]:
+    """The words and the environment that start a script, or a module by its name, with `tests` and `src` at hand."""
+    root = Path(__file__).resolve().parents[2]
+    paths = (str(root / "tests"), str(root / "src"), os.environ.get("PYTHONPATH", ""))
+    start = ["-m", program] if isinstance(program, str) else [str(program)]
+    return [sys.executable, *start, *words], os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def run(program: Path | str, count: int, report: Path, *words: str) -> Outcome:
+    """In the test: run `program START STOP REPORT *words` until all cases are through, however often it dies."""
     outcome, start = Outcome(), 0
     while start < count:
         report.unlink(missing_ok=True)
-        command = [sys.executable, str(script), str(start), str(count), str(report), *words]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        line, environment = command(program, str(start), str(count), str(report), *words)
+        done = subprocess.run(line, env=environment, capture_output=True, text=True, errors="replace", check=False)
         state = json.loads(report.read_text("utf-8")) if report.exists() else None
         if state:
             outcome.counts.update(state["counts"])

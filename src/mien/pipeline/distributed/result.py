@@ -1,0 +1,206 @@
+"""The folder that a distributed work fills: Parquet parts, which inputs each holds, and a manifest.
+
+::
+
+    faces/
+      part-000000-RUN.parquet   rows, and so on; readers of Parquet take the folder as one table
+      _manifest.json            the options with their hash; of each part that is done its counts and errors
+      _inputs/000000.parquet    which inputs each part holds: a row group a part
+      _clips/, _begun/          until all is done: the frames of long clips, and how often tasks were begun
+
+Names that begin with a line are passed over by readers of Parquet. A part is written whole or not at all, under a name
+that follows from its number and the run's, so that a part that is done twice is there once; then it is recorded. One
+that was written but not recorded, for the first process was killed between, is known by what stands in its footer.
+A run keeps its name until it is complete, however often it is broken off.
+"""
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mien.core.errors import InputError, MienError, OutputError
+from mien.core.files import PARTIAL, unwritable
+from mien.core.optional import require
+from mien.pipeline import stores
+
+MANIFEST = "_manifest.json"
+_PART = re.compile(r"part-\d{6,}-[0-9a-f]{8}\.parquet")
+_PROBE = "_inputs/.probe"
+_RECORD = b"mien"  # where a part's own record stands in its footer
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder on a disk that all machines see, or in an object store.
+
+    Attributes:
+        where: its path or address.
+    """
+
+    where: str
+
+    @property
+    def stored(self) -> bool:
+        """Whether it is in an object store."""
+        return stores.is_address(self.where)
+
+    def read(self, name: str) -> bytes | None:
+        """The bytes of a file; None where there is none."""
+        if not self.stored:
+            try:
+                return Path(self.where, name).read_bytes()
+            except FileNotFoundError:
+                return None
+        files, key = stores.file_system(f"{self.where}/{name}")
+        found: bytes | None = _told(lambda: files.cat_file(key) if files.exists(key) else None, self.where)
+        return found
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file whole or not at all: whoever looks sees what was there before, or all of it."""
+        if self.stored:
+            files, key = stores.file_system(f"{self.where}/{name}")
+            _told(lambda: files.pipe_file(key, data), self.where)
+            return
+        path = Path(self.where, name)
+        # Not by the number of a process, which may be the same on another machine.
+        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}{PARTIAL}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(partial, "wb") as file:
+                file.write(data)
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise unwritable(path, error) from error
+
+    def expect_writable(self) -> None:
+        """See whether files can be written here, before any work starts; OutputError says why not."""
+        self.write(_PROBE, b"")
+        self.remove(_PROBE)
+
+    def names(self) -> list[str]:
+        """What is directly in it, without hidden files; nothing where it is not there."""
+        if not self.stored:
+            folder = Path(self.where)
+            names = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+        else:
+            files, key = stores.file_system(self.where)
+            files.invalidate_cache()
+            found = _told(lambda: files.ls(key, detail=False) if files.exists(key) else [], self.where)
+            names = [each.rstrip("/").rpartition("/")[2] for each in found]
+        return sorted(name for name in names if not name.startswith("."))
+
+    def remove(self, name: str) -> None:
+        """Remove a file, or a folder with all that is in it, where it is there."""
+        if self.stored:
+            files, key = stores.file_system(f"{self.where}/{name}")
+            files.invalidate_cache()  # other processes write here, too
+            _told(lambda: files.rm(key, recursive=True) if files.exists(key) else None, self.where)
+            return
+        path = Path(self.where, name)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove the beginnings of files that killed processes left."""
+        if not self.stored:
+            for partial in Path(self.where).rglob(f".*{PARTIAL}"):
+                partial.unlink(missing_ok=True)
+
+
+def _told(request: Callable[[], Any], where: str) -> Any:
+    """What a store answers to a request on the result's folder."""
+    try:
+        return request()
+    except MienError:
+        raise
+    except Exception as error:  # each package for a store has a tree of exceptions of its own
+        raise OutputError(str(stores.failed(error, where, "write"))) from error
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result that grows.
+
+    Attributes:
+        folder: where. run: its name. plan: what decides the rows, in plain values, under the names that a message
+            calls them by.
+    """
+
+    folder: Folder
+    run: str
+    plan: Mapping[str, Any]
+
+    def record(self, inputs: Mapping[str, int], parts: Iterable[Mapping[str, Any]], *, complete: bool) -> None:
+        """Write the manifest.
+
+        Args:
+            inputs: counts of what is to be done.
+            parts: the records of what is done.
+            complete: whether that is all.
+        """
+        plan = json.dumps(self.plan, sort_keys=True).encode()
+        said = {
+            "run": self.run,
+            "plan": self.plan,
+            "plan_sha256": hashlib.sha256(plan).hexdigest(),
+            "complete": complete,
+            "inputs": dict(inputs),
+            "parts": sorted(parts, key=lambda part: part["part"]),
+        }
+        self.folder.write(MANIFEST, json.dumps(said, indent=1, ensure_ascii=False).encode())
+
+    def part_name(self, number: int) -> str:
+        """The file of a part."""
+        return f"part-{number:06}-{self.run}.parquet"
+
+    def write_part(self, number: int, table: Any, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the rows of a part, an Arrow table, with its record in the footer. Returns the whole record."""
+        whole = {"part": number, "file": self.part_name(number), "rows": table.num_rows, **record}
+        table = table.replace_schema_metadata({_RECORD: json.dumps(whole)})
+        file = io.BytesIO()
+        require("pyarrow.parquet", extra="data").write_table(table, file, compression="zstd")
+        self.folder.write(whole["file"], file.getvalue())
+        return whole
+
+    def part(self, number: int) -> dict[str, Any] | None:
+        """The record of a part that was written; None where there is none, or a damaged one."""
+        data = self.folder.read(self.part_name(number))
+        if data is None:
+            return None
+        parquet, pyarrow = require("pyarrow.parquet", extra="data"), require("pyarrow", extra="data")
+        try:
+            return dict(json.loads(parquet.read_metadata(io.BytesIO(data)).metadata[_RECORD]))
+        except (pyarrow.ArrowException, OSError, ValueError, TypeError, KeyError):
+            return None
+
+
+def read_manifest(folder: Folder) -> dict[str, Any] | None:
+    """What the manifest of a folder says; None where there is none.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    text = folder.read(MANIFEST)
+    try:
+        return None if text is None else dict(json.loads(text))
+    except ValueError as error:
+        raise InputError(
+            f"expected a manifest in {folder.where}/{MANIFEST}, got a damaged one: choose another --out"
+        ) from error
+
+
+def is_ours(name: str) -> bool:
+    """Whether something in a folder is called as what a result consists of."""
+    return name in (MANIFEST, "_inputs", "_clips", "_begun") or bool(_PART.fullmatch(name))

@@ -1,0 +1,63 @@
+"""Messages of protocol buffers, read without their package: what an ONNX file is made of.
+
+A message is a row of fields, each a number, a kind and a value (https://protobuf.dev/programming-guides/encoding).
+"""
+
+from collections.abc import Iterator
+
+_VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # kinds of fields
+
+
+def fields(message: memoryview) -> Iterator[tuple[int, "memoryview | int"]]:
+    """Number and value of each field of a message.
+
+    Raises:
+        ValueError, IndexError: it is none.
+    """
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        number, kind = key >> 3, key & 7
+        if kind == _VARINT:
+            value, at = _varint(message, at)
+            yield number, value
+        elif kind in (_LENGTH, _EIGHT_BYTES, _FOUR_BYTES):
+            size, at = _varint(message, at) if kind == _LENGTH else (8 if kind == _EIGHT_BYTES else 4, at)
+            if at + size > len(message):
+                raise ValueError("a field that reaches past the end")
+            yield number, message[at : at + size]
+            at += size
+        else:
+            raise ValueError(f"a field of kind {kind}")
+
+
+def messages(message: memoryview, wanted: int) -> Iterator[memoryview]:
+    """The values of all fields of one number that are messages, texts or bytes."""
+    return (value for number, value in fields(message) if number == wanted and not isinstance(value, int))
+
+
+def packed(message: memoryview) -> list[int]:
+    """Whole numbers that stand together in one field."""
+    found, at = [], 0
+    while at < len(message):
+        value, at = _varint(message, at)
+        found.append(value)
+    return found
+
+
+def text(value: memoryview) -> str:
+    """A text; bytes that are no UTF-8 are replaced."""
+    return str(value, "utf-8", "replace")
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    """A whole number, seven bits a byte, and where it ends."""
+    value = shift = 0
+    while True:
+        byte = message[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return value, at
+        if shift > 63:
+            raise ValueError("a number of more than 64 bits")

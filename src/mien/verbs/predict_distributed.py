@@ -1,0 +1,258 @@
+"""`mien predict --engine ray`: the same rows, made on a cluster, as a folder of Parquet parts with a manifest."""
+
+import functools
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from mien.core.errors import MienError, OutputError, UsageError
+from mien.core.files import printable
+from mien.core.optional import require
+from mien.pipeline import stores
+from mien.pipeline.distributed.care import forget
+from mien.pipeline.distributed.cluster import Cluster, joined
+from mien.pipeline.distributed.division import Input, clip_input, divided, read_ranges, write_inputs
+from mien.pipeline.distributed.predict import Prediction
+from mien.pipeline.distributed.result import MANIFEST, Folder, Result, is_ours, read_manifest
+from mien.pipeline.parts import expect_same_plan
+from mien.pipeline.sinks import WRITERS
+from mien.pipeline.sources import Contents, Found, Skipped, check, expand
+from mien.verbs.predict_config import PredictConfig, PredictResult, Step, Tell
+from mien.zoo.store import weights_of
+
+_RECORD_S = 30.0  # what is written and not recorded is found again, but by a look into each file
+
+Sources = Sequence[str | os.PathLike[str]]
+Records = dict[int, dict[str, Any]]
+
+
+def predict_distributed(sources: Sources, config: PredictConfig, *, tell: Tell | None = None) -> PredictResult:
+    """As `mien.predict`, which calls it; see there."""
+    folder = _folder(config)
+    labels = replace(config, device="cpu").recognizer(threads=1).label_set  # what is wrong with it is said at once
+    result, manifest = _begun(folder, _plan(sources, config), config)
+    skipped = Skipped(clips=True)
+    if manifest and manifest["complete"]:
+        records = {part["part"]: part for part in manifest["parts"]}
+    else:
+        records = _worked(sources, config, result, manifest, skipped, tell)
+    counts = {name: sum(each[name] for each in records.values()) for name in ("pictures", "faces", "clips", "frames")}
+    failed = {source: error for _, each in sorted(records.items()) for source, error in each["failed"].items()}
+    line = str(skipped) if skipped.total else ""
+    return PredictResult(
+        failed=failed,
+        skipped=line,
+        rows=(),
+        label_set=labels,
+        out=folder.where if folder.stored else Path(folder.where),
+        **counts,
+    )
+
+
+def _folder(config: PredictConfig) -> Folder:
+    """Where the parts go; says what this engine does not do."""
+    if config.out is None:
+        raise UsageError("expected --out FOLDER beside --engine ray, for the parts of the table, got none")
+    for name in ("annotate", "report", "explain"):
+        if getattr(config, name):
+            raise UsageError(f"expected rows alone of --engine ray, got --{name}: leave it out, or the engine")
+    if config.workers is not None:
+        raise UsageError(
+            f"expected no --workers beside --engine ray, for the cluster says how many there are, got {config.workers}"
+        )
+    out = os.fspath(config.out)
+    if Path(out).suffix.lower() in WRITERS:
+        raise UsageError(f"expected a folder for the parts of --engine ray, got --out {out}: leave out its ending")
+    if os.path.exists(out) and not os.path.isdir(out):
+        raise OutputError(f"expected a folder for the parts of --engine ray at {out}, got a file: choose another name")
+    for package, extra in (("pyarrow", "data"), ("ray", "distributed")):
+        require(package, extra=extra)
+    return Folder(out.rstrip("/") or out)
+
+
+def _plan(sources: Sources, config: PredictConfig) -> dict[str, Any]:
+    """What decides the rows. Parts hold the final ones, so what a second pass does belongs to it."""
+    names = [printable(os.fspath(each)) for each in sources]
+    second = {name: getattr(config, name) for name in ("smooth", "abstain")}
+    baseline = None if config.baseline is None else list(config.baseline)
+    first = {name: value for name, value in config.plan.items() if name not in ("annotate", "explain", "threads")}
+    weights = hashlib.sha256(weights_of(config.model, variant=config.variant)).hexdigest()
+    return {**first, "sha256 of the weights": weights, **second, "baseline": baseline, "sources": names}
+
+
+def _begun(folder: Folder, plan: Mapping[str, Any], config: PredictConfig) -> tuple[Result, dict[str, Any] | None]:
+    """A new result, or the one that is there with its manifest.
+
+    Raises:
+        UsageError: to resume another plan.
+        OutputError: there is a result, whole or not, and nothing says what to do with it; or something else.
+    """
+    names, manifest = folder.names(), read_manifest(folder)
+    strange = [name for name in names if not is_ours(name)]
+    if strange:
+        raise OutputError(
+            f"expected an empty folder, or a result of --engine ray, at {folder.where}, got {', '.join(strange[:3])} "
+            "in it: choose another name"
+        )
+    if manifest and config.resume:
+        expect_same_plan(plan, manifest["plan"], folder.where)
+        return Result(folder, manifest["run"], plan), manifest
+    if manifest and not config.overwrite:
+        if manifest["complete"]:
+            raise OutputError(f"expected no result at {folder.where}, got one: choose another, or give --overwrite")
+        raise OutputError(
+            f"expected no unfinished work on {folder.where}, got {len(manifest['parts'])} parts of it: go on with "
+            "--resume, or start anew with --overwrite"
+        )
+    for name in sorted(names, key=lambda name: name != MANIFEST):  # without it the rest is nothing
+        folder.remove(name)
+    folder.expect_writable()
+    return Result(folder, uuid.uuid4().hex[:8], plan), None
+
+
+def _worked(
+    sources: Sources,
+    config: PredictConfig,
+    result: Result,
+    manifest: Mapping[str, Any] | None,
+    skipped: Skipped,
+    tell: Tell | None,
+) -> Records:
+    """Do what is not done yet. Returns the records of all parts."""
+    counts = manifest["inputs"] if manifest else None
+    contents = (
+        Contents(counts["photographs"], counts["clips"]) if counts else check(sources, clips=True, stored_clips=True)
+    )
+    if contents.clips:
+        require("scipy.optimize", extra="video")
+    with joined(device=config.device) as cluster:
+        what = _prediction(sources, config, result, clips=contents.clips > 0)
+        if counts is None:
+            counts = _listed(sources, contents, what, cluster, skipped)
+        work = _Work(what, counts, tell)
+        work.known(manifest["parts"] if manifest else ())
+        work.do(cluster)
+    return work.records
+
+
+def _prediction(sources: Sources, config: PredictConfig, result: Result, *, clips: bool) -> Prediction:
+    paths = [*sources, result.folder.where, *([config.model] if os.path.exists(config.model) else [])]
+    return Prediction(
+        result=result,
+        recognizer=functools.partial(config.recognizer, threads=1),
+        sampling=config.sampling,
+        second_pass=config.second_pass,
+        abstain=config.abstain,
+        time_limit=config.time_limit,
+        clips=clips,
+        here="" if all(map(stores.is_address, paths)) else os.getcwd(),
+    )
+
+
+def _listed(
+    sources: Sources, contents: Contents, what: Prediction, cluster: Cluster, skipped: Skipped
+) -> dict[str, int]:
+    """Divide the inputs into parts, and list them in the result's folder. Returns how many there are."""
+
+    def found() -> Iterator[Found]:
+        return expand(sources, skipped=skipped, clips=True, stored_clips=True)
+
+    lengths: dict[int, tuple[int, float]] = {}
+    if contents.clips:
+        clips = [
+            {"number": number, "source": each.source}
+            for number, each in enumerate(found())
+            if each.clip and not each.error
+        ]
+        for seen in cluster.run(clips, what.look):
+            lengths[seen["number"]] = seen["frames"], seen["fps"]
+        skipped.suffixes.clear()
+    inputs = (
+        clip_input(each, *lengths[number], what.sampling) if number in lengths else Input(each)
+        for number, each in enumerate(found())
+    )
+    frames = sum(clip_input(Found(""), *length, what.sampling).weight for length in lengths.values())
+    ranges = write_inputs(what.result.folder, divided(inputs, contents.photographs + frames))
+    counts = {**asdict(contents), "parts": len(ranges)}
+    what.result.record(counts, (), complete=False)
+    return counts
+
+
+@dataclass
+class _Work:
+    """The parts of a prediction, on their way.
+
+    Attributes:
+        what: to do. counts: of the inputs, and of the parts. tell: told of inputs that are done.
+        records: of the parts that are done.
+    """
+
+    what: Prediction
+    counts: Mapping[str, int]
+    tell: Tell | None
+    records: Records = field(default_factory=dict)
+
+    def known(self, recorded: Sequence[Mapping[str, Any]]) -> None:
+        """Take what is there already: parts that were recorded, and those that were written and not recorded."""
+        result = self.what.result
+        names = set(result.folder.names())
+        self.records = {part["part"]: dict(part) for part in recorded if part["file"] in names}
+        for number in range(self.counts["parts"]):
+            if number not in self.records and result.part_name(number) in names and (part := result.part(number)):
+                self.records[number] = part
+        for part in self.records.values():
+            self._told(part)
+
+    def do(self, cluster: Cluster) -> None:
+        """Have the other parts made; first the ranges of long clips, for their parts build on them."""
+        result = self.what.result
+        ranges = read_ranges(result.folder, self.counts["parts"])
+        missing = [number for number in range(len(ranges)) if number not in self.records]
+        first = [
+            {"part": number} if ranges[number] == 1 else {"part": number, "range": k}
+            for number in missing
+            for k in range(ranges[number])
+        ]
+        second = [{"part": number} for number in missing if ranges[number] > 1]
+        try:
+            for tasks in (first, second):
+                self._take(cluster, tasks)
+        except BaseException:
+            self._record(complete=False)
+            raise
+        self._finish()
+
+    def _take(self, cluster: Cluster, tasks: Sequence[Mapping[str, Any]]) -> None:
+        recorded_s = time.monotonic()
+        for answer in cluster.run(tasks, self.what.make):
+            if "file" not in answer:  # a range
+                continue
+            self.records[answer["part"]] = answer
+            self._told(answer)
+            if time.monotonic() - recorded_s > _RECORD_S:
+                self._record(complete=False)
+                recorded_s = time.monotonic()
+
+    def _finish(self) -> None:
+        result = self.what.result
+        if len(self.records) != self.counts["parts"]:
+            raise MienError(
+                f"expected {self.counts['parts']} parts in {result.folder.where}, got {len(self.records)}: go on with "
+                "--resume"
+            )
+        result.folder.sweep()
+        result.folder.remove("_clips")
+        forget(result.folder)
+        self._record(complete=True)
+
+    def _record(self, *, complete: bool) -> None:
+        self.what.result.record(self.counts, self.records.values(), complete=complete)
+
+    def _told(self, part: Mapping[str, Any]) -> None:
+        if self.tell:
+            self.tell(Step((), self.counts["photographs"] + self.counts["clips"], part["inputs"]))
