@@ -131,7 +131,7 @@ def log(run: Path) -> list[dict[str, float]]:
         return [{key: float(value) for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_two_processes_learn_what_one_learns(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = ["--net", "plain"]
     same = {"plain": ("plain", plain), "synced": ("synced", SYNCED), "resumed": ("synced", [*SYNCED, "--resume"])}
