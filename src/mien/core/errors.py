@@ -61,6 +61,11 @@ class MissingExtraError(MienError, ImportError):
 MALFORMED = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, MemoryError)
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an exception of another package says; its kind if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def one_line(error: BaseException, *, most: int = 300) -> str:
     """What an exception of another package says, in one line of `most` characters; its kind if it says nothing."""
     text = " ".join(str(error).split()) or type(error).__name__

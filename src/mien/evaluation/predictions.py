@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from mien.core.errors import MALFORMED, DataError, one_line
+from mien.core.errors import MALFORMED, DataError, first_line, one_line
 from mien.core.files import replacing
 from mien.core.labels import LABEL_SETS, LabelSet
 from mien.core.optional import require
@@ -312,7 +312,7 @@ def _read_parquet(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         with parquet.ParquetFile(path) as file:  # read_table would take a folder named "a=b" for a column
             frame = file.read()
     except pyarrow.ArrowInvalid as error:
-        raise DataError(f"expected Parquet at {path}, got: {str(error).splitlines()[0]}") from error
+        raise DataError(f"expected Parquet at {path}, got: {first_line(error)}") from error
     return frame.to_pydict(), json.loads((frame.schema.metadata or {}).get(_ABOUT, "{}"))
 
 

@@ -8,7 +8,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from mien.core.errors import UsageError
+from mien.core.errors import UsageError, first_line
 
 # What timm's factory takes and mien decides.
 OURS = ("cache_dir", "checkpoint_path", "features_only", "img_size", "in_chans", "num_classes")
@@ -102,7 +102,7 @@ class Backbone(nn.Module):
         except Exception as error:  # whatever the net's own code raises
             raise UsageError(
                 f"expected a timm net with one feature map that takes pictures of {size} pixels, got {self.name!r}: "
-                f"{_first_line(error)}"
+                f"{first_line(error)}"
             ) from error
         if vector.ndim != 2 or shown.ndim != 4:
             raise UsageError(f"expected options with which {self.name!r} gives a vector and a map, got others")
@@ -167,7 +167,7 @@ def _create_at(name: str, size: int, given: dict[str, Any]) -> Any:
         raise
     except Exception as error:  # whatever the net's own code raises
         raise UsageError(
-            f"expected pictures of a side that the net {name!r} takes, got {size}: {_first_line(error)}"
+            f"expected pictures of a side that the net {name!r} takes, got {size}: {first_line(error)}"
         ) from error
     patch = getattr(getattr(model, "patch_embed", None), "patch_size", None)
     if isinstance(patch, tuple) and size > patch[0] and size % patch[0]:
@@ -182,7 +182,3 @@ def _feature_info(model: Any) -> list[dict[str, Any]]:
 def _is_channels_last(model: Any) -> bool:
     stated = getattr(model, "output_fmt", "NCHW")
     return str(getattr(stated, "value", stated)).upper() == "NHWC"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).strip().splitlines()[0]

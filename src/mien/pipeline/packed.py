@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from mien.core.errors import InputError, MissingExtraError
+from mien.core.errors import InputError, MissingExtraError, first_line
 from mien.core.optional import require
 from mien.pipeline import stores
 
@@ -84,7 +84,7 @@ def _open(file: str, state: Any) -> _File:
     try:
         opened = parquet.ParquetFile(stores.open_object(file) if stores.is_address(file) else file)
     except pyarrow.ArrowException as error:
-        raise InputError(f"expected Parquet in {file}, got: {_first_line(error)}") from error
+        raise InputError(f"expected Parquet in {file}, got: {first_line(error)}") from error
     except OSError as error:
         raise InputError(f"expected a readable Parquet file at {file}, got: {error.strerror or error}") from error
     groups = (opened.metadata.row_group(k).num_rows for k in range(opened.metadata.num_row_groups))
@@ -97,7 +97,7 @@ def _pictures(file: str, state: Any, group: int) -> Any:
     try:
         return opened.parquet.read_row_group(group, columns=[opened.column])[opened.column]
     except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(f"expected whole pictures in {file}, got: {_first_line(error)}") from error
+        raise InputError(f"expected whole pictures in {file}, got: {first_line(error)}") from error
 
 
 def _picture_column(schema: Any, file: str, pyarrow: Any) -> str:
@@ -134,7 +134,3 @@ def _state(file: str) -> Any:
 
 def _or(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} or {names[-1]}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -4,7 +4,8 @@ import glob
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,11 @@ class Parts:
             return bool(parquet.read_metadata(path).num_rows == rows)
         except (pyarrow.ArrowException, OSError):
             return False  # damaged: made again
+
+    def missing(self, ends: Sequence[int]) -> dict[int, range]:
+        """Part -> its rows, of the parts that are not there; `ends` has where each begins, and the end of the last."""
+        rows = {number: range(start, end) for number, (start, end) in enumerate(pairwise(ends))}
+        return {number: each for number, each in rows.items() if not self.has(number, len(each))}
 
     def write(self, number: int, columns: Mapping[str, Any]) -> None:
         """Keep a part."""

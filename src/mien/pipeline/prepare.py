@@ -156,16 +156,16 @@ def _make_parts(
     *,
     tell: Callable[[int, int], None] | None,
 ) -> None:
-    missing = [k for k, (start, end) in enumerate(pairwise(ends)) if not parts.has(k, end - start)]
-    total = sum(ends[k + 1] - ends[k] for k in missing)
-    wanted = (job for k in missing for job in jobs(sets, k, range(ends[k], ends[k + 1])))
+    missing = parts.missing(ends)
+    total = sum(map(len, missing.values()))
+    wanted = (job for part, each in missing.items() for job in jobs(sets, part, each))
     held: list[Row] = []
     shape: tuple[int, ...] | None = None
     done = 0
     for job, rows in made(wanted):
         shape = _expect_shape(shape, rows, job)
         held += rows
-        if len(held) == ends[job.part + 1] - ends[job.part]:
+        if len(held) == len(missing[job.part]):
             parts.write(job.part, part_columns(held, COLORS[form.color]))
             held = []
         done += len(rows)

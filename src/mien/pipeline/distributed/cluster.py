@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mien.core import errors
-from mien.core.errors import MienError, UsageError
+from mien.core.errors import MienError, UsageError, first_line
 from mien.core.optional import require
 from mien.core.processors import available_processors
 
@@ -65,7 +65,7 @@ class Cluster:
                 yield _answer(pickle.loads(row["answer"]))
         except ray.exceptions.RayError as error:
             raise MienError(
-                f"expected the cluster to work to the end, got: {_first_line(error)}; what is done is kept: go on with "
+                f"expected the cluster to work to the end, got: {first_line(error)}; what is done is kept: go on with "
                 "--resume"
             ) from error
 
@@ -136,7 +136,7 @@ def _connect(ray: Any) -> None:
         ray.init(address="local" if own else address, **options, **size)
     except Exception as error:  # Ray raises it plain, where a node does not start, say
         where = "on this machine" if own else f"at {address} ({ADDRESS})"
-        raise MienError(f"expected a Ray cluster {where}, got: {_first_line(error)}") from error
+        raise MienError(f"expected a Ray cluster {where}, got: {first_line(error)}") from error
 
 
 def _expect_answer(address: str) -> None:
@@ -161,7 +161,3 @@ def _quiet(ray: Any) -> None:
     context.print_on_execution_start = False
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

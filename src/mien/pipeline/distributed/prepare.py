@@ -7,7 +7,6 @@ import functools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from mien import __version__
@@ -57,13 +56,13 @@ def make_parts(
     tell: Callable[[int, int], None] | None,
 ) -> None:
     """Make the parts that are not there yet, see `mien.pipeline.prepare.prepare_table`."""
-    missing = [k for k, (start, end) in enumerate(pairwise(ends)) if not parts.has(k, end - start)]
+    missing = parts.missing(ends)
     if not missing:
         return
-    total, done = sum(ends[k + 1] - ends[k] for k in missing), 0
+    total, done = sum(map(len, missing.values())), 0
     tasks = [
-        {"part": k, "pictures": [each.data.select(each.rows) for each in jobs(sets, k, range(ends[k], ends[k + 1]))]}
-        for k in missing
+        {"part": part, "pictures": [each.data.select(each.rows) for each in jobs(sets, part, rows)]}
+        for part, rows in missing.items()
     ]
     with joined() as cluster:
         for answer in cluster.run(tasks, _Faces(form, time_limit, __version__, os.getcwd()).make):
