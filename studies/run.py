@@ -92,7 +92,7 @@ def make_table(spec: TableSpec, place: Place) -> None:
         assert place.wild is not None
         listed = place.work / f"{spec.name}.csv"
         _list_photographs(place.wild, listed)
-        mien.prepare(f"csv={listed}", out=out, size=SIDE)
+        mien.prepare(f"csv={listed}", out=out, size=SIDE, options={"images": place.wild / "images"})
         return
     source = place.data if spec.of == DATA else str(place.table(spec.of))
     settings = dict(spec.subset)
@@ -114,10 +114,7 @@ def _list_photographs(folder: Path, out: Path) -> None:
     with open(out, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["path", "label", "subject", "split"])
-        writer.writerows(
-            [(folder / "images" / row["image"]).resolve().as_posix(), row["label"], row["person"], "test"]
-            for row in rows
-        )
+        writer.writerows([row["image"], row["label"], row["person"], "test"] for row in rows)
 
 
 def train_arm(study: Study, experiment: Experiment, arm: Arm, place: Place) -> list[Path] | None:

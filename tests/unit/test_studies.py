@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +13,7 @@ from layouts.faces import face
 
 from mien.core.errors import UsageError
 from mien.core.labels import LABEL_SETS
-from mien.datasets import LabelColumn, Table, write_table
+from mien.datasets import LabelColumn, Table, read_table, write_table
 from mien.evaluation import read_predictions
 
 pytest.importorskip("lightning")
@@ -161,6 +162,22 @@ def test_a_study_that_is_none_and_missing_photographs(
     assert "expected --data ferplus=DIR, got none" in capsys.readouterr().out
     assert studies["run"].main(["labels", "--data", "ferplus=nowhere", "--work", str(tmp_path)]) == 2
     assert "expected --wild FOLDER of photographs for the study labels, got none" in capsys.readouterr().out
+
+
+def test_photographs_are_half_b_of_the_folder(
+    studies: dict[str, ModuleType], tmp_path: Path, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wild = tmp_path / "wild"
+    (wild / "images").mkdir(parents=True)
+    shutil.copy(samples / "grace_hopper.jpg", wild / "images" / "grace.jpg")
+    (wild / "labels.csv").write_text(
+        "image,label,person,half\ngrace.jpg,neutral,grace,b\nabsent.jpg,neutral,nobody,a\n", "utf-8"
+    )
+    monkeypatch.chdir(tmp_path)  # where the folders that are named on the command line begin
+    place = studies["run"].Place("ferplus=nowhere", Path("wild"), tmp_path, (), None)
+    studies["run"].make_table(studies["study"].TableSpec("photographs", of="wild"), place)
+    table = read_table(tmp_path / "photographs.parquet")
+    assert (table.split.tolist(), table.images.shape) == (["test"], (1, 48, 48, 3))
 
 
 def faces(folder: Path) -> Path:
