@@ -1,5 +1,6 @@
 """Fixtures that several rooms' tests share."""
 
+import gc
 import hashlib
 import os
 from collections.abc import Generator
@@ -19,6 +20,12 @@ settings.register_profile("mien", deadline=None)
 settings.load_profile("mien")
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_collection_finish() -> None:
+    """Millions of objects of packages and tests stay to the end: no later collection of garbage goes through them."""
+    gc.collect()
+    gc.freeze()
 
 
 # What CI's machine may lack for a good reason; whatever else is skipped there was not tested.

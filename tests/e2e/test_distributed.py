@@ -105,9 +105,9 @@ def expect_equal(rows: Rows, expected: Rows) -> None:
 
 @pytest.fixture
 def long_clip(clips: Shelf, tmp_path: Path) -> Path:
-    """One of 600 frames, which are three blocks."""
+    """One of 300 frames, which the test below reads in three ranges."""
     path = tmp_path / "long.mp4"
-    made._ffmpeg("-stream_loop", "7", "-i", str(clips["crossing"].path), "-c", "copy", str(path))
+    made._ffmpeg("-stream_loop", "3", "-i", str(clips["crossing"].path), "-c", "copy", str(path))
     return path
 
 
@@ -126,8 +126,8 @@ def test_the_rows_are_those_of_one_machine(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(division, "PART", 2)
-    monkeypatch.setattr(division, "LONG", 300)
-    monkeypatch.setattr(division, "RANGE", 200)
+    monkeypatch.setattr(division, "LONG", 150)
+    monkeypatch.setattr(division, "RANGE", 100)
     pictures = Path("pictures")
     pictures.mkdir()
     for number, name in enumerate(("astronaut", "grace_hopper", "astronaut")):
@@ -167,7 +167,7 @@ def test_the_rows_are_those_of_one_machine(
         [row for row in here.rows if str(row["source"]).startswith("pictures/") and not row["error"]],
     )
 
-    assert (found.pictures, found.clips, found.frames) == (14, 4, 600 + 75 * 2)
+    assert (found.pictures, found.clips, found.frames) == (14, 4, 300 + 75 * 2)
     assert sorted(map(Path, found.failed)) == sorted(
         map(Path, ["pictures/3.jpg", "packed.parquet#2", "letter.mp4",
                    "s3://mien/in/pictures/3.jpg", "s3://mien/in/packed.parquet#2"])

@@ -11,8 +11,8 @@ import pytest
 from fuzzing.cases import command
 from fuzzing.entries import ENTRIES
 
-COUNT = 16  # damaged inputs of each entry, beside its corpus
-REQUESTS = 40
+COUNT = 8  # damaged inputs of each entry, beside its corpus
+REQUESTS = 16
 
 
 @pytest.fixture(scope="module")
