@@ -10,7 +10,6 @@ is that of all processes, what they share counted once (PSS). Linux; an idle mac
 
 import argparse
 import functools
-import os
 import resource
 import sys
 import tempfile
@@ -20,7 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from memory import children, link, part_mb, watch
+import psutil
+from memory import link, part_mb, watch
 
 from mien.core.images import read_image
 from mien.pipeline.processes import Workers
@@ -123,22 +123,17 @@ def sharing(model: str, detector: str, pictures: list[Path], *, share: bool) -> 
     with Workers(functools.partial(local_engine.start, model, detector), 1, share=share) as workers:
         for path in pictures:
             workers.submit(str(path)).result()
-        pids = [pid for pid in children(os.getpid()) if b"resource_tracker" not in cmdline(pid)]
-        own = [rollup(pid) for pid in pids]
+        ours = psutil.Process().children(recursive=True)
+        held = [
+            each.memory_full_info() for each in ours if not any("resource_tracker" in word for word in each.cmdline())
+        ]
     way = "forked" if share else "by itself"
-    original = f"{own[0]['own']:.0f} MB" if share else "-"
-    print(f"| {model} | {way} | {own[-1]['own']:.0f} MB | {own[-1]['rss']:.0f} MB | {original} |")
+    original = f"{held[0].uss / 1e6:.0f} MB" if share else "-"  # uss: what a process shares with nobody
+    print(f"| {model} | {way} | {held[-1].uss / 1e6:.0f} MB | {held[-1].rss / 1e6:.0f} MB | {original} |")
 
 
-def cmdline(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
-
-
-def rollup(pid: int) -> dict[str, float]:
-    """Memory of a process in MB: `rss`, and `own`, which it shares with nobody."""
-    words = [line.split() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]]
-    kb = {name.rstrip(":"): int(value) for name, value, *_ in words}
-    return {"rss": kb["Rss"] / 1e3, "own": (kb["Private_Clean"] + kb["Private_Dirty"]) / 1e3}
+def _works(process: psutil.Process) -> bool:
+    return "resource_tracker" not in " ".join(process.cmdline())
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ The photographs of DIR (the two bundled ones without it) are linked into a tempo
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import subprocess
@@ -14,6 +15,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import psutil
 
 from mien.pipeline.sources import expand
 from mien.verbs.demo import sample, samples
@@ -59,26 +62,18 @@ def watch(command: list[str], *, quiet: bool = False, every_s: float = 0.25) -> 
     with subprocess.Popen(command, stdout=output, stderr=output) as process:
         while process.poll() is None:
             time.sleep(every_s)
-            held.append(sum(map(memory_mb, [process.pid, *children(process.pid)])))
+            with contextlib.suppress(psutil.NoSuchProcess):
+                first = psutil.Process(process.pid)
+                held.append(sum(map(memory_mb, [first, *first.children(recursive=True)])))
     return [each for each in held if each > 0], process.returncode
 
 
-def children(pid: int) -> list[int]:
-    """The processes that a process has started, and those that they have."""
-    try:
-        own = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-    return [each for child in own for each in (child, *children(child))]
-
-
-def memory_mb(pid: int) -> float:
+def memory_mb(process: psutil.Process) -> float:
     """Memory of a running process in MB, its share of what it has in common with others (PSS); 0 once it is gone."""
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
+        return float(process.memory_full_info().pss) / 1e6
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
         return 0.0
-    return next((int(line.split()[1]) / 1e3 for line in lines if line.startswith("Pss:")), 0.0)
 
 
 def part_mb(held: list[float], tenth: int) -> float:

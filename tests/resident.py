@@ -1,22 +1,17 @@
-"""Memory of a running process and its children."""
+"""Memory of a running process and of all that it has started."""
 
-import subprocess
-from pathlib import Path
+import psutil
 
 
 def resident_mb(process: int) -> float:
     """Resident memory of a running process and of all that it has started, in MB; on Linux what they share once."""
-    done = subprocess.run(["ps", "-eo", "pid=,ppid=,rss="], capture_output=True, text=True, check=True)
-    rows = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
-    family = {process}
-    while more := {pid for pid, parent, _ in rows if parent in family} - family:
-        family |= more
-    return sum(_own_kb(pid, rss) for pid, _, rss in rows if pid in family) / 1024
+    first = psutil.Process(process)
+    return sum(map(_own_mb, [first, *first.children(recursive=True)]))
 
 
-def _own_kb(pid: int, rss: int) -> int:
+def _own_mb(process: psutil.Process) -> float:
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return rss
-    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), rss)
+        memory = process.memory_full_info()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return 0.0
+    return float(getattr(memory, "pss", memory.rss)) / 2**20

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import cv2
+import psutil
 import pytest
 
 from mien.core.images import read_image, write_image
@@ -15,7 +16,7 @@ from mien.verbs.predict import predict
 
 COUNT = 300
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kills with SIGKILL")
 
 
 @pytest.fixture
@@ -32,11 +33,7 @@ def album(samples: Path, tmp_path: Path) -> Path:
 
 def children(pid: int) -> list[int]:
     """Of a process, and theirs."""
-    try:
-        own = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-    return own + [each for child in own for each in children(child)]
+    return [each.pid for each in psutil.Process(pid).children(recursive=True)]
 
 
 def lines(folder: Path) -> int:

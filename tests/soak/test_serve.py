@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import psutil
 import pytest
 import schemathesis
 import websockets
@@ -24,8 +25,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 
 def memory_mb(server: Server) -> float:
     """What a server holds now."""
-    lines = Path(f"/proc/{server.process.pid}/status").read_text("utf-8").splitlines()
-    return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmRSS"))
+    return psutil.Process(server.process.pid).memory_info().rss / 1e6
 
 
 async def measured(server: Server, work: list[asyncio.Task[None]]) -> list[float]:

@@ -1,5 +1,6 @@
 """What a run folder says of its training: settings, versions, data, machine."""
 
+import functools
 import json
 import os
 import platform
@@ -127,8 +128,14 @@ def decisive(text: str) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key not in _FREE}
 
 
+@functools.cache
+def _installed() -> dict[str, str]:
+    """Every package that is installed, and its version."""
+    return {each.metadata["Name"]: each.version for each in metadata.distributions()}
+
+
 def _versions() -> dict[str, Any]:
-    installed = {each.metadata["Name"]: each.version for each in metadata.distributions()}
+    installed = _installed()
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
