@@ -28,6 +28,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """What is still there at the end would be called a leak."""
+    gc.unfreeze()
+
+
 # What CI's machine may lack for a good reason; whatever else is skipped there was not tested.
 _EXCUSED = (
     "needs CUDA",

@@ -78,7 +78,7 @@ def test_exploring_real_data(fer2013: Path, tmp_path: Path, monkeypatch: pytest.
     assert sum(name.endswith(".png") for name in written) > 10
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_experiments_on_real_data(fer2013: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("lightning")
     out = tmp_path / "experiments"

@@ -25,9 +25,10 @@ def pool(request: pytest.FixtureRequest) -> Iterator[Workers]:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process is there; one that nobody has reaped yet does not count."""
+    """Whether a process or a thread of it is there, which holds its pipes; one not reaped yet does not count."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" or len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
     except OSError:
         return False
 
