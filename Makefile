@@ -12,6 +12,9 @@ DEV := .venv-dev/$(BIN)
 # windows, clips and sound.
 SYSTEM_PACKAGES := postgresql chromium xvfb ffmpeg
 
+# Where the environment forbids Python to keep what it has compiled, every process of the tests would compile torch anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test check format site dist audit bench soak ship system clean
 
