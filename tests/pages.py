@@ -49,7 +49,7 @@ class Block:
         if any(line.startswith("$ ") for line in lines):
             lines = [line[2:] for line in lines if line.startswith("$ ")]
         words = (shlex.split(line, comments=True) for line in lines)
-        return [shlex.join(each) for each in words if each]
+        return [" ".join(word if word == ">" else shlex.quote(word) for word in each) for each in words if each]
 
 
 def blocks(page: Path) -> list[Block]:
