@@ -123,10 +123,7 @@ def sharing(model: str, detector: str, pictures: list[Path], *, share: bool) -> 
     with Workers(functools.partial(local_engine.start, model, detector), 1, share=share) as workers:
         for path in pictures:
             workers.submit(str(path)).result()
-        ours = psutil.Process().children(recursive=True)
-        held = [
-            each.memory_full_info() for each in ours if not any("resource_tracker" in word for word in each.cmdline())
-        ]
+        held = [each.memory_full_info() for each in psutil.Process().children(recursive=True) if _works(each)]
     way = "forked" if share else "by itself"
     original = f"{held[0].uss / 1e6:.0f} MB" if share else "-"  # uss: what a process shares with nobody
     print(f"| {model} | {way} | {held[-1].uss / 1e6:.0f} MB | {held[-1].rss / 1e6:.0f} MB | {original} |")
