@@ -74,11 +74,15 @@ def peak_mb(*, of_children: bool = False) -> float:
     On Linux the resource usage of a new process begins with what its parent held when it forked; the high-water mark of
     its own address space does not.
     """
-    status = Path("/proc/self/status")
-    if not of_children and status.exists():
-        return int(status.read_text("ascii").partition("VmHWM:")[2].split()[0]) / 1024
+    if not of_children and Path("/proc/self/status").exists():
+        return high_water_mb("self")
     who = resource.RUSAGE_CHILDREN if of_children else resource.RUSAGE_SELF
     return resource.getrusage(who).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def high_water_mb(process: int | str) -> float:
+    """The most that a process has held in its own address space, in MB; by its number, or "self". Linux."""
+    return int(Path(f"/proc/{process}/status").read_text("ascii").partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def command(program: Path | str, *words: str) -> tuple[list[str], dict[str, str]]:

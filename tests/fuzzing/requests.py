@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from layouts.faces import face
 
-from fuzzing.cases import command, work
+from fuzzing.cases import command, high_water_mb, work
 from fuzzing.damage import ODD, binary, mutate, text
 from mien.core.images import encode
 
@@ -158,16 +158,11 @@ def through(kind: str, start: int, stop: int, report: Path) -> None:
             if number % 50 == 0 or number == stop - 1:
                 well = ask(port, b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 assert well.startswith(b"HTTP/1.1 200"), well[:300]
-                assert memory_mb(pid) < 1024
+                assert high_water_mb(pid) < 1024
             return code if kind == "http" else f"handshake {code}"
 
         work(case, start, stop, report)
-        print(f"server: {memory_mb(pid):.0f} MB at most")
-
-
-def memory_mb(pid: int) -> float:
-    """The most that a process has held."""
-    return int(Path(f"/proc/{pid}/status").read_text("ascii").partition("VmHWM:")[2].split()[0]) / 1024
+        print(f"server: {high_water_mb(pid):.0f} MB at most")
 
 
 def main(start: str, stop: str, report: str, *kinds: str) -> None:
