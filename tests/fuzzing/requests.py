@@ -21,7 +21,7 @@ from mien.core.images import encode
 
 SEED = 20131201
 PATIENCE_S = 20.0  # for an answer
-WAIT_S = 0.3  # for more of it
+WAIT_S = 0.05  # for more of it, before this side says that nothing else comes
 _HANDSHAKE = (
     b"GET /stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"

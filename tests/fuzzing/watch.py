@@ -40,6 +40,7 @@ class Watch:
         for suffix in ("", ".png", ".onnx", ".toml", ".csv", ".mp4"):
             (self._canary / f"secret{suffix}").write_bytes(b"secret " * 64)
         self._kernel = _inotify(self._canary)
+        sys.dont_write_bytecode = True  # of modules that are imported on the way
         sys.addaudithook(self._hear)
 
     def begin(self) -> None:

@@ -1,10 +1,36 @@
-"""Plain values as TOML text, which Python reads but does not write, and ``key=value`` as it is typed."""
+"""TOML that anyone may have written; plain values as TOML, which Python reads but does not write; ``key=value``."""
 
 import tomllib
 from collections.abc import Mapping
 from typing import Any
 
 from mien.core.errors import UsageError
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The values of a text.
+
+    Raises:
+        tomllib.TOMLDecodeError: it is no TOML; or its brackets are hundreds deep, or its whole numbers longer than 64
+            bits, which TOML does not promise and Python's reader takes up to where it fails.
+    """
+    try:
+        values = tomllib.loads(text)
+    except RecursionError:
+        raise tomllib.TOMLDecodeError("brackets too deep in each other") from None
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError as error:  # thousands of digits, say
+        raise tomllib.TOMLDecodeError(str(error).partition(";")[0]) from None
+    if not _is_short(values):
+        raise tomllib.TOMLDecodeError("a whole number of more than 64 bits")
+    return values
+
+
+def _is_short(value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return all(map(_is_short, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, int) or -(1 << 63) <= value < 1 << 63
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -20,7 +46,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
     if not equals or not key.strip():
         raise UsageError(f"expected --set key=value, got {text!r}")
     try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+        return key.strip(), parse_toml(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return key.strip(), value.strip()
 

@@ -26,6 +26,7 @@ import numpy as np
 from mien.core.errors import DataError, UsageError
 from mien.core.labels import CANONICAL, SPELLINGS, LabelSet
 from mien.core.registry import unknown
+from mien.core.toml import parse_toml
 from mien.datasets.table import LabelColumn
 
 _KEYS = ("name", "labels", "labels_map")
@@ -59,7 +60,7 @@ class LabelMap:
         """
         path = Path(path)
         try:
-            values = tomllib.loads(path.read_text("utf-8-sig"))
+            values = parse_toml(path.read_text("utf-8-sig"))
         except OSError as error:
             raise DataError(f"expected a label map at {path}, got: {error.strerror or error}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from mien.core.errors import UsageError
 from mien.core.registry import unknown
-from mien.core.toml import to_toml
+from mien.core.toml import parse_toml, to_toml
 from mien.nets import build_trunk
 from mien.nets.blocks import POOLS
 from mien.training.config import TrainConfig, merge, nested
@@ -193,7 +193,7 @@ def read_space(path: Path) -> Space:
         UsageError: it cannot be read, or says of a setting what cannot be.
     """
     try:
-        found = tomllib.loads(path.read_text("utf-8"))
+        found = parse_toml(path.read_text("utf-8"))
     except OSError as error:
         raise UsageError(f"expected a search space in {path}, got: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -234,7 +234,7 @@ def _parameter(key: str, said: Mapping[str, Any]) -> Parameter:
 
 def default_space(config: TrainConfig) -> Space:
     """What is searched where no space is given: the usual settings, and options of the net where it has them."""
-    tables = tomllib.loads(resources.files("mien.experiments").joinpath("default-space.toml").read_text("utf-8"))
+    tables = parse_toml(resources.files("mien.experiments").joinpath("default-space.toml").read_text("utf-8"))
     widths = getattr(_trunk(config), "widths", None)  # our own nets have a style; timm's are as they are
     options: dict[str, Sequence[Any]] = {}
     if widths:

@@ -7,7 +7,7 @@ says of which file they are, and ``done.json`` that there are no more, and why, 
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from mien.core.arrays import read_npz
 from mien.core.containers import cut_off
-from mien.core.errors import DataError, InputError
+from mien.core.errors import MALFORMED, DataError, InputError
 from mien.core.files import make_folder, replacing
 from mien.core.labels import LabelSet
 from mien.core.types import Faces, Predictions
@@ -55,7 +55,7 @@ class ClipStore:
     def stored(self, first: int = 0) -> tuple[int, int]:
         """The first block from `first` on that is not there, and how many frames there are before it."""
         number, frames = first, 0
-        while (held := _load(self._path(number))) is not None:
+        while (held := self._read(number)) is not None:
             number, frames = number + 1, frames + len(held["index"])
         return number, frames
 
@@ -74,9 +74,17 @@ class ClipStore:
     def frames(self) -> Iterator[ClipFrame]:
         """All frames in order, a block in memory at a time."""
         number = 0
-        while (held := _load(self._path(number))) is not None:
+        while (held := self._read(number)) is not None:
             yield from _unpacked(held, self._labels)
             number += 1
+
+    def _read(self, block: int) -> dict[str, Any] | None:
+        """The arrays of a block; None where it is not there, or damaged."""
+        try:
+            held = read_npz(self._path(block))
+        except DataError:
+            return None
+        return held if _is_whole(held, len(self._labels)) else None
 
     def _path(self, block: int) -> Path:
         return self.folder / f"{block:06}.npz"
@@ -154,6 +162,15 @@ def _packed(frames: Sequence[ClipFrame], classes: int) -> dict[str, Any]:
     }
 
 
+def _is_whole(held: Mapping[str, Any], classes: int) -> bool:
+    """Whether arrays are such as `_packed` makes."""
+    like = {name: (array.dtype, array.shape[1:]) for name, array in _packed([], classes).items()}
+    if {name: (array.dtype, array.shape[1:]) for name, array in held.items()} != like or (held["faces"] < 0).any():
+        return False
+    of_frames, faces = ("index", "time_s", "cut", "faces"), int(held["faces"].sum())
+    return all(len(array) == (len(held["faces"]) if name in of_frames else faces) for name, array in held.items())
+
+
 def _unpacked(held: dict[str, Any], labels: LabelSet) -> Iterator[ClipFrame]:
     ends = np.cumsum(held["faces"])
     for k, (end, count) in enumerate(zip(ends.tolist(), held["faces"].tolist(), strict=True)):
@@ -164,18 +181,10 @@ def _unpacked(held: dict[str, Any], labels: LabelSet) -> Iterator[ClipFrame]:
         yield ClipFrame(int(held["index"][k]), float(held["time_s"][k]), predictions, quality, bool(held["cut"][k]))
 
 
-def _load(path: Path) -> dict[str, Any] | None:
-    """The arrays of a block; None where it is not there, or damaged."""
-    try:
-        return read_npz(path)
-    except DataError:
-        return None
-
-
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         read = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, *MALFORMED):
         return None
     return read if isinstance(read, dict) else None
 

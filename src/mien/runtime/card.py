@@ -11,7 +11,7 @@ from typing import Any
 from mien.core.errors import DataError, ModelError, UsageError
 from mien.core.labels import SPELLINGS, LabelSet
 from mien.core.registry import unknown
-from mien.core.toml import to_toml
+from mien.core.toml import parse_toml, to_toml
 
 COLORS = {"gray": 1, "rgb": 3}
 IMAGE, CLIP = "image", "clip"  # what the inputs of a net of clips are called
@@ -223,7 +223,7 @@ class Card:
     def parse(cls, text: str, *, name: str = "the given text") -> "Card":
         """Read a card from TOML text; see `load`. `name` stands for it in an error's message."""
         try:
-            return _card(tomllib.loads(text))
+            return _card(parse_toml(text))
         except tomllib.TOMLDecodeError as error:
             raise ModelError(f"expected TOML in the model card {name}, got: {error}") from error
         except (ModelError, DataError) as error:

@@ -14,7 +14,7 @@ from typing import Any
 
 from mien.core.errors import UsageError
 from mien.core.registry import unknown
-from mien.core.toml import parse_setting
+from mien.core.toml import parse_setting, parse_toml
 from mien.runtime.card import AFFECT, CropGeometry, InputSpec
 from mien.runtime.session import DEVICES
 from mien.training.augment import Augmentation
@@ -272,7 +272,7 @@ def load_config(*, preset: str | None = None, file: Path | None = None, changes:
     """
     layers: list[dict[str, Any]] = []
     if preset is not None:
-        layers.append(tomllib.loads(_preset_text(preset)))
+        layers.append(parse_toml(_preset_text(preset)))
     if file is not None:
         layers.append(_read_toml(file))
     layers.append(functools.reduce(merge, map(_parse_change, changes), {}))
@@ -300,7 +300,7 @@ def _preset_text(name: str) -> str:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return parse_toml(path.read_text("utf-8"))
     except OSError as error:
         raise UsageError(f"expected training settings in {path}, got: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import subprocess
-import tomllib
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from mien.core.errors import MALFORMED, OutputError, TrainingError, UsageError, one_line
 from mien.core.files import make_folder, replacing
+from mien.core.toml import parse_toml
 from mien.training.config import TrainConfig, as_settings, build
 
 SETTINGS = "config.toml"
@@ -124,7 +124,7 @@ def decisive(text: str) -> dict[str, Any]:
 
     Settings that a run of an earlier version lacks have their defaults, which change nothing.
     """
-    settings = as_settings(build(TrainConfig, tomllib.loads(text)))
+    settings = as_settings(build(TrainConfig, parse_toml(text)))
     return {key: value for key, value in settings.items() if key not in _FREE}
 
 

@@ -12,6 +12,7 @@ from mien.core.epochs import read_epochs
 from mien.core.errors import DataError, MienError, ModelError, UsageError
 from mien.core.files import expect_free, file_name, make_folder, replacing, write_csv
 from mien.core.optional import require
+from mien.core.toml import parse_toml
 from mien.datasets import Table, open_data
 from mien.evaluation import Evaluation, judge, read_predictions
 from mien.runtime.card import Card, RobustnessCell
@@ -218,7 +219,7 @@ def _toml(folder: Path | None, name: str) -> Mapping[str, Any]:
     if path is None or not path.exists():
         return {}
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return parse_toml(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"expected TOML in {path}, got: {error}") from error
 
@@ -229,7 +230,7 @@ def _json(folder: Path | None, name: str) -> Mapping[str, Any]:
         return {}
     try:
         found = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"expected JSON in {path}, got: {error}") from error
     if not isinstance(found, dict):
         raise DataError(f"expected names and values in {path}, got {type(found).__name__}")

@@ -112,7 +112,7 @@ class _Camera:
             wanted = json.loads(text)
             if not isinstance(wanted, dict) or set(wanted) - {"heat"} or not isinstance(wanted.get("heat"), bool):
                 raise ValueError
-        except ValueError:
+        except (ValueError, RecursionError):
             await self._socket.send_json({"error": f'expected {{"heat": true}} or a JPEG, got {text[:40]!r}'})
             return
         self._heat = wanted["heat"] and self._recognition.explainer.quick

@@ -50,8 +50,11 @@ def originals(kind: str) -> list[bytes]:
 
 
 def with_right_sums(data: bytes, rng: np.random.Generator) -> bytes:
-    """A damaged PNG, three quarters of whose checksums are right again, so that the damage is not noticed at once."""
-    raw, position = bytearray(binary(data, rng)), 8
+    """A damaged PNG, most of whose checksums are right again, so that the damage is not noticed at once.
+
+    Of a third it is the pixels that are damaged, which are packed anew.
+    """
+    raw, position = bytearray(_other_pixels(data, rng) if rng.random() < 1 / 3 else binary(data, rng)), 8
     while position + 12 <= len(raw) and rng.random() < 0.9:
         end = position + 8 + struct.unpack_from(">I", raw, position)[0]
         if end + 4 > len(raw):
@@ -59,6 +62,19 @@ def with_right_sums(data: bytes, rng: np.random.Generator) -> bytes:
         struct.pack_into(">I", raw, end, zlib.crc32(raw[position + 4 : end]))
         position = end + 4
     return bytes(raw)
+
+
+def _other_pixels(data: bytes, rng: np.random.Generator) -> bytes:
+    """A PNG whose pixels, before they were packed, are damaged."""
+    chunks, position = [], 8
+    while position < len(data):
+        end = position + 12 + struct.unpack_from(">I", data, position)[0]
+        chunks.append((data[position + 4 : position + 8], data[position + 8 : end - 4]))
+        position = end
+    pixels = zlib.decompress(b"".join(held for kind, held in chunks if kind == b"IDAT"))
+    first, *_, last = chunks  # the size, and the end
+    made = (first, (b"IDAT", zlib.compress(binary(pixels, rng))), last)
+    return data[:8] + b"".join(struct.pack(">I", len(held)) + kind + held + bytes(4) for kind, held in made)
 
 
 def _read(path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.core.errors import UsageError
-from mien.core.toml import parse_setting, to_toml
+from mien.core.toml import parse_setting, parse_toml, to_toml
 
 SCALARS = st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.text())
 KEYS = st.text(min_size=1)
@@ -31,6 +31,20 @@ def test_not_a_number_is_kept():
 
 def test_plain_values_stand_above_tables_whatever_their_order():
     assert to_toml({"a": {"b": 1}, "c": 2}) == "c = 2\n\n[a]\nb = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("[" * 3000, "too deep"),
+        ("9" * 5000, "4300 digits"),
+        ("[{b = 9223372036854775808}]", "more than 64 bits"),
+        ("0x" + "F" * 9000, "more than 64 bits"),
+    ],
+)
+def test_what_no_other_reader_of_toml_would_take(value, why):
+    with pytest.raises(tomllib.TOMLDecodeError, match=why):
+        parse_toml(f"a = {value}")
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,20 @@ def test_a_damaged_block_and_those_after_it_are_made_again(store: ClipStore) -> 
     assert [each.index for each in store.frames()] == [0]
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"scores": np.zeros(2, np.float32)}, {"faces": np.array([-1])}, {"cut": np.array([b"x"])}]
+)
+def test_a_block_of_other_arrays_is_a_damaged_one(store: ClipStore, wrong: dict[str, np.ndarray]) -> None:
+    store.write(0, [frame(0, 1)])
+    with np.load(store.folder / "000000.npz") as held:
+        whole = dict(held)
+    np.savez(store.folder / "000000.npz", **whole | wrong)
+    assert store.stored() == (0, 0) and not list(store.frames())
+    del whole["faces"]
+    np.savez(store.folder / "000000.npz", **whole)
+    assert store.stored() == (0, 0)
+
+
 def test_another_file_under_the_name_begins_anew(store: ClipStore) -> None:
     store.write(0, [frame(0, 1)])
     store.finish(None)
