@@ -60,7 +60,7 @@ bench: .venv-dev/installed ## measure speed and memory on this machine
 	@for script in benchmarks/*.py; do echo "== $$script"; $(DEV)/python $$script || exit 1; done
 
 soak: .venv-dev/installed ## long tests: broken trainings, ten thousand photographs, mutated files
-	$(DEV)/python -m pytest -m soak tests
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(DEV)/python -m pytest -m soak -n 2 --dist worksteal tests
 
 ship: .venv-dev/installed ## train the shipped models: make ship DATA=ferplus=DIR WILD=FOLDER [MINUTES=60], again until done
 	$(DEV)/python scripts/ship.py --data "$(DATA)" --wild "$(WILD)" $(if $(MINUTES),--max-minutes $(MINUTES))

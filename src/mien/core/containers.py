@@ -71,11 +71,12 @@ def _is_iso(head: bytes) -> bool:
 
 def _boxes(file: IO[bytes], start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Kind, start of the content and end of each box of ISO/IEC 14496-12; the last may end beyond the file."""
+    size = file.seek(0, os.SEEK_END)
     for _ in range(_MOST_BOXES):
+        if start + 8 > min(end, size):  # file systems refuse places far beyond the end
+            return
         file.seek(start)
         header = file.read(16)
-        if start + 8 > end or len(header) < 8:
-            return
         length, kind, content = int.from_bytes(header[:4], "big"), header[4:8], start + 8
         if length == 1 and len(header) == 16:
             length, content = int.from_bytes(header[8:], "big"), start + 16
@@ -129,8 +130,10 @@ def _riffs(file: IO[bytes], size: int) -> Iterator[int]:
 
 def _matroska_end(file: IO[bytes]) -> int:
     """Where a Matroska file should end; 0 where it does not say, as of a broadcast."""
-    position = 0
+    position, size = 0, file.seek(0, os.SEEK_END)
     for wanted in (_EBML, _SEGMENT):
+        if position > size:
+            return position
         file.seek(position)
         header = file.read(12)
         octets = 9 - header[4].bit_length() if len(header) > 4 else 9
