@@ -20,6 +20,9 @@ A message is one line that says what was expected, what was got, and what to do.
 class MienError(Exception):
     """Base of every error that mien raises on purpose."""
 
+    def __str__(self) -> str:
+        return " ".join(super().__str__().splitlines())  # the names of files may have breaks
+
 
 class InputError(MienError):
     """A source cannot be read as what it should be."""

@@ -159,7 +159,10 @@ class _Animation:
             return False
         with quiet_opencv():
             count = min(self._ahead, self._total - start)
-            done, animation = cv2.imdecodeanimation(self._data[None], start=start, count=count)
+            try:
+                done, animation = cv2.imdecodeanimation(self._data[None], start=start, count=count)
+            except cv2.error:  # a later header that claims another size, say
+                done = False
         if not done or not len(animation.frames):
             raise InputError(f"expected a whole frame {start} in {self.path}, got a damaged one: copy the file again")
         self._held = list(zip(animation.frames, np.ravel(animation.durations).tolist(), strict=True))
