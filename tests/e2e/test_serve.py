@@ -43,11 +43,17 @@ def who_asks_nothing_is_not_waited_for(port: int) -> None:
     began = time.monotonic()
     with socket.create_connection(("127.0.0.1", port), 30) as idle:
         idle.sendall(b"GET / HTTP/1.1\r\nHost: loc")  # and no more
+        again = socket.create_connection(("127.0.0.1", port), 30)
+        again.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert again.recv(10_000).startswith(b"HTTP/1.1 200 ")
+        again.sendall(b"G")  # of a second request
         with socket.create_connection(("127.0.0.1", port), 30) as slow:
             slow.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\nX-API-Key: key\r\n")
             slow.sendall(b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x")
             assert slow.recv(100).startswith(b"HTTP/1.1 408 ")
         assert idle.recv(100) == b""
+        with again:
+            assert again.recv(100) == b""
     assert time.monotonic() - began < 25
 
 
@@ -59,6 +65,7 @@ def test_a_stopping_server_finishes_its_videos_and_hands_them_out(clips: Shelf) 
             assert client.get("/health").status_code == 503
             time.sleep(0.1)
         assert state["state"] == "done"
+        assert client.get(f"/jobs/{job['id']}/table?format=json").json()[0]["source"] == "clip.mp4"  # as the page does
         assert client.get(f"/jobs/{job['id']}/table").text.startswith("source,frame,time_s,face_id")
         server.process.wait(30)
         assert server.process.returncode == 0

@@ -27,6 +27,7 @@ from mien.web.settings import MB, ServeConfig
 KEY_PROTOCOL = "mien.key."  # a browser's WebSocket can show its key only as a subprotocol
 _OPEN = ("/health",)  # routes without a key, beside the page's own files
 _EXTRA_BYTES = 64_000  # of a request beside its files: names, boundaries
+_BROKEN = "expected to answer this request, got a mistake of the server, which its log shows: report it"
 
 
 class Guard:
@@ -38,6 +39,7 @@ class Guard:
         keyless: paths of the page's files, which hold nothing secret.
         metrics: where requests are counted.
         expect_room: raises Refusal where no video would be taken: that is said before it is uploaded.
+        crowded: whether there are more connections than the server holds.
     """
 
     def __init__(
@@ -48,8 +50,10 @@ class Guard:
         keyless: frozenset[str],
         metrics: Metrics,
         expect_room: Callable[[], None],
+        crowded: Callable[[], bool],
     ) -> None:
-        self._app, self._config, self._metrics, self._expect_room = app, config, metrics, expect_room
+        self._app, self._config, self._metrics = app, config, metrics
+        self._expect_room, self._crowded = expect_room, crowded
         self._keyless = keyless | set(_OPEN)
         self._names = _own_names(config)
         self._rates = Rates(config.requests_per_s)
@@ -70,16 +74,23 @@ class Guard:
 
         try:
             self._check(scope)
+            await self._app(scope, self._limited(scope, receive) if scope["type"] == "http" else receive, answer)
         except Refusal as refusal:
             await _refuse(refusal, scope, receive, answer)
-        else:
-            limited = self._limited(scope, receive) if scope["type"] == "http" else receive
-            await self._app(scope, limited, answer)
-        if scope["type"] == "http":
-            route = getattr(scope.get("route"), "path", "other")
-            self._metrics.requested(route, status, time.perf_counter() - began)
+        except Exception:  # a mistake of ours: it goes on to the log
+            if scope["type"] == "http" and not status:
+                await _refuse(Refusal(500, _BROKEN, close=True), scope, receive, answer)
+            raise
+        finally:
+            if scope["type"] == "http":
+                route = getattr(scope.get("route"), "path", "other")
+                self._metrics.requested(route, status, time.perf_counter() - began)
 
     def _check(self, scope: Scope) -> None:
+        if self._crowded():
+            raise Refusal(
+                503, "expected fewer connections at once, got too many: ask again", retry_after_s=5, close=True
+            )
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         self._check_host(host)
@@ -111,7 +122,7 @@ class Guard:
 
     def _check_origin(self, origin: str | None, host: str) -> None:
         own = (f"http://{host}".lower(), f"https://{host}".lower())
-        if origin is None or origin.lower() in own or origin in self._config.allow_origin:
+        if origin is None or origin.lower() in (*own, *self._config.allow_origin):
             return
         raise Refusal(
             403,

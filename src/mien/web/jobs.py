@@ -26,6 +26,7 @@ ENDED = ("done", "failed", "cancelled")
 FORMATS = ("csv", "json")
 _LINE_BYTES = 1 << 20  # of what a worker says at once
 _SWEEP_S = 5.0
+_BROUGHT_DOWN = "expected a video that can be read, got one that brought its reader down: convert it"
 
 
 @dataclass(eq=False)
@@ -36,7 +37,7 @@ class Job:
         id: cannot be guessed. source: the upload's name. folder: of its files. suffix: of the upload's.
         state: queued, running, done, failed or cancelled. error: why it failed, or where a done one breaks off.
         frames, total: how many are read, and how many there are. faces: different ones.
-        ended_s: when, by the monotonic clock. fetched: whether someone got the table.
+        ended_s: when, by the monotonic clock. fetched: whether someone got the table as csv.
     """
 
     source: str
@@ -111,7 +112,7 @@ class Jobs:
 
     @property
     def unfetched(self) -> int:
-        """Tables that nobody has got yet."""
+        """Tables that nobody has got as csv yet."""
         return sum(job.state == "done" and not job.fetched for job in self._jobs.values())
 
     def expect_room(self) -> None:
@@ -186,6 +187,8 @@ class Jobs:
                 await asyncio.wait_for(self._read(job), self._limit_s)
             except TimeoutError:
                 job.error = f"expected a video that is read in {self._limit_s / 60:g} minutes, got another: cut it"
+            except (ValueError, TypeError, AttributeError):  # what it says makes no sense
+                job.error = _BROUGHT_DOWN
             except OSError as error:
                 job.error = f"expected to start a process for the video, got: {error.strerror}"
             finally:
@@ -218,7 +221,7 @@ class Jobs:
             done = done or said.get("done", False)
         job.finished = done
         if not done and not job.error:
-            job.error = "expected a video that can be read, got one that brought its reader down: convert it"
+            job.error = _BROUGHT_DOWN
 
     def _end(self, job: Job, state: str) -> None:
         job.state, job.ended_s = state, time.monotonic()

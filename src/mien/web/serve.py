@@ -17,7 +17,7 @@ from mien.web.settings import ServeConfig
 
 FETCH_S = 60.0  # a stopping server waits so long for someone to get the tables of videos that are read
 _HEADER_S = 10.0
-_CONNECTIONS = 512  # above which uvicorn itself answers 503
+_CONNECTIONS = 512  # above which a request is answered with 503
 _CLOSE_S = 5  # for answers under way, once nothing is left to do
 
 
@@ -30,8 +30,8 @@ def serve(
 ) -> None:
     """Serve until the process is told to stop (Ctrl-C, or SIGTERM).
 
-    Then nothing new is taken, the videos that wait or are read are finished, and their tables can be fetched for a
-    minute; a second signal ends it at once.
+    Then nothing new is taken, the videos that wait or are read are finished, and the server waits, for a minute at
+    most, until each of their tables was fetched as csv, or deleted; a second signal ends it at once.
 
     Args:
         config: the settings; the defaults if None.
@@ -77,11 +77,17 @@ async def _run(
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
     class Protocol(HttpToolsProtocol):
-        """Hangs up where no request comes: uvicorn itself waits for the first one without end."""
+        """Hangs up where no request comes, or half of one: uvicorn itself waits for the rest without end."""
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             self._alarm = self.loop.call_later(_HEADER_S, transport.close)
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            answered = self.cycle is not None and self.cycle.response_complete
+            if answered and self._alarm.cancelled() and self in self.connections:  # no WebSocket by now
+                self._alarm = self.loop.call_later(_HEADER_S, self.transport.close)
 
         def on_headers_complete(self) -> None:
             self._alarm.cancel()
@@ -104,12 +110,12 @@ async def _run(
         date_header=True,
         proxy_headers=bool(config.trust_proxy),
         forwarded_allow_ips=list(config.trust_proxy),
-        limit_concurrency=_CONNECTIONS,
         timeout_graceful_shutdown=_CLOSE_S,
         ssl_certfile=config.tls_cert,
         ssl_keyfile=os.fspath(config.tls_key) if config.tls_key is not None else None,
     )
     server = uvicorn.Server(settings)
+    app.state.crowded = lambda: len(server.server_state.connections) > _CONNECTIONS
     stop = _Stop(server, app.state.recognition, app.state.jobs, tell)
     server.handle_exit = stop.asked  # type: ignore[method-assign]
     serving = asyncio.create_task(server.serve(sockets=[listening]))

@@ -69,6 +69,8 @@ class ServeConfig:
     def __post_init__(self) -> None:
         for name in ("allow_host", "allow_origin", "trust_proxy"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        origins = tuple(each.lower().rstrip("/") for each in self.allow_origin)  # as browsers send them
+        object.__setattr__(self, "allow_origin", origins)
         if not 0 <= self.port <= 65535:
             raise UsageError(f"expected a port in 0..65535, got {self.port}")
         for name in _POSITIVE:
@@ -85,7 +87,7 @@ class ServeConfig:
             raise UsageError("expected a key of plain ASCII characters, got others: choose another")
         self._check_tls()
         for origin in self.allow_origin:
-            if not origin.startswith(("http://", "https://")) or origin.rstrip("/").count("/") != 2:
+            if not origin.startswith(("http://", "https://")) or origin.count("/") != 2:
                 raise UsageError(f"expected an origin such as https://example.org to allow, got {origin!r}")
 
     def _check_tls(self) -> None:

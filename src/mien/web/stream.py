@@ -41,7 +41,10 @@ def router(recognition: Recognition, metrics: Metrics, *, most_streams: int) -> 
         nonlocal streams
         offered = socket.scope.get("subprotocols", [])
         await socket.accept(subprotocol=PROTOCOL if PROTOCOL in offered else None)
-        if streams >= most_streams or recognition.stopping:
+        if recognition.stopping:
+            await socket.close(_AGAIN_LATER, "expected a server that goes on, got one that is stopping: try later")
+            return
+        if streams >= most_streams:
             await socket.close(_AGAIN_LATER, f"expected at most {most_streams} cameras at once, got more: try later")
             return
         streams += 1

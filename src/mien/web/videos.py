@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, File, Path, Query, UploadFile
 from fastapi.responses import FileResponse, Response
+from starlette.background import BackgroundTask
 
 from mien.core.headers import picture_size
 from mien.web.answers import JobState, Row
@@ -60,8 +61,9 @@ def router(jobs: Jobs, recognition: Recognition) -> APIRouter:
         job = jobs.find(id)
         if job.state != "done":
             raise Refusal(409, f"expected a job that is done, got one that is {job.state}: see /jobs/{id}")
-        job.fetched = True
-        return FileResponse(job.table(format), media_type=_TYPES[format])
+        # The page itself asks for JSON, to draw; who has the csv has it in a file.
+        kept = BackgroundTask(setattr, job, "fetched", True) if format == "csv" else None
+        return FileResponse(job.table(format), media_type=_TYPES[format], background=kept)
 
     @routes.delete("/jobs/{id}", status_code=204, summary="Stop a job and delete its table.")
     async def remove(id: JobId) -> None:

@@ -5,7 +5,10 @@ import base64
 import pytest
 from starlette.websockets import WebSocketDisconnect
 
-from .conftest import error_of
+from mien.web.app import create_app
+from mien.web.settings import ServeConfig
+
+from .conftest import Client, error_of
 
 
 @pytest.mark.parametrize(
@@ -52,7 +55,7 @@ def test_the_own_page_is_taken(client):
 
 
 def test_another_site_can_be_allowed(served):
-    client = served(allow_origin=("https://site.example",))
+    client = served(allow_origin=("https://Site.example/",))
     asked = {"Origin": "https://site.example", "Access-Control-Request-Method": "POST"}
     preflight = client.options("/predict", headers=asked)
     assert preflight.headers["access-control-allow-origin"] == "https://site.example"
@@ -146,3 +149,23 @@ def test_too_many_bytes_without_a_length(served):
     answer = client.post("/predict", content=body(), headers={"Content-Type": "multipart/form-data; boundary=x"})
     assert answer.status_code == 413
     assert "expected at most 0.1 MB" in error_of(answer)
+
+
+def test_too_many_connections_are_told_when_to_come_again(served):
+    client = served()
+    client.app.state.crowded = lambda: True
+    answer = client.get("/health")
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert "too many" in error_of(answer)
+
+
+def test_a_mistake_of_the_server_is_an_answer_like_any_other(tiny_model):
+    app = create_app(ServeConfig(model=tiny_model, detector="none", workers=1))
+    app.add_api_route("/broken", lambda: 1 / 0)
+    with Client(app, raise_server_exceptions=False) as client:
+        answer = client.get("/broken")
+        assert answer.status_code == 500
+        assert "a mistake of the server" in error_of(answer)
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert 'status="500"' in client.get("/metrics").text

@@ -20,6 +20,7 @@ SPEAKS = (
     "        for kind in ('csv', 'json'): pathlib.Path(told['folder'], 'table.' + kind).write_text('[]')\n"
     "    else: print(line, flush=True)\n",
 )
+DOWN = "expected a video that can be read, got one that brought its reader down: convert it"
 GOOD = ('{"frames": 3, "total": 6}', "table", '{"frames": 6, "faces": 1, "done": true}')
 
 
@@ -67,7 +68,10 @@ def test_a_job_from_upload_to_table(served):
     ("lines", "line"),
     [
         (['{"error": "expected frames in clip.ogv, got none"}'], "expected frames in clip.ogv, got none"),
-        (['{"frames": 2}'], "expected a video that can be read, got one that brought its reader down: convert it"),
+        (['{"frames": 2}'], DOWN),
+        (["no JSON"], DOWN),
+        (["[1]"], DOWN),
+        (['"' + "x" * 2_000_000], DOWN),
     ],
 )
 def test_a_job_that_fails_says_why_and_keeps_nothing(served, lines, line):
@@ -79,6 +83,8 @@ def test_a_job_that_fails_says_why_and_keeps_nothing(served, lines, line):
     answer = client.get(f"/jobs/{id}/table")
     assert answer.status_code == 409
     assert "expected a job that is done, got one that is failed" in error_of(answer)
+    next_one = submit(client, speech(*GOOD)).json()["id"]
+    assert ended(client, next_one)["state"] == "done"
 
 
 def test_one_is_read_at_a_time_and_the_queue_is_bounded(served):
