@@ -28,6 +28,7 @@ class Row:
 
     Attributes:
         found: accuracy and macro F1 of the faces judged, means over runs, held against the first arm.
+        new: the same of the faces whose pixels were not learnt, too; None where all are such, or it is not known.
         spread: standard deviation of the accuracy over runs; NaN for one.
         precision, recall: macro means. recalls: label -> recall. All of them means over runs.
         training: accuracy in training in the epoch that was selected. converged: epochs until near the best.
@@ -36,6 +37,7 @@ class Row:
     """
 
     found: ablated.Row
+    new: ablated.Row | None
     spread: float
     precision: float
     recall: float
@@ -49,10 +51,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Measured:
-    """An experiment's rows, and how many faces they rest on."""
+    """An experiment's rows, how many faces they rest on, and how many of these were not learnt, too."""
 
     experiment: Experiment
     n: int
+    n_new: int
     rows: tuple[Row, ...]
 
 
@@ -65,18 +68,37 @@ def measure(experiment: Experiment, found: Mapping[str, tuple[Sequence[Path], Se
     """
     tables = {arm: [read_predictions(path).labelled() for path in paths] for arm, (_, paths) in found.items()}
     first, *_ = tables
-    compared = compare_predictions(tables, against=first)
-    runs = {score.name: score.runs["accuracy"] for score in compared.scores}
+    n, copies = len(tables[first][0]), _copies(tables[first][0])
+    new = {}
+    if 0 < copies < n:
+        others = {arm: [each.select(~each.in_train) for each in runs] for arm, runs in tables.items()}
+        new = {row.variant: row for row in _compared(others, first)[1]}
+    scores, compared = _compared(tables, first)
     rows = []
-    for each in ablated.rows_of({"": compared}, full=first):
+    for each in compared:
         folders, _ = found[each.variant]
         speed = faces_per_second(load_classifier(folders[0], threads=1)) if experiment.costs else math.nan
-        rows.append(_row(each, runs[each.variant], tables[each.variant], folders, speed))
-    return Measured(experiment, len(tables[first][0]), tuple(rows))
+        rows.append(_row(each, new.get(each.variant), scores[each.variant], tables[each.variant], folders, speed))
+    return Measured(experiment, n, n - copies, tuple(rows))
+
+
+def _copies(table: PredictionTable) -> int:
+    """How many faces stand in the train split, too, pixel by pixel; 0 where it is not known."""
+    return 0 if table.in_train is None else int(table.in_train.sum())
+
+
+def _compared(
+    tables: Mapping[str, Sequence[PredictionTable]], first: str
+) -> tuple[Mapping[str, Sequence[float]], tuple[ablated.Row, ...]]:
+    """Arm -> the accuracy of each run; the arms, each held against the first."""
+    compared = compare_predictions(tables, against=first)
+    runs = {score.name: score.runs["accuracy"] for score in compared.scores}
+    return runs, ablated.rows_of({"": compared}, full=first)
 
 
 def _row(
     found: ablated.Row,
+    new: ablated.Row | None,
     accuracies: Sequence[float],
     tables: Sequence[PredictionTable],
     runs: Sequence[Path],
@@ -90,6 +112,7 @@ def _row(
     head = tables[0].meta["head"]
     return Row(
         found=found,
+        new=new,
         spread=statistics.stdev(accuracies) if len(runs) > 1 else math.nan,
         precision=float(np.nanmean(precision_by_class(counts), axis=1).mean()),
         recall=float(np.nanmean(recalls)),

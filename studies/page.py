@@ -43,6 +43,14 @@ _HEADER = (
     "test",
     "effect",
     "effect_size",
+    "n_new",
+    "accuracy_new",
+    "accuracy_new_low",
+    "accuracy_new_high",
+    "difference_new",
+    "difference_new_low",
+    "difference_new_high",
+    "p_holm_new",
 )
 _RECALL = "recall_"
 _EFFECTS = {"cohen_dz": "d_z", "cohen_g": "g"}
@@ -54,7 +62,13 @@ def write_results(study: Study, measured: Sequence[Measured]) -> None:
     """The csv of a study: a row an arm of each experiment, shares in 0..1; empty where there is nothing to say."""
     recalls = list(dict.fromkeys(_RECALL + label for each in measured for row in each.rows for label in row.recalls))
     rows = [
-        {"experiment": each.experiment.name, "n": each.n, "seeds": each.experiment.seeds, **_cells(row)}
+        {
+            "experiment": each.experiment.name,
+            "n": each.n,
+            "n_new": each.n_new if row.new else None,
+            "seeds": each.experiment.seeds,
+            **_cells(row),
+        }
         for each in measured
         for row in each.rows
     ]
@@ -64,7 +78,7 @@ def write_results(study: Study, measured: Sequence[Measured]) -> None:
 
 
 def _cells(row: Row) -> dict[str, float | int | str | None]:
-    found = row.found
+    found, new = row.found, row.new
     return {
         "arm": found.variant,
         **_bounds("accuracy", found.accuracy),
@@ -82,6 +96,8 @@ def _cells(row: Row) -> dict[str, float | int | str | None]:
         "test": found.test,
         "effect": found.effect,
         "effect_size": found.effect_size,
+        **(_bounds("accuracy_new", new.accuracy) | _bounds("difference_new", new.difference) if new else {}),
+        "p_holm_new": new.p_holm if new else None,
         **{_RECALL + label: value for label, value in row.recalls.items()},
     }
 
@@ -131,7 +147,7 @@ def section(study: Study, rows: Sequence[Cells]) -> str:
     for experiment in study.experiments:
         own = [row for row in rows if row["experiment"] == experiment.name]
         if own:
-            parts += [f"**{experiment.title}**{_on(own[0])}", _table(own)]
+            parts += [f"**{experiment.title}**{_on(own[0])}", _table(own), _new(own)]
             parts += [_classes(own)] if experiment.by_class else []
             parts += [_costs(own)] if experiment.costs else []
     parts.append(f"![{study.title}: accuracies with their intervals](images/studies/{study.name}.png)")
@@ -158,6 +174,28 @@ def _table(rows: Sequence[Cells]) -> str:
         ends = [*against, _percent(row["training_accuracy"]), f"{float(row['epochs_to_convergence']):.0f}"]
         body.append([row["arm"], accuracy, *([_bare(row["spread"])] if spread else []), f1, *ends])
     return _markdown(header, body)
+
+
+def _new(rows: Sequence[Cells]) -> str:
+    """A sentence on the faces whose pixels were not learnt, too; empty where all are such, or it is not known."""
+    if not rows[0].get("n_new"):
+        return ""
+    n, n_new = int(rows[0]["n"]), int(rows[0]["n_new"])
+    found = [f"{row['arm']} {_percent(row['accuracy_new'])}{_against(row)}" for row in rows]
+    copies = "1 face whose copy was" if n - n_new == 1 else f"{n - n_new} faces whose copies were"
+    return f"Without the {copies} learnt (n = {n_new:,}): {'; '.join(found)}."
+
+
+def _against(row: Cells) -> str:
+    if not row["difference_new"]:
+        return ""
+    value, low, high = (_signed(row[f"difference_new{end}"]) for end in ("", "_low", "_high"))
+    p = _p(row["p_holm_new"])
+    return f" ({value}{_interval(low, high).replace(' (', ', ').rstrip(')')}{f', p {_equals(p)}' if p else ''})"
+
+
+def _equals(p: str) -> str:
+    return p if p.startswith("<") else f"= {p}"
 
 
 def _classes(rows: Sequence[Cells]) -> str:

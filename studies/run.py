@@ -61,8 +61,6 @@ class Place:
 
 def run_study(study: Study, place: Place) -> bool:
     """Go on with a study; whether all of it is done, and its results are written."""
-    if study.needs_wild and place.wild is None:
-        raise UsageError(f"expected --wild FOLDER of photographs for the study {study.name}, got none")
     make_folder(place.work)
     for spec in study.tables:
         if not place.table(spec.name).exists():
@@ -216,6 +214,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if given.data is None:
             raise UsageError("expected --data ferplus=DIR, got none")
+        for study in studies:
+            if study.needs_wild and given.wild is None:
+                raise UsageError(f"expected --wild FOLDER of photographs for the study {study.name}, got none")
         ends = None if given.max_minutes is None else time.monotonic() + 60 * given.max_minutes
         done = True
         for study in studies:

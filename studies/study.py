@@ -80,7 +80,7 @@ class Study:
 
     Attributes:
         name: of its file and its results. title, question: as the page shows them.
-        published: what others have found, with the source.
+        published: what others have found.
         meaning: what the figures say, in sentences; written once they are there.
         tables, experiments: in the order in which they are made.
     """

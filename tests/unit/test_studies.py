@@ -115,6 +115,10 @@ def test_a_study_runs_through_and_is_not_trained_again(
     assert float(rows[0]["accuracy"]) == pytest.approx(np.mean(right), abs=1e-4)
     assert rows[0]["difference"] == "" and rows[1]["difference"] != ""
     assert int(rows[0]["n"]) == 4 and int(rows[2]["n"]) == 12
+    new = [table.select(~table.in_train) for table in tables]
+    right = [float((table.probabilities.argmax(1) == table.label_ids).mean()) for table in new]
+    assert float(rows[0]["accuracy_new"]) == pytest.approx(np.mean(right), abs=1e-4)
+    assert rows[0]["n_new"] == "3" and rows[2]["n_new"] == ""
 
     capsys.readouterr()
     assert studies["run"].run_study(study, place)
@@ -122,6 +126,7 @@ def test_a_study_runs_through_and_is_not_trained_again(
 
     section = studies["page"].section(study, rows)
     assert "**Beginnings** (n = 4, mean of 2 seeds)" in section and "One of them." in section
+    assert "Without the 1 face whose copy was learnt (n = 3): from nothing " in section
     (tmp_path / "studies.md").write_text("# Studies\n\nBefore.\n", "utf-8")
     for _ in range(2):  # the second time in its place
         text = studies["page"]._put((tmp_path / "studies.md").read_text("utf-8"), "two", section)
@@ -184,6 +189,7 @@ def faces(folder: Path) -> Path:
     """Six faces a class to learn from, two to choose by."""
     labels = [label for label in LABELS for _ in range(8)]
     images = np.stack([face(label, seed=seed) for seed, label in enumerate(labels)])
+    images[-1] = images[-3]  # one to choose by that is learnt, too
     split = np.where(np.arange(len(labels)) % 8 < 6, "train", "valid")
     known = LABEL_SETS["fer2013"]
     sources = {"fer2013": LabelColumn(known, np.array([known.index(label) for label in labels]))}
