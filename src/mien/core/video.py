@@ -57,6 +57,21 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
         video.close()
 
 
+def frame_rate(path: str | os.PathLike[str]) -> float:
+    """Frames a second, as `probe` says, without counting the frames, which some files have to be read through for.
+
+    Raises:
+        InputError: as `probe`.
+    """
+    video = _opened(path)
+    try:
+        if not video.grab():
+            raise _no_frames(video.path)
+        return video.fps
+    finally:
+        video.close()
+
+
 def frames(
     path: str | os.PathLike[str], *, wanted: Callable[[int, float], bool] | None = None
 ) -> Iterator[tuple[int, float, Image]]:

@@ -19,7 +19,7 @@ from mien.core.errors import MALFORMED, DataError, InputError
 from mien.core.files import make_folder, replacing
 from mien.core.labels import LabelSet
 from mien.core.types import Faces, Predictions
-from mien.core.video import probe
+from mien.core.video import frame_rate
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.second_pass import QUALITY, ClipFrame
 from mien.pipeline.video import Sampling, watch
@@ -112,7 +112,8 @@ def first_pass(
         store: where the frames go, and of which clip.
         sampling: which frames; the same as before where some are there.
         workers: see `watch`.
-        tell: called with how many frames there are more than at the call before; first with those that were there.
+        tell: called with how many frames there are more than at the call before; first with those that were there, and
+            with 0 as a sign of life while those are decoded once more.
         blocks: do those from the one up to, and without, the other alone; None: to the end of the clip.
 
     Raises:
@@ -127,8 +128,17 @@ def first_pass(
     error = None
     held: list[ClipFrame] = []
     try:
-        block = sampling.block(probe(store.source).fps)
-        for frame in watch(recognizer, store.source, sampling, first=number * block, block=block, workers=workers):
+        block = sampling.block(frame_rate(store.source))
+        seen = watch(
+            recognizer,
+            store.source,
+            sampling,
+            first=number * block,
+            block=block,
+            workers=workers,
+            passed=lambda: tell(0),
+        )
+        for frame in seen:
             while frame.index // block > number != end:
                 store.write(number, held)
                 held, number = [], number + 1

@@ -7,10 +7,10 @@ import contextlib
 import threading
 from collections.abc import Callable
 
-from mien.core.errors import InputError, TimeLimitError, WorkerError
+from mien.core.errors import InputError, TimeLimitError
 from mien.core.images import decode
 from mien.core.types import Image
-from mien.pipeline.processes import Workers
+from mien.pipeline.processes import Died, Workers
 
 LIMIT_S = 15.0  # for one picture; the largest that is taken needs 2 s
 _MOST_BYTES = 4 << 30  # of a process's address space
@@ -48,7 +48,7 @@ class Decoders:
                 f"expected a picture in {name} that is decoded in {self._limit_s:g} s, got one that takes longer: make "
                 "it smaller, or convert it"
             ) from error
-        except WorkerError as error:
+        except Died as error:
             raise InputError(
                 f"expected a picture in {name} that can be decoded, got one that brought its decoder down: convert it"
             ) from error

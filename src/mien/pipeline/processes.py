@@ -100,7 +100,7 @@ class Workers(Generic[Item, Result]):
     def _do(self, item: Item, tries: int) -> Result:
         pickled = ForkingPickler.dumps(item)
         for _ in range(tries - 1):
-            with contextlib.suppress(_Died):
+            with contextlib.suppress(Died):
                 return self._try(item, pickled)
         return self._try(item, pickled)
 
@@ -159,7 +159,7 @@ class Workers(Generic[Item, Result]):
         raise _closed()
 
     def _died(self, item: Item, how: str) -> WorkerError:
-        return _Died(
+        return Died(
             f"expected a worker process to live through {self._name(item)}, got one that ended {how}: leave it out, or "
             "convert it; if others fail, too, memory may be short"
         )
@@ -197,7 +197,7 @@ def one_each(
             yield chunk, results
 
 
-class _Died(WorkerError):
+class Died(WorkerError):
     """Over an item, which may be tried again."""
 
 

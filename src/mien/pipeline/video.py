@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from mien.core.errors import MienError, UsageError
 from mien.core.processors import available_processors
 from mien.core.types import Faces, Floats, Image, Predictions
-from mien.core.video import frames, probe
+from mien.core.video import frame_rate, frames
 from mien.faces.between import between
 from mien.faces.quality import quality_of
 from mien.faces.track import Ids
@@ -29,6 +29,7 @@ DETECT_EVERY = 5  # frames, where nothing else is said
 _DETECT_S = 0.2  # seconds, if that is less
 _MOST_BETWEEN = 30  # frames from one detection to the next: they are held in memory
 _BLOCK = 256  # frames that are stored together
+_PASSED = 256  # frames from one sign of life to the next
 _FRAMES = 64  # that wait for the classifier where there are few faces
 
 
@@ -123,6 +124,7 @@ def watch(
     first: int = 0,
     block: int | None = None,
     workers: int | None = None,
+    passed: Callable[[], None] = lambda: None,
 ) -> Iterator[ClipFrame]:
     """Find and classify the faces of a clip.
 
@@ -136,6 +138,7 @@ def watch(
             is the same to the last digit; see `Sampling.block`. None: the whole clip is one.
         workers: threads that look for faces beside the caller's, which decodes, cuts out and classifies and is as busy
             as they are; None for one on each other processor.
+        passed: called now and then while frames are decoded that are not yielded: a sign of life.
 
     Yields:
         The frames that are wanted, in order, without ids.
@@ -143,7 +146,7 @@ def watch(
     Raises:
         InputError: the clip cannot be read, at its beginning or, after the frames that could be, later on.
     """
-    located = _located(recognizer, path, sampling, first, workers or max(available_processors() - 1, 1))
+    located = _located(recognizer, path, sampling, first, workers or max(available_processors() - 1, 1), passed)
     yield from _classified(recognizer, located, block)
 
 
@@ -201,7 +204,12 @@ class _Cut:
 
 
 def _located(
-    recognizer: Recognizer, path: str | os.PathLike[str], sampling: Sampling, first: int, workers: int
+    recognizer: Recognizer,
+    path: str | os.PathLike[str],
+    sampling: Sampling,
+    first: int,
+    workers: int,
+    passed: Callable[[], None],
 ) -> Iterator[_Cut]:
     """The wanted frames from `first` on, with their faces cut out."""
 
@@ -211,9 +219,9 @@ def _located(
         return _Looked(faces, look(stretch.key.image))
 
     errors: list[MienError] = []
-    step = sampling.step(probe(path).fps)
+    step = sampling.step(frame_rate(path))
     # One stretch earlier, for whether there is a cut before `first`.
-    stretches = _stretches(path, sampling, step, max(first - step, 0), errors)
+    stretches = _stretches(path, sampling, step, max(first - step, 0), errors, passed)
     looked = ordered(seen, stretches, workers=workers, ahead=max(workers - 1, 1))
     for placed in _placed(looked, recognizer.find):
         if placed.picture.index >= first:
@@ -223,7 +231,12 @@ def _located(
 
 
 def _stretches(
-    path: str | os.PathLike[str], sampling: Sampling, step: int, first: int, errors: list[MienError]
+    path: str | os.PathLike[str],
+    sampling: Sampling,
+    step: int,
+    first: int,
+    errors: list[MienError],
+    passed: Callable[[], None],
 ) -> Iterator[_Stretch]:
     """The stretches of a clip from the one of frame `first`; what ends the clip early is put into `errors`."""
     chosen = sampling.chooser()
@@ -231,6 +244,8 @@ def _stretches(
 
     def needed(index: int, time_s: float) -> bool:
         nonlocal is_wanted
+        if index % _PASSED == 0:
+            passed()
         is_wanted = chosen(index, time_s)
         return index >= first and (is_wanted or index % step == 0)
 

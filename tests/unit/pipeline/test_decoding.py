@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from decoders import DEADLY, ENDLESS, fragile
 
-from mien.core.errors import InputError
+from mien.core.errors import InputError, WorkerError
 from mien.core.images import read_image
 from mien.pipeline.decoding import Decoders
 
@@ -41,6 +41,23 @@ def test_a_hang_is_an_error_of_that_picture(decoders: Decoders, photograph: byte
     with pytest.raises(InputError, match=r"in slow\.jpg that is decoded in 2 s, got one that takes longer: make it"):
         decoders.decode(photograph + ENDLESS, name="slow.jpg")
     assert decoders.decode(photograph, name="a.jpg").shape == (512, 512, 3)
+
+
+def test_a_process_that_does_not_start_is_no_fault_of_the_picture(
+    photograph: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Decoders(1, start=fragile)
+    made.warm()
+    with pytest.raises(InputError):
+        made.decode(photograph + DEADLY, name="bad.jpg")
+    monkeypatch.setattr(made.warm()._launcher, "launch", failing)
+    with pytest.raises(WorkerError, match="expected to start a worker process"):
+        made.decode(photograph, name="a.jpg")
+    made.close()
+
+
+def failing() -> None:
+    raise WorkerError("expected to start a worker process, got: no memory: take fewer workers")
 
 
 def test_closed_twice() -> None:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from mien.core.errors import InputError, UsageError
 from mien.core.types import Faces
-from mien.core.video import VideoInfo
 from mien.pipeline import video
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.second_pass import ClipFrame
@@ -68,7 +67,7 @@ def seen(monkeypatch: pytest.MonkeyPatch, tiny_model: Path, detector: Detector) 
                     yield index, index / FPS, image
 
         monkeypatch.setattr(video, "frames", frames)
-        monkeypatch.setattr(video, "probe", lambda path: VideoInfo(300, 60, count, FPS))
+        monkeypatch.setattr(video, "frame_rate", lambda path: FPS)
         detector.looked.clear()
         found = []
         try:
@@ -104,6 +103,14 @@ def test_only_wanted_frames_come_and_the_multiples_do_not_depend_on_them(seen: W
     assert sorted(detector.looked) == [0, 5, 10, 15, 20, 25, 30, 35, 40]
     seen(61, Sampling(every=20, detect_every=5))
     assert sorted(detector.looked) == [0, 20, 40, 60]
+
+
+def test_frames_before_the_first_one_are_no_silence(seen: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video, "_PASSED", 50)
+    signs = []
+    found = seen(250, Sampling(every=200), first=200, passed=lambda: signs.append(1))
+    assert [frame.index for frame in found] == [200]
+    assert len(signs) == 5
 
 
 @pytest.mark.parametrize(
