@@ -11,10 +11,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from mien.core.errors import MienError, UsageError
+from mien.core.errors import InputError, MienError, UsageError
 from mien.core.processors import available_processors
 from mien.core.types import Faces, Floats, Image, Predictions
-from mien.core.video import frame_rate, frames
+from mien.core.video import frame_rate, frames, probe
 from mien.faces.between import between
 from mien.faces.quality import quality_of
 from mien.faces.track import Ids
@@ -80,6 +80,11 @@ class Sampling:
             return self.detect_every
         return min(max(round(_DETECT_S * clip_fps), 1), DETECT_EVERY) if clip_fps else DETECT_EVERY
 
+    def count(self, frames: int, clip_fps: float) -> int:
+        """How many of so many frames are looked at, about, in a clip of so many frames a second."""
+        shown = frames if self.fps is None or not clip_fps else round(frames * min(1.0, self.fps / clip_fps))
+        return math.ceil(shown / self.every)
+
     def block(self, clip_fps: float) -> int:
         """How many frames of such a clip are stored together: 256 that are looked at, or a few more."""
         stride = self.every if self.fps is None else max(clip_fps / self.fps, 1)
@@ -114,6 +119,15 @@ def stream(
     for frame in SecondPass(smooth=smooth).run(watch(recognizer, path, sampling)):
         assert frame.ids is not None and frame.raw is not None
         yield VideoFrame(frame.index, frame.time_s, frame.predictions, frame.ids, frame.raw, frame.quality)
+
+
+def frames_of(path: str | os.PathLike[str], sampling: Sampling) -> int:
+    """How many frames of a clip will be looked at, about; none of one that cannot be read."""
+    try:
+        info = probe(path)
+    except InputError:
+        return 0
+    return sampling.count(info.frames, info.fps)
 
 
 def watch(

@@ -144,7 +144,7 @@ def _run(
 ) -> tuple[LabelSet, Skipped]:
     """Send the rows of all sources where they go."""
     skipped = Skipped(clips=True)
-    total = contents.photographs + (_frames_to_come(sources, config) if tell and contents.clips else 0)
+    total = contents.photographs
 
     def progress(frames: int) -> None:
         if tell and frames:
@@ -152,6 +152,8 @@ def _run(
 
     with ExitStack() as stack:
         labels, look, where = _lookers(config, contents, stack)
+        if tell and contents.clips:
+            total += _frames_to_come(sources, config, where)
         columns = clip_columns(labels) if contents.clips else predict_table.columns(labels)
         sink = None
         if config.out is not None:
@@ -204,12 +206,16 @@ def _journal(contents: Contents, work: Unfinished | None, stack: ExitStack) -> J
     return stack.enter_context(closing(Journal(work.folder, "photographs")))
 
 
-def _frames_to_come(sources: Sequence[str | os.PathLike[str]], config: PredictConfig) -> int:
-    """How many frames will be looked at, and drawn on, about."""
+def _frames_to_come(
+    sources: Sequence[str | os.PathLike[str]], config: PredictConfig, where: "Recognizer | Elsewhere"
+) -> int:
+    """How many frames will be looked at, and drawn on, about; where others look at clips, they count them, too."""
+    from mien.pipeline.video import frames_of
     from mien.verbs.predict_clips import frames_in
 
-    drawn = frames_in(sources, Sampling()) if config.annotate is not None else 0
-    return frames_in(sources, config.sampling) + drawn
+    count = getattr(where, "frames_of", frames_of)
+    drawn = frames_in(sources, Sampling(), count=count) if config.annotate is not None else 0
+    return frames_in(sources, config.sampling, count=count) + drawn
 
 
 def _rows(found: Iterable[Found], album: Album, look: Look, clips: "Clips | None") -> Iterator[tuple[Found, list[Row]]]:

@@ -3,16 +3,14 @@
 What the first pass finds is stored, so that what the second says does not depend on how the first one went.
 """
 
-import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from pathlib import Path
 
-from mien.core.errors import InputError, WorkerError
+from mien.core.errors import WorkerError
 from mien.core.labels import LabelSet
-from mien.core.video import probe
 from mien.pipeline import predict_table
 from mien.pipeline.clip_store import ClipStore, first_pass
 from mien.pipeline.predict_table import Recognized, Row
@@ -114,21 +112,13 @@ class FirstPassesElsewhere:
             store.finish(str(error))
 
 
-def frames_in(sources: Sequence[str | os.PathLike[str]], sampling: Sampling) -> int:
-    """How many frames of all clips will be looked at, about; those that cannot be read count nothing."""
-    return sum(_frames_of(found.source, sampling) for found in _clips(sources))
+def frames_in(
+    sources: Sequence[str | os.PathLike[str]], sampling: Sampling, *, count: Callable[[str, Sampling], int]
+) -> int:
+    """How many frames of all clips will be looked at, about; `count` says it of one."""
+    return sum(count(found.source, sampling) for found in _clips(sources))
 
 
 def _clips(sources: Sequence[str | os.PathLike[str]]) -> Iterator[Found]:
     """The clips that are there, in order."""
     return (found for found in expand(sources, clips=True) if found.clip and not found.error)
-
-
-def _frames_of(path: str, sampling: Sampling) -> int:
-    try:
-        info = probe(path)
-    except InputError:
-        return 0
-    if sampling.fps is not None:
-        return round(info.frames * min(1.0, sampling.fps / info.fps)) if info.fps else info.frames
-    return math.ceil(info.frames / sampling.every)

@@ -9,15 +9,18 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, Self
 
 import cv2
 
+from mien.core.errors import WorkerError
 from mien.core.processors import available_processors
 from mien.pipeline.clip_store import ClipStore, first_pass
 from mien.pipeline.predict_table import Row
 from mien.pipeline.processes import Workers, one_each, tell
 from mien.pipeline.sources import Contents
+from mien.pipeline.video import Sampling, frames_of
 from mien.runtime.session import on_graphics_card
 from mien.verbs.predict_config import PredictConfig
 from mien.verbs.predict_photographs import Looked, Photograph, Photographs
@@ -28,7 +31,16 @@ MOST = 32  # workers by default: what more of them found this process could hard
 CHUNK = 8  # photographs that are sent together: a message costs as much as a tenth of a small one
 AHEAD = 4  # chunks for each worker that are begun, or done and wait for their turn
 
-Task = Sequence[Photograph] | ClipStore
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip whose frames are to be counted."""
+
+    path: str
+    sampling: Sampling
+
+
+Task = Sequence[Photograph] | ClipStore | Clip
 
 
 def worker_count(config: PredictConfig, contents: Contents) -> int:
@@ -79,6 +91,13 @@ class Elsewhere:
         """Have all frames of a clip in its store. A worker that dies is replaced once, and goes on where it was."""
         return self._workers.submit(store, tries=2)
 
+    def frames_of(self, path: str, sampling: Sampling) -> int:
+        """How many frames of a clip will be looked at, about; none of one that a process does not survive."""
+        try:
+            return int(self._workers.submit(Clip(path, sampling)).result())
+        except WorkerError:
+            return 0
+
     def frames_seen(self) -> int:
         """How many frames of clips were looked at since the last call."""
         with self._lock:
@@ -90,13 +109,15 @@ class Elsewhere:
             self._frames += frames
 
 
-def _start(config: PredictConfig, threads: int) -> Callable[[Task], list[list[Row]] | None]:
+def _start(config: PredictConfig, threads: int) -> Callable[[Task], list[list[Row]] | int | None]:
     """Load all that a worker needs."""
     cv2.setNumThreads(1)
     recognizer = config.recognizer(threads=config.threads or 1)
     photographs = Photographs.of(recognizer, config, threads=0)
 
-    def work(task: Task) -> list[list[Row]] | None:
+    def work(task: Task) -> list[list[Row]] | int | None:
+        if isinstance(task, Clip):
+            return frames_of(task.path, task.sampling)
         if isinstance(task, ClipStore):
             first_pass(recognizer, task, config.sampling, workers=threads, tell=tell)
             return None
@@ -106,4 +127,6 @@ def _start(config: PredictConfig, threads: int) -> Callable[[Task], list[list[Ro
 
 
 def _name(task: Task) -> str:
+    if isinstance(task, Clip):
+        return task.path
     return task.source if isinstance(task, ClipStore) else ", ".join(each.found.source for each in task)

@@ -89,15 +89,17 @@ class _Camera:
                     task.exception()  # seen
 
     async def _receive(self) -> None:
+        until = time.monotonic() + IDLE_S
         while True:
             try:
-                message = await asyncio.wait_for(self._socket.receive(), IDLE_S)
+                message = await asyncio.wait_for(self._socket.receive(), until - time.monotonic())
             except TimeoutError:
                 await self._socket.close(1000, "no frame for a minute")
                 return
             if message["type"] == "websocket.disconnect":
                 return
             if message.get("bytes") is not None:
+                until = time.monotonic() + IDLE_S
                 self._take(message["bytes"])
             else:
                 await self._set(message.get("text") or "")

@@ -54,8 +54,7 @@ class Input:
 
 def clip_input(found: Found, frames: int, fps: float, sampling: Sampling) -> Input:
     """A clip of so many frames, of which some will be looked at."""
-    wanted = frames if sampling.fps is None else round(frames * min(1.0, sampling.fps / fps)) if fps else frames
-    wanted = math.ceil(wanted / sampling.every)
+    wanted = sampling.count(frames, fps)
     blocks = max(math.ceil(frames / sampling.block(fps)), 1)
     ranges = min(MOST_RANGES, math.ceil(wanted / RANGE), blocks) if wanted > LONG else 1
     return Input(found, wanted, blocks, ranges)
