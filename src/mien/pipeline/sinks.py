@@ -1,10 +1,13 @@
 """Where the rows of a table go: .csv, .json, .jsonl or .parquet, streamed, and complete or not there at all.
 
 Rows are written to a partial file beside the target, which takes the target's name at the end. After an error,
-Ctrl-C or a full disk the partial file is removed, and whatever stood under the name before still does.
+Ctrl-C or a full disk the partial file is removed, and whatever stood under the name before still does. A recording,
+which nobody can make again, asks to be kept instead.
 """
 
+import contextlib
 import csv
+import io
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +26,13 @@ WRITERS: Registry["Writer"] = Registry("table suffix")
 
 
 class Writer(Protocol):
-    """Puts rows into an open binary file."""
+    """Puts rows into an open binary file.
+
+    Attributes:
+        cuttable: whether the file is a table again when it is cut after any row, and finished.
+    """
+
+    cuttable: bool
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append rows."""
@@ -49,8 +58,16 @@ class Sink:
     'source,score\na.jpg,0.5\n'
     """
 
-    def __init__(self, path: str | os.PathLike[str], columns: Columns, *, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], columns: Columns, *, overwrite: bool = False, keep: bool = False
+    ) -> None:
         """Open the partial file.
+
+        Args:
+            path: where the table goes; its suffix says the format.
+            columns: of each row.
+            overwrite: replace a file that stands there.
+            keep: on a full disk the rows before are kept, where the format allows it: Parquet's does not.
 
         Raises:
             OutputError: see `check_target`.
@@ -59,11 +76,15 @@ class Sink:
         self.path = Path(path)
         check_target(self.path, overwrite=overwrite)
         self._partial = partial_path(self.path)
-        self._file = self._guarded(lambda: open(self._partial, "wb"))  # noqa: SIM115 - closed in __exit__
+        self._keep = keep
+        self._file: IO[bytes] = self._guarded(
+            lambda: _Direct(self._partial, "w") if keep else open(self._partial, "wb")  # noqa: SIM115 - see close
+        )
         try:
             self._writer = self._guarded(
                 lambda: WRITERS.create(self.path.suffix.lower(), file=self._file, columns=columns)
             )
+            self._last, self._end = 0, self._file.tell()  # where the last rows that were written begin, and end
         except BaseException:
             self._drop()
             raise
@@ -72,9 +93,30 @@ class Sink:
         """Append rows; each holds all the columns.
 
         Raises:
-            OutputError: the disk is full, or the folder is gone.
+            OutputError: the disk is full, or the folder is gone. A table that is to be kept is closed then.
         """
-        self._guarded(lambda: self._writer.write(rows))
+        try:
+            self._writer.write(rows)
+            if self._keep:
+                self._last, self._end = self._end, self._file.tell()
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def close(self) -> None:
+        """Finish the table, and give it its name; twice does no harm.
+
+        Raises:
+            OutputError: as for `write`.
+        """
+        if self._file.closed:
+            return
+        try:
+            self._finish()
+        except OSError as error:
+            raise self._failed(error) from error
+        except BaseException:
+            self._drop()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -82,14 +124,10 @@ class Sink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
+        if error is None or self._keep:
+            self.close()
+        else:
             self._drop()
-            return
-        try:
-            self._guarded(self._finish)
-        except BaseException:
-            self._drop()
-            raise
 
     def _finish(self) -> None:
         self._writer.finish()
@@ -97,6 +135,18 @@ class Sink:
         os.fsync(self._file.fileno())  # a disk that fills up late says so here, not after the rename
         self._file.close()
         os.replace(self._partial, self.path)
+
+    def _failed(self, error: OSError) -> OutputError:
+        """Keep what can be kept, drop the rest, and say so."""
+        if self._keep and self._writer.cuttable and self._last and not self._file.closed:
+            with contextlib.suppress(OSError):
+                self._file.seek(self._last)  # not the end of what was written: what closes the format needs room, too
+                self._file.truncate()
+                self._finish()
+                why = error.strerror or error
+                return OutputError(f"expected to write on into {self.path}, got: {why}; the rows before are kept")
+        self._drop()
+        return unwritable(self.path, error)
 
     def _drop(self) -> None:
         """Close and remove the partial file, whatever state it is in."""
@@ -127,17 +177,27 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> No
         raise OutputError(f"expected an output file that ends in {', '.join(WRITERS)}, got {path.name}")
     if path.suffix.lower() == ".parquet":
         require("pyarrow.parquet", extra="data")
-    if path.is_dir():
-        raise OutputError(f"expected a file to write at {path}, got a folder: name a file in it")
-    expect_free(path, overwrite=overwrite)
-    if not path.parent.is_dir():
-        raise OutputError(f"expected to write {path}, got no folder {path.parent}: make it first")
-    probe = partial_path(path)
     try:
+        if path.is_dir():
+            raise OutputError(f"expected a file to write at {path}, got a folder: name a file in it")
+        expect_free(path, overwrite=overwrite)
+        if not path.parent.is_dir():
+            raise OutputError(f"expected to write {path}, got no folder {path.parent}: make it first")
+        probe = partial_path(path)
         probe.touch()
         probe.unlink()
     except OSError as error:
         raise unwritable(path, error) from error
+
+
+class _Direct(io.FileIO):
+    """A file without a buffer, which a full disk would take no better later; each write is whole, or raises."""
+
+    def write(self, data: Any, /) -> int:
+        left = memoryview(data)
+        while left:
+            left = left[super().write(left) :]
+        return len(data)
 
 
 class _Lines:
@@ -153,6 +213,8 @@ class _Lines:
 @WRITERS.register(".csv")
 class CsvWriter:
     """Comma-separated, UTF-8, a header line; None is an empty field."""
+
+    cuttable = True
 
     def __init__(self, *, file: IO[bytes], columns: Columns) -> None:
         self._rows = csv.DictWriter(_Lines(file), list(columns), lineterminator="\n")
@@ -173,9 +235,12 @@ class CsvWriter:
 class JsonWriter:
     """One array of objects, one object a line; None is null."""
 
+    cuttable = True
+
     def __init__(self, *, file: IO[bytes], columns: Columns) -> None:
         self._file = file
-        self._before = b"[\n"
+        self._file.write(b"[")
+        self._before = b"\n"
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append rows."""
@@ -185,7 +250,7 @@ class JsonWriter:
 
     def finish(self) -> None:
         """Close the array."""
-        self._file.write(b"[]\n" if self._before == b"[\n" else b"\n]\n")
+        self._file.write(b"\n]\n")
 
     def abandon(self) -> None:
         """Nothing is held back."""
@@ -194,6 +259,8 @@ class JsonWriter:
 @WRITERS.register(".jsonl")
 class JsonLinesWriter:
     """One object a line; None is null."""
+
+    cuttable = True
 
     def __init__(self, *, file: IO[bytes], columns: Columns) -> None:
         self._file = file
@@ -215,6 +282,7 @@ class ParquetWriter:
     """Apache Parquet in row groups of a few thousand rows; needs the extra `data`."""
 
     GROUP = 4096
+    cuttable = False  # without its end it cannot be read
 
     def __init__(self, *, file: IO[bytes], columns: Columns) -> None:
         self._arrow = require("pyarrow", extra="data")

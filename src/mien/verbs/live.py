@@ -1,10 +1,11 @@
 """`mien live`: a window that shows a camera, the faces in it and what they express, as they are."""
 
+import itertools
 import math
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from mien.core.camera import Camera, Shot
-from mien.core.errors import MissingExtraError, UsageError
+from mien.core.errors import MissingExtraError, OutputError, UsageError
 from mien.core.types import Faces, Image
 from mien.faces import DETECTORS
 from mien.pipeline.face_heat import FaceExplainer
 from mien.pipeline.live import LiveFrame, LiveRecognizer, live_rows
+from mien.pipeline.predict_table import Row
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.second_pass import clip_columns
 from mien.pipeline.sinks import Sink, check_target
@@ -27,6 +29,7 @@ from mien.window.window import QUIT, Window
 KEYS = "H heat map   D detector   R record   Q quit"
 _WAIT_S = 0.05  # for a picture, before keys are looked at again
 _RATE_OVER = 30  # frames that the rate and the latency are told of
+_NOTICE_S = 4.0  # how long a line of ours stands over the picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +40,7 @@ class LiveConfig:
         camera: a number, an address of a stream, or a video file, see `mien.core.camera.Camera`.
         model, head, detector, min_face, device, threads, abstain: as for photographs, see `PredictConfig`.
         smooth: how emotions are made steady over time: exponential, bayesian, or none.
-        out: table to record into from the beginning. Without it the key R begins ``live-<date>-<time>.csv``.
+        out: table to record into from the beginning. The key R begins ``live-<date>-<time>.csv`` whenever none grows.
         seconds: stop after so many.
         overwrite: replace `out`.
     """
@@ -88,13 +91,13 @@ def live(
 
     Args:
         config: the settings; the defaults if None.
-        tell: called with a line when the camera is lost or back, and when a recording is written.
+        tell: called with a line when the camera is lost or back, and when a recording is written or cannot be begun.
         **changes: fields of `LiveConfig` to set, such as ``camera=1``.
 
     Raises:
         InputError: the camera is not there or gives no picture.
         UsageError: an option is not known, or there is no screen.
-        OutputError: a recording cannot be written.
+        OutputError: a recording cannot be written on, or `out` not at all.
         MissingExtraError: the extra `live` is not installed.
     """
     config = replace(config or LiveConfig(), **changes)
@@ -114,6 +117,8 @@ class _State:
     detector: str
     heat: bool = False
     message: str = ""  # of the camera: "" while it gives pictures
+    notice: str = ""  # of a recording that could not be begun
+    notice_until_s: float = 0.0
     shown_s: list[float] = field(default_factory=list)  # the last frames
     latencies: list[float] = field(default_factory=list)
     frames: int = 0
@@ -131,7 +136,7 @@ class _Show:
         self._live = LiveRecognizer(self._recognizer(config.detector), smooth=smooth)
         self._annotator = SteadyAnnotator()
         self._explain: Callable[[Image, Faces], Image] | None = None
-        self._recorder: _Recorder | None = None
+        self._recorder: Sink | None = None
         self._recordings: list[Path] = []
         self._camera = Camera(config.camera, tell=self._of_camera)
         self._window: Window | None = None
@@ -140,44 +145,51 @@ class _Show:
 
     def run(self) -> LiveResult:
         """Until the window is closed, the file is over, or time is up."""
-        if self._config.out is not None:
-            self._record(Path(self._config.out), overwrite=self._config.overwrite)
         index, self._began = -1, time.monotonic()
         while not self._time_is_up():
             shot = self._camera.newest(after=index, timeout_s=_WAIT_S)
             if shot is not None:
                 index = shot.index
-                self._step(shot)
+                self._step(self._window or self._open(shot.image), shot)
             elif self._camera.ended:
                 break
             elif self._last is not None and self._window is not None:
-                self._show(self._last)
+                self._show(self._window, self._last)
             if self._window is not None and not self._obey(self._window.keys()):
                 break
         return self._result()
 
     def close(self) -> None:
         """Give everything back; a recording is kept."""
-        self._stop_recording()
-        self._camera.close()
-        if self._window is not None:
-            self._window.close()
+        try:
+            self._stop_recording()
+        finally:
+            self._camera.close()
+            if self._window is not None:
+                self._window.close()
 
     def _time_is_up(self) -> bool:
         return self._config.seconds is not None and time.monotonic() - self._began >= self._config.seconds
 
-    def _step(self, shot: Shot) -> None:
+    def _step(self, window: Window, shot: Shot) -> None:
         self._state.message = ""
         frame = self._live.step(shot.image, shot.time_s)
         rows = live_rows(
             frame, shot.image, source=str(self._config.camera), index=shot.index, abstain=self._config.abstain
         )
         if self._recorder:
-            self._recorder.write(rows)
+            self._write(self._recorder, rows)
         image = self._drawn(shot.image, frame, [row["label"] for row in rows])
         self._state.frames += 1
         self._state.faces += len(frame.faces)
-        self._show(image, taken_s=shot.taken_s)
+        self._show(window, image, taken_s=shot.taken_s)
+
+    def _open(self, image: Image) -> Window:
+        """The window, and only then the recording: where there is no screen, no file is left behind."""
+        self._window = Window(f"mien: {self._config.camera}", (image.shape[1], image.shape[0]))
+        if self._config.out is not None:
+            self._record(Path(self._config.out), overwrite=self._config.overwrite)
+        return self._window
 
     def _drawn(self, image: Image, frame: LiveFrame, labels: Sequence[str | None]) -> Image:
         if self._state.heat and len(frame.faces):
@@ -187,13 +199,13 @@ class _Show:
             image = self._explain(image, frame.faces.faces)
         return self._annotator.draw(image, frame.faces, frame.face_ids, time_s=frame.time_s, labels=labels)
 
-    def _show(self, image: Image, *, taken_s: float | None = None) -> None:
-        if self._window is None:
-            self._window = Window(f"mien: {self._config.camera}", (image.shape[1], image.shape[0]))
+    def _show(self, window: Window, image: Image, *, taken_s: float | None = None) -> None:
         self._last = image
-        status = self._status()
+        status, message = self._status(), self._state.message
+        if not message and time.monotonic() < self._state.notice_until_s:
+            message = self._state.notice
         recording = self._recorder is not None
-        self._window.show(image, status=status, keys=KEYS, message=self._state.message, recording=recording)
+        window.show(image, status=status, keys=KEYS, message=message, recording=recording)
         if taken_s is not None:
             now = time.monotonic()
             self._state.shown_s = [*self._state.shown_s, now][-_RATE_OVER:]
@@ -225,7 +237,7 @@ class _Show:
                 if self._recorder:
                     self._stop_recording()
                 else:
-                    self._record(Path(time.strftime("live-%Y%m%d-%H%M%S.csv")), overwrite=False)
+                    self._record_anew()
         return True
 
     def _next_detector(self) -> None:
@@ -243,6 +255,7 @@ class _Show:
     def _use(self, detector: str) -> None:
         """Go on with another detector; faces keep their numbers."""
         self._live.recognizer = self._recognizer(detector)
+        self._explain = None  # maps lie where this one's faces are cut out
         self._state.detector = detector
 
     def _recognizer(self, detector: str) -> Recognizer:
@@ -261,7 +274,22 @@ class _Show:
         return self._recognizers[detector]
 
     def _record(self, path: Path, *, overwrite: bool) -> None:
-        self._recorder = _Recorder(path, clip_columns(self._live.recognizer.label_set), overwrite)
+        self._recorder = Sink(path, clip_columns(self._live.recognizer.label_set), overwrite=overwrite, keep=True)
+
+    def _record_anew(self) -> None:
+        """Under a name that is free; where nothing can be written the window says so and goes on."""
+        try:
+            self._record(_free_name(), overwrite=False)
+        except OutputError as error:
+            self._state.notice, self._state.notice_until_s = str(error), time.monotonic() + _NOTICE_S
+            self._tell(str(error))
+
+    def _write(self, recorder: Sink, rows: Sequence[Row]) -> None:
+        try:
+            recorder.write(rows)
+        except OutputError:
+            self._recorder = None  # it is closed, and the error says what became of it
+            raise
 
     def _stop_recording(self) -> None:
         if self._recorder:
@@ -282,15 +310,8 @@ class _Show:
         return LiveResult(state.frames, state.faces, state.frames / spent, median, p95, tuple(self._recordings))
 
 
-class _Recorder:
-    """A table that grows while it is recorded, and is kept however the recording ends."""
-
-    def __init__(self, path: Path, columns: Mapping[str, type], overwrite: bool) -> None:
-        self.path = path
-        self._sink = Sink(path, columns, overwrite=overwrite)
-
-    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._sink.write(rows)
-
-    def close(self) -> None:
-        self._sink.__exit__(None, None, None)
+def _free_name() -> Path:
+    """The time, and a number where several recordings begin within a second."""
+    stem = time.strftime("live-%Y%m%d-%H%M%S")
+    names = itertools.chain([f"{stem}.csv"], (f"{stem}-{k}.csv" for k in itertools.count(2)))
+    return Path(next(name for name in names if not os.path.lexists(name)))

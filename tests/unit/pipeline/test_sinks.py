@@ -1,8 +1,10 @@
+import contextlib
 import csv
 import errno
 import io
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +140,69 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
         write(path, ROWS * 3)
     assert str(error.value) == f"expected to write {path}, got: No space left on device; nothing was left there"
     assert list(tmp_path.iterdir()) == []
+
+
+@contextlib.contextmanager
+def room(most: int) -> Iterator[None]:
+    """No file of this process may grow beyond so many bytes: what does not fit is cut, as on a full disk."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("most", [600, 601, 602, 603, 620, 640])
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl"])
+def test_a_full_disk_keeps_the_whole_rows_of_a_recording(tmp_path: Path, suffix: str, most: int) -> None:
+    path = tmp_path / f"t{suffix}"
+    written = 0
+    sink = Sink(path, COLUMNS, keep=True)
+    with room(most), pytest.raises(OutputError) as error:
+        for _ in range(100):
+            sink.write(ROWS)
+            written += 1
+        sink.close()
+    assert (
+        str(error.value)
+        == f"expected to write on into {path}, got: {os.strerror(errno.EFBIG)}; the rows before are kept"
+    )
+    assert written > 2 and read(path) == ROWS * (written - 1)
+    sink.close()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_recording_whose_end_does_not_fit_is_kept(tmp_path: Path) -> None:
+    write(tmp_path / "whole.json", ROWS * 4)
+    path = tmp_path / "t.json"
+    sink = Sink(path, COLUMNS, keep=True)
+    for row in ROWS * 4:
+        sink.write([row])
+    with (
+        room((tmp_path / "whole.json").stat().st_size - 1),
+        pytest.raises(OutputError, match="the rows before are kept"),
+    ):
+        sink.close()
+    assert read(path) == (ROWS * 4)[:-1]
+
+
+def test_what_cannot_be_kept_leaves_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    sink = Sink(tmp_path / "t.parquet", COLUMNS, keep=True)
+    sink.write(ROWS)
+    with room(20), pytest.raises(OutputError, match="nothing was left there"):
+        sink.close()
+    sink = Sink(tmp_path / "t.csv", COLUMNS, keep=True)
+    with room(40), pytest.raises(OutputError, match="nothing was left there"):  # not one row
+        sink.write(ROWS)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_recording_is_kept_after_an_interruption(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(KeyboardInterrupt), Sink(tmp_path / f"t{suffix}", COLUMNS, keep=True) as sink:
+        sink.write(ROWS)
+        raise KeyboardInterrupt
+    assert read(tmp_path / f"t{suffix}") == ROWS
