@@ -120,7 +120,8 @@ def _read(path: Path) -> State:
     for key in NESTED:
         if isinstance(read, Mapping) and isinstance(read.get(key), Mapping):
             read = read[key]
-    state = {key: each for key, each in read.items() if isinstance(each, Tensor)} if isinstance(read, Mapping) else {}
+    found = read.items() if isinstance(read, Mapping) else ()
+    state = {key: each for key, each in found if isinstance(key, str) and isinstance(each, Tensor)}
     if not state:
         raise TrainingError(f"expected a state dict in {path}, got no values by name: save net.state_dict()")
     return state
