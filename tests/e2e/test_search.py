@@ -109,6 +109,15 @@ def test_a_search_from_its_space_to_a_figure_on_faces_not_seen(
     assert {each.stem for each in (out / "search_files").glob("*.png")} >= {"history", "parallel"}
     assert read_space(out / "space.toml") == read_space(data / "space.toml")
 
+    # A folder that was moved is another worker's; what is known there stays, and nothing is trained again.
+    logs = [(run / "metrics.csv").stat().st_mtime_ns for run in runs]
+    out = out.rename(tmp_path / "moved")
+    assert main(words(data, out, "--trials", "5", "--seeds", "2", "--pruner", "median", "--resume")) == 0
+    assert json.loads((out / "search.json").read_text("utf-8")) == found
+    assert "trained anew with 2 other seeds, measured on valid" in capsys.readouterr().out
+    moved = sorted((out / "retrained" / f"{best:04d}").glob("seed-*"))
+    assert [(run / "metrics.csv").stat().st_mtime_ns for run in moved] == logs
+
     # More trials of the same search; the machine's answer holds all of them.
     assert main(words(data, out, "--trials", "6", "--seeds", "0", "--pruner", "median", "--resume", "--json")) == 0
     answer = json.loads(capsys.readouterr().out)
@@ -116,11 +125,12 @@ def test_a_search_from_its_space_to_a_figure_on_faces_not_seen(
     assert answer["trials"][0]["settings"]["optimizer"] == table[0]["optimizer"]
 
 
-def test_a_grid_that_is_killed_has_the_table_of_one_that_is_not(data: Path, tmp_path: Path) -> None:
-    grid = ["--sampler", "grid", "--seeds", "0"]
+@pytest.mark.parametrize("sampler", ["grid", "random"])
+def test_a_search_that_is_killed_has_the_table_of_one_that_is_not(data: Path, tmp_path: Path, sampler: str) -> None:
+    asked = ["--sampler", sampler, "--trials", "4", "--seeds", "0"]
     broken, whole = tmp_path / "broken", tmp_path / "whole"
     process = subprocess.Popen(
-        [sys.executable, "-m", "mien.cli", *words(data, broken, *grid)],
+        [sys.executable, "-m", "mien.cli", *words(data, broken, *asked)],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
     )
@@ -132,8 +142,8 @@ def test_a_grid_that_is_killed_has_the_table_of_one_that_is_not(data: Path, tmp_
     finally:
         process.kill()
     assert process.wait() == -signal.SIGKILL
-    assert main(words(data, broken, *grid, "--resume")) == 0
-    assert main(words(data, whole, *grid)) == 0
+    assert main(words(data, broken, *asked, "--resume")) == 0
+    assert main(words(data, whole, *asked)) == 0
     assert (broken / "trials.csv").read_bytes() == (whole / "trials.csv").read_bytes()
     assert [row["state"] for row in rows(whole)] == ["complete"] * 4
     for trial in range(4):
@@ -165,7 +175,9 @@ def test_what_is_refused_before_the_first_trial(data: Path, tmp_path: Path, caps
         "--set", "heads=['votes']", "--head", "votes"
     )
     assert "expected a search to resume in" in refused("--resume")
-    assert "expected --storage" not in refused("--storage", "mysql://a/b")
+    assert "expected sqlite:///FILE or postgresql://USER@HOST/DATABASE as --storage, got 'mysql://a/b'" in refused(
+        "--storage", "mysql://a/b"
+    )
     assert not list(tmp_path.glob("new/trials/*"))
 
 

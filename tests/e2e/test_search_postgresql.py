@@ -22,7 +22,7 @@ import optuna
 from mien.core.errors import TrainingError
 from mien.experiments.space import parse_space
 from mien.experiments.study import Plan, open_study
-from mien.experiments.work import work
+from mien.experiments.work import claim, work
 from mien.training.config import TrainConfig
 
 SPACE = parse_space({"dropout": {"type": "float", "low": 0.0, "high": 0.9}})
@@ -156,6 +156,17 @@ def test_two_workers_one_of_which_is_killed(server: Server, tmp_path: Path) -> N
     # Both worked, and no trial was run twice but that of the dead one.
     both = ended + lines(logs["two"], "end")
     assert sorted(both) == list(range(TRIALS)) and len(ended) >= 2 and len(lines(logs["two"], "end")) >= 2
+
+
+def test_what_a_dead_worker_had_claimed_is_another_ones(server: Server) -> None:
+    with open_study(plan(name="claimed"), server.url, worker="one", **ALIVE) as study:
+        assert study.claim("trains 3").worker == "one"
+    with open_study(plan(name="claimed"), server.url, worker="two", **ALIVE) as study:
+        assert study.claim("trains 3").worker == "one"
+        assert claim(study, "trains 3", poll_s=0.3).worker == "two"
+        study.settle("trains 3")
+    with open_study(plan(name="claimed"), server.url, worker="one", **ALIVE) as study:
+        assert claim(study, "trains 3").done
 
 
 def test_a_server_that_goes_away_for_a_moment(server: Server) -> None:

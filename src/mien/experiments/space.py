@@ -25,6 +25,8 @@ ALIKE = (
     *("device", "devices", "nodes", "threads", "precision", "compile", "log"),
 )
 
+_MOST_STEPS = 1e15  # more of them no float can tell apart
+
 Scalar = str | bool | int | float
 
 
@@ -65,6 +67,12 @@ class Parameter:
             raise UsageError(f"expected two choices of {self.key} or more, got one: give it with --set instead")
         if len({repr(each) for each in self.choices}) < len(self.choices):
             raise UsageError(f"expected each choice of {self.key} once, got {list(self.choices)}")
+        try:
+            list(map(_stored, self.choices))
+        except TypeError:  # TOML has dates, too
+            raise UsageError(
+                f"expected texts, numbers, truth values or lists of them as choices of {self.key}, got other values"
+            ) from None
 
     def _check_range(self) -> None:
         kinds = int if self.type == "int" else int | float
@@ -82,8 +90,13 @@ class Parameter:
             raise UsageError(f"expected low above 0 for {self.key}, whose range is logarithmic, {got}")
         if self.log and self.step:
             raise UsageError(f"expected step or log for {self.key}, got both: leave one out")
-        if not 0 <= self.step <= self.high - self.low:
-            raise UsageError(f"expected a step of {self.key} that fits between low and high, got {self.step:g}")
+        if self.step and self.points:
+            raise UsageError(f"expected step or points for {self.key}, got both: leave one out")
+        if self.step and not 1 <= (self.high - self.low) / self.step <= _MOST_STEPS:
+            raise UsageError(
+                f"expected a step of {self.key} that fits between low and high, {_MOST_STEPS:.0e} times at most, got "
+                f"{self.step:g}"
+            )
 
     @property
     def distribution(self) -> BaseDistribution:
@@ -94,25 +107,28 @@ class Parameter:
             return IntDistribution(int(self.low), int(self.high), log=self.log, step=int(self.step) or 1)
         return FloatDistribution(self.low, self.high, log=self.log, step=self.step or None)
 
-    def grid(self) -> tuple[Scalar, ...]:
-        """The values that a grid takes, as they are stored.
+    def grid_size(self) -> int:
+        """How many values a grid takes. They may be too many for a list: `grid_value` makes one at a time.
 
         Raises:
             UsageError: a range of any value whatever, with no number of points.
         """
         if self.type == "categorical":
-            return tuple(_stored(each) for each in self.choices)
-        if not self.points and (self.step or self.type == "int"):
-            step = self.step or 1
-            values = [self.low + k * step for k in range(int((self.high - self.low) / step + 1e-9) + 1)]
-        elif self.points:
-            shares = [k / (self.points - 1) for k in range(self.points)]
-            values = [self._between(share) for share in shares]
-        else:
-            raise UsageError(f"expected points or step of {self.key} for a grid, got a range of any value: add points")
-        if self.type == "int":
-            return tuple(dict.fromkeys(round(each) for each in values))
-        return tuple(float(f"{each:.12g}") for each in values)
+            return len(self.choices)
+        if self.points:
+            return self.points if self.type == "float" else min(self.points, int(self.high - self.low) + 1)
+        if self.step or self.type == "int":
+            return int((self.high - self.low) / (self.step or 1) + 1e-9) + 1
+        raise UsageError(f"expected points or step of {self.key} for a grid, got a range of any value: add points")
+
+    def grid_value(self, place: int) -> Scalar:
+        """The value at a place from 0 to `grid_size` - 1, as it is stored."""
+        if self.type == "categorical":
+            return _stored(self.choices[place])
+        value = self._between(place / (self.grid_size() - 1)) if self.points else self.low + place * (self.step or 1)
+        if self.type == "int":  # the low end of a logarithmic range has more points than whole numbers
+            return max(round(value), int(self.low) + place)
+        return float(f"{value:.12g}")
 
     def _between(self, share: float) -> float:
         if self.log:
@@ -235,7 +251,7 @@ def _parameter(key: str, said: Mapping[str, Any]) -> Parameter:
 def default_space(config: TrainConfig) -> Space:
     """What is searched where no space is given: the usual settings, and options of the net where it has them."""
     tables = parse_toml(resources.files("mien.experiments").joinpath("default-space.toml").read_text("utf-8"))
-    widths = getattr(_trunk(config), "widths", None)  # our own nets have a style; timm's are as they are
+    widths = getattr(_trunk(config, {}), "widths", None)  # our own nets have a style; timm's are as they are
     options: dict[str, Sequence[Any]] = {}
     if widths:
         factors = (0.5, 0.75, 1.0)
@@ -246,12 +262,21 @@ def default_space(config: TrainConfig) -> Space:
             "widths": [[max(1, int(each * factor)) for each in widths] for factor in factors],
         }
     for name, choices in options.items():
-        table = {"type": "categorical", "choices": list(choices)}
-        tables = merge(tables, nested(f"net_options.{name}", table))
+        if all(_takes(config, {name: each}) for each in choices):
+            table = {"type": "categorical", "choices": list(choices)}
+            tables = merge(tables, nested(f"net_options.{name}", table))
     return parse_space(tables)
 
 
-def _trunk(config: TrainConfig) -> Any:
-    return build_trunk(
-        config.net, in_channels=config.input.channels, size=config.input.size, options=config.net_options
-    )
+def _takes(config: TrainConfig, options: Mapping[str, Any]) -> bool:
+    """Whether the net has such options: one that is made of others has widths, and leaves the rest to those."""
+    try:
+        _trunk(config, options)
+    except UsageError:
+        return False
+    return True
+
+
+def _trunk(config: TrainConfig, options: Mapping[str, Any]) -> Any:
+    given = {**config.net_options, **options}
+    return build_trunk(config.net, in_channels=config.input.channels, size=config.input.size, options=given)

@@ -4,6 +4,7 @@ import contextlib
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,6 +64,7 @@ class Storage:
     Attributes:
         url: where it is. shown: the same without its password. is_file: whether it is a database file.
         database: Optuna's view of it. heartbeat_s: seconds from one sign of life of a worker to the next.
+        grace_s: silence after which a worker counts as dead.
     """
 
     def __init__(
@@ -78,6 +80,8 @@ class Storage:
         self.url = resolve(url)
         self.shown = self.url.render_as_string(hide_password=True)
         self.heartbeat_s = heartbeat_s
+        self.grace_s = grace_s
+        self._answers_since = time.monotonic()
         self._waits_s = waits_s
         self._note = note
         self.is_file = self.url.drivername == "sqlite"
@@ -124,7 +128,23 @@ class Storage:
                     ) from error
                 self._note(f"no answer of the storage {self.shown} ({reason}): another try in {wait:g} s")
                 time.sleep(wait)
+                self.fell_silent()
         raise AssertionError("the last try returns or raises")
+
+    def fell_silent(self) -> None:
+        """It did not answer until now: that workers have said nothing is not their fault."""
+        self._answers_since = time.monotonic()
+
+    @property
+    def tells_death(self) -> bool:
+        """Whether it has answered for so long that a worker of whom it has heard nothing is dead."""
+        return time.monotonic() - self._answers_since > self.grace_s
+
+    def now(self) -> float:
+        """The time in seconds by the clock of the storage, which all workers share."""
+        with self._locks.connect() as connection:
+            found: datetime = connection.execute(sqlalchemy.select(sqlalchemy.func.now())).scalar_one()
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()  # SQLite has it without a zone
 
     def locked(self, call: Callable[[], T]) -> T:
         """The same as `patiently`, while no other worker makes such a call."""

@@ -10,7 +10,8 @@ import logging
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import optuna
@@ -22,7 +23,7 @@ from mien.core.errors import UsageError
 from mien.experiments import grid, pruners, samplers
 from mien.experiments.pruners import NUMBER
 from mien.experiments.space import Scalar, Space
-from mien.experiments.storage import GRACE_S, HEARTBEAT_S, WAITS_S, Note, Storage
+from mien.experiments.storage import GRACE_S, HEARTBEAT_S, WAITS_S, Note, Storage, UnreachableError
 from mien.training.config import TrainConfig
 
 RETRIES = 3  # a trial that brings down its worker so many times more is given up
@@ -109,16 +110,31 @@ class Trial:
         return -math.inf if self.value is None else self.value
 
 
+@dataclass(frozen=True)
+class Claim:
+    """Whose a task is.
+
+    Attributes:
+        worker: its name. at: when it last said so, by the storage's clock. done: whether it is through.
+    """
+
+    worker: str
+    at: float
+    done: bool = False
+
+
 class SharedStudy:
     """One worker's hold on a study."""
 
-    def __init__(self, plan: Plan, storage: Storage, worker: str) -> None:
+    def __init__(self, plan: Plan, storage: Storage, worker: str, left: Path | None = None) -> None:
         self.plan = plan
         self.storage = storage
         self.worker = worker
-        self._points = grid.points(plan.space, plan.base, seed=plan.seed) if plan.sampler == samplers.GRID else None
+        self._left = left
+        self._reborn = True  # until its former life is over
+        self._points = grid.Points(plan.space, plan.base, seed=plan.seed) if plan.sampler == samplers.GRID else None
         self.wanted = plan.trials if self._points is None else min(plan.trials, len(self._points))
-        self._suggest = None if self._points else samplers.choose(plan.sampler, plan.space, seed=plan.seed)
+        self._suggest = samplers.choose(plan.sampler, plan.space, seed=plan.seed) if self._points is None else None
         self._study = storage.locked(self._open)
 
     def _open(self) -> optuna.Study:
@@ -157,7 +173,8 @@ class SharedStudy:
         return self.storage.locked(self._take)
 
     def _take(self) -> "Attempt | None":
-        fail_stale_trials(self._study)
+        if self.storage.tells_death:
+            fail_stale_trials(self._study)
         self._bury()
         waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         if not waiting:
@@ -176,16 +193,30 @@ class SharedStudy:
     def _bury(self) -> None:
         """Make the attempts of the dead ones that have failed, and begin their trials anew.
 
-        This worker asks for a trial, so it runs none: an attempt under its name is that of its former life.
+        This worker asks for a trial, so it runs none: an attempt under its name is that of its former life, or one that
+        it left, or never got to know of, because the storage did not answer. The latter is no death.
         """
         trials = self._study.get_trials(deepcopy=False)
         retried = {number for each in trials for number in RetryHeartbeatStaleTrialCallback.retry_history(each)}
+        left = self._left.read_text("utf-8") if self._left and self._left.exists() else ""
         for each in trials:
             if each.state == TrialState.RUNNING and each.user_attrs.get(WORKER) == self.worker:
+                if not self._reborn or str(each._trial_id) == left:
+                    self.storage.database.set_trial_state_values(each._trial_id, TrialState.WAITING)
+                    continue
                 self._study.tell(each.number, state=TrialState.FAIL)
             elif each.state != TrialState.FAIL or ERROR in each.user_attrs or each.number in retried:
                 continue
             retry(self._study, each)
+        self._reborn = False
+        if self._left:
+            self._left.unlink(missing_ok=True)
+
+    def leave(self, attempt: "Attempt") -> None:
+        """Remember that an attempt ends because the storage does not answer, where that cannot be told to it."""
+        if self._left:
+            with contextlib.suppress(OSError):  # a full disk, too; then it counts as dead
+                self._left.write_text(str(attempt.trial_id), "utf-8")
 
     def _add(self) -> bool:
         """Put the next trial into the queue; False where there are as many as are wanted."""
@@ -231,19 +262,38 @@ class SharedStudy:
         """A study in memory of the trials that are through, one attempt each: for what counts trials."""
         study = optuna.create_study(direction="maximize")
         done = (TrialState.COMPLETE, TrialState.PRUNED)
-        study.add_trials([each for each in _latest(self._study.get_trials(deepcopy=False)) if each.state in done])
+        found = self.storage.patiently(lambda: self._study.get_trials(deepcopy=False))
+        study.add_trials([each for each in _latest(found) if each.state in done])
         return study
 
-    def claim(self, what: str) -> str:
-        """The worker whose task it is: the first to claim it."""
+    def claim(self, what: str) -> Claim:
+        """Whose task it is: the first worker's to claim it, who claims it again to say that it is alive.
 
-        def first() -> str:
-            owner: str = self._study.user_attrs.get(what, "")
-            if not owner:
-                self._study.set_user_attr(what, self.worker)
-            return owner or self.worker
+        Of one that has been silent for too long it goes to the next.
+        """
+
+        def first() -> Claim:
+            now = self.storage.now()
+            there = self._claimed(what)
+            if there is not None and there.worker != self.worker:
+                is_dead = now - there.at > self.storage.grace_s and self.storage.tells_death
+                if there.done or not is_dead:
+                    return there
+            return self._say(what, Claim(self.worker, now))
 
         return self.storage.locked(first)
+
+    def settle(self, what: str) -> None:
+        """The task is through."""
+        self.storage.locked(lambda: self._say(what, Claim(self.worker, self.storage.now(), done=True)))
+
+    def _claimed(self, what: str) -> Claim | None:
+        said = self._study.user_attrs.get(what)
+        return None if said is None else Claim(**said)
+
+    def _say(self, what: str, claim: Claim) -> Claim:
+        self._study.set_user_attr(what, asdict(claim))
+        return claim
 
 
 class Attempt:
@@ -300,10 +350,6 @@ class Attempt:
         """Say that this worker is alive."""
         self._shared.storage.database.record_heartbeat(self.trial_id)
 
-    def leave(self) -> None:
-        """Give back this thread's connection to the storage."""
-        self._shared.storage.database.remove_session()
-
     def _finish(self, state: TrialState, value: float | None = None) -> None:
         study = self._shared._study
         told = self._ours(lambda: study.tell(self._asked, value, state=state, skip_if_finished=True))
@@ -315,6 +361,9 @@ class Attempt:
             return self._shared.storage.patiently(call)
         except UpdateFinishedTrialError as error:
             raise LostError from error
+        except UnreachableError:
+            self._shared.leave(self)
+            raise
 
 
 def retry(study: optuna.Study, trial: FrozenTrial) -> None:
@@ -346,6 +395,7 @@ def open_study(
     url: str,
     *,
     worker: str,
+    left: Path | None = None,
     heartbeat_s: int = HEARTBEAT_S,
     grace_s: int = GRACE_S,
     waits_s: Sequence[float] = WAITS_S,
@@ -357,6 +407,8 @@ def open_study(
         plan: what it is.
         url: of its storage.
         worker: a name that no other worker has at the same time; who comes back under it takes up its own trials.
+        left: a file of this worker's own, to remember a trial by that it left because the storage did not answer. Else
+            it counts as dead.
         heartbeat_s: seconds from one sign of life to the next.
         grace_s: silence after which a worker counts as dead.
         waits_s: pauses between tries to reach a storage that does not answer.
@@ -368,7 +420,7 @@ def open_study(
     with quiet():
         storage = Storage(url, stale=retry, heartbeat_s=heartbeat_s, grace_s=grace_s, waits_s=waits_s, note=note)
         try:
-            yield SharedStudy(plan, storage, worker)
+            yield SharedStudy(plan, storage, worker, left)
         finally:
             storage.close()
 

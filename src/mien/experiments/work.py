@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mien.core.errors import MienError, MissingExtraError, OutputError
-from mien.experiments.storage import Note, UnreachableError
-from mien.experiments.study import Attempt, LostError, PrunedError, SharedStudy, Trial
+from mien.experiments.storage import Note, Storage, UnreachableError
+from mien.experiments.study import Attempt, Claim, LostError, PrunedError, SharedStudy, Trial
 
 POLL_S = 5.0  # between looks at what other workers do
 LONGEST = 300  # characters of an error
@@ -78,7 +78,7 @@ def work(
 
 def _run(study: SharedStudy, attempt: Attempt, objective: Objective, note: Note) -> bool:
     """Run a trial to its end; False where it is left for later because the time is up."""
-    with alive(attempt, study.storage.heartbeat_s):
+    with alive(study.storage, attempt.beat):
         try:
             return _ended(attempt, objective)
         except LostError:
@@ -113,18 +113,50 @@ def _ended(attempt: Attempt, objective: Objective) -> bool:
     return True
 
 
+def claim(
+    study: SharedStudy,
+    what: str,
+    *,
+    ends: float = math.inf,
+    poll_s: float = POLL_S,
+    note: Note = lambda line: None,
+) -> Claim:
+    """Claim a task for one worker. Where another has it, wait until it is through, or take it over once that is dead.
+
+    Args:
+        study: where it is claimed.
+        what: the task.
+        ends: when to wait no longer, on the clock of `time.monotonic`.
+        poll_s: seconds from one look at the other worker to the next.
+        note: told what a user wants to know.
+
+    Raises:
+        UnreachableError: the storage does not answer.
+    """
+    found, waited = study.claim(what), False
+    while found.worker != study.worker and not found.done and time.monotonic() < ends:
+        if not waited:
+            note(f"waiting for the worker {found.worker}, which {what}")
+            waited = True
+        time.sleep(poll_s)
+        found = study.claim(what)
+    return found
+
+
 @contextlib.contextmanager
-def alive(attempt: Attempt, every_s: float) -> Iterator[None]:
-    """Say that this worker is alive, every so many seconds, while the block runs."""
+def alive(storage: Storage, beat: Callable[[], object]) -> Iterator[None]:
+    """Say from time to time that this worker is alive, by a call to the storage, while the block runs."""
     ended = threading.Event()
 
-    def beat() -> None:
-        while not ended.wait(every_s):
-            with contextlib.suppress(Exception):  # the next beat may get through
-                attempt.beat()
-        attempt.leave()
+    def beats() -> None:
+        while not ended.wait(storage.heartbeat_s):
+            try:
+                beat()
+            except Exception:  # the next beat may get through
+                storage.fell_silent()
+        storage.database.remove_session()  # this thread's connection
 
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread = threading.Thread(target=beats, name="heartbeat", daemon=True)
     thread.start()
     try:
         yield

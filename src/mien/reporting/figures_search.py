@@ -188,9 +188,9 @@ def contours(trials: Trials, width: float) -> Figure:
     done = trials.through
     values = trials.values[done]
     # The lower half would take up most of the colours: what is of interest is at the top.
-    scale = Normalize(float(np.quantile(values, 0.25)), float(values.max()))
+    levels = np.linspace(np.quantile(values, 0.25), values.max(), 9)
     for axis, (one, other) in zip(shown, pairs, strict=True):
-        _contour(axis, one, other, done, values, scale)
+        _contour(axis, one, other, done, values, levels)
     return figure
 
 
@@ -201,16 +201,17 @@ def pairs_of(axes: Sequence[Axis]) -> list[tuple[Axis, Axis]]:
     return list(combinations(chosen, 2))
 
 
-def _contour(axis: Axes, one: Axis, other: Axis, rows: npt.NDArray[np.intp], values: Floats, scale: Normalize) -> None:
+def _contour(axis: Axes, one: Axis, other: Axis, rows: npt.NDArray[np.intp], values: Floats, levels: Floats) -> None:
     x, y = (np.log10(each.places[rows]) if each.log else each.places[rows] for each in (one, other))
     known = np.isfinite(x) & np.isfinite(y)
     x, y, values = x[known], y[known], values[known]
     triangles = None if one.choices or other.choices else _triangles(x, y)
     # Drawn on logarithms themselves, as triangles are to be small where points are dense; the axes say powers again.
     places = [np.power(10.0, each) if axis_.log else each for each, axis_ in ((x, one), (y, other))]
-    if triangles is not None:
+    if triangles is not None and np.all(np.diff(levels) > 0):  # of figures that are all equal there is nothing between
         spread = Triangulation(places[0], places[1], triangles)
-        axis.tricontourf(spread, values, levels=np.linspace(scale.vmin or 0, scale.vmax or 1, 9), cmap=fading(ACCENT))
+        axis.tricontourf(spread, values, levels=levels, cmap=fading(ACCENT))
+    scale = Normalize(levels[0], levels[-1])
     axis.scatter(
         places[0], places[1], c=values, norm=scale, cmap=fading(ACCENT), s=16, edgecolors=MUTED, linewidths=0.5
     )

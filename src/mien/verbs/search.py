@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from mien.evaluation.compared import Score
     from mien.experiments.faces import Faces
     from mien.experiments.space import Space
-    from mien.experiments.study import Attempt, SharedStudy, Trial
+    from mien.experiments.study import Attempt, Claim, SharedStudy, Trial
     from mien.training.config import TrainConfig
 
 TRIALS = 30
 SEEDS = 3
-SPACE, DATABASE, WINNER = "space.toml", "study.db", "best.toml"
+SPACE, DATABASE, WINNER, LEFT = "space.toml", "study.db", "best.toml", ".left"
 
 
 @dataclass(frozen=True)
@@ -227,17 +227,20 @@ class _Search:
                 f"expected nobody at work in {self.out}, got another search: each worker has its own --out"
             ) from None
         ends = time.monotonic() + 60 * self.max_minutes if self.max_minutes is not None else float("inf")
-        with lock, open_study(self.plan, self._url(), worker=self._worker(), note=self.note) as study:
+        left = self.out / LEFT
+        with lock, open_study(self.plan, self._url(), worker=self._worker(), left=left, note=self.note) as study:
             self._begin()
             if study.wanted < self.plan.trials:
                 self.note(f"the grid has {study.wanted:,} points that differ")
             worked = work(study, _Trained(self, ends), ends=ends, told=self._after, note=self.note)
             trials = study.trials()
-            finished = worked.finished and not self.seeds
             found = SearchResult(
-                self.out, finished, self.figure, trials, best(trials), importance(study), split=self.faces.split
+                self.out, False, self.figure, trials, best(trials), importance(study), split=self.faces.split
             )
-            found = self._write(found)
+            there = [each for each in self._retrained(found) if self._is_measured(each)]
+            if there:  # what an earlier call has found out is not written over with nothing
+                found = self._measured(found, there)
+            found = self._write(replace(found, finished=worked.finished and len(there) == self.seeds))
             if worked.finished and found.best is None:
                 raise TrainingError(_all_failed(trials))
             return self._retrain(study, found, ends) if worked.finished and self.seeds else found
@@ -290,18 +293,37 @@ class _Search:
 
     def _retrain(self, study: "SharedStudy", found: SearchResult, ends: float) -> SearchResult:
         """Train the best setting with seeds that no trial had, and measure it on faces that no trial saw."""
-        from mien.experiments.settings import configured
+        from mien.experiments.work import alive, claim
 
         assert found.best is not None
-        owner = study.claim(f"retrains {found.best.number}")
-        if owner != study.worker:
-            line = f"the best setting is trained anew by the worker {owner}, which came first"
-            self.note(line)
-            return self._write(replace(found, finished=True, notes=(*found.notes, line)))
-        config = configured(self.plan.base, found.best.settings)
-        out = self.out / "retrained" / f"{found.best.number:04d}"
+        task = f"trains trial {found.best.number} anew with {self.seeds} seeds for {self.faces.split}"
+        if not found.finished:
+            whose = claim(study, task, ends=ends, note=self.note)
+            if whose.worker != study.worker:
+                return self._leave_to(whose, found)
+            with alive(study.storage, lambda: study.claim(task)):
+                if not self._train_anew(found.best, ends):
+                    return found
+                found = self._write(replace(self._measured(found, self._retrained(found)), finished=True))
+        study.settle(task)
+        return found
+
+    def _leave_to(self, whose: "Claim", found: SearchResult) -> SearchResult:
+        """The result where another worker has trained the best setting anew, or is at it still when the time is up."""
+        if not whose.done:
+            return found
+        line = f"the best setting was trained anew by the worker {whose.worker}, which came first"
+        self.note(line)
+        return self._write(replace(found, finished=True, notes=(*found.notes, line)))
+
+    def _train_anew(self, best: "Trial", ends: float) -> bool:
+        """Whether all seeds are through."""
+        from mien.experiments.settings import configured
+
+        config = configured(self.plan.base, best.settings)
+        out = self._anew(best)
         left = None if self.max_minutes is None else max((ends - time.monotonic()) / 60, 1e-6)
-        result = train(
+        return train(
             self.faces.searched,
             config=replace(config, seed=config.seed + 1),
             seeds=self.seeds,
@@ -310,28 +332,41 @@ class _Search:
             max_minutes=left,
             tell=self.tell,
             note=self.note,
-        )
-        if not result.finished:
-            return found
-        tables = self._measure([each.run for each in result.runs])
+        ).finished
+
+    def _anew(self, best: "Trial") -> Path:
+        return self.out / "retrained" / f"{best.number:04d}"
+
+    def _retrained(self, found: SearchResult) -> list[Path]:
+        """The runs of the best setting with other seeds, there already or not."""
+        if found.best is None:
+            return []
+        return [self._anew(found.best) / f"seed-{self.plan.base.seed + 1 + k}" for k in range(self.seeds)]
+
+    def _is_measured(self, run: Path) -> bool:
+        """Whether it is known what a run says of the faces that are reported on."""
+        heads = heads_measured(run, "valid")
+        return bool(heads) and all(self._reported(run, head).exists() for head in heads)
+
+    def _reported(self, run: Path, head: str) -> Path:
+        return run / "reported" / head / f"metrics-{self.faces.split}.json"
+
+    def _measured(self, found: SearchResult, runs: Sequence[Path]) -> SearchResult:
+        """The result with what the runs are worth on the faces that are reported on, by label source."""
+        split = self.faces.split
+        tables: dict[str, list[PredictionTable]] = {}
+        for run, head in product(runs, heads_measured(runs[0], "valid")):
+            metrics = self._reported(run, head)
+            if not metrics.exists():
+                evaluate(run, data=self.faces.whole, split=split, head=head, out=metrics.parent, overwrite=True)
+            tables.setdefault(head, []).append(read_predictions(metrics.with_name(f"predictions-{split}.parquet")))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UndefinedMetricWarning)
             scores = {head: score_seeds(each) for head, each in tables.items()}
         undefined = tuple(dict.fromkeys(str(each.message) for each in caught))  # an interval that cannot be told
         for line in undefined:
             self.note(line)
-        return self._write(replace(found, finished=True, retrained=scores, notes=(*found.notes, *undefined)))
-
-    def _measure(self, runs: Sequence[Path]) -> dict[str, list[PredictionTable]]:
-        """What each run says of the faces that are reported on, by label source."""
-        split = self.faces.split
-        tables: dict[str, list[PredictionTable]] = {}
-        for run, head in product(runs, heads_measured(runs[0], "valid")):
-            folder = run / "reported" / head
-            if not (folder / f"metrics-{split}.json").exists():
-                evaluate(run, data=self.faces.whole, split=split, head=head, out=folder, overwrite=True)
-            tables.setdefault(head, []).append(read_predictions(folder / f"predictions-{split}.parquet"))
-        return tables
+        return replace(found, retrained=scores, notes=tuple(dict.fromkeys((*found.notes, *undefined))))
 
 
 def _all_failed(trials: Sequence["Trial"]) -> str:

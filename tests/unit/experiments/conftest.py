@@ -34,6 +34,11 @@ def objective(attempt):
     return figure
 
 
+def grid_of(parameter):
+    """All values that a grid takes of a setting."""
+    return tuple(parameter.grid_value(k) for k in range(parameter.grid_size()))
+
+
 @pytest.fixture
 def place(tmp_path):
     """A folder for databases, in memory where there is such a thing: each trial writes a dozen times to disk."""

@@ -12,7 +12,7 @@ from mien.experiments.hyperopt_tpe import HyperoptSampler, _external, _node
 from mien.experiments.space import Parameter
 from mien.experiments.study import quiet
 
-from .conftest import SPACE, figure_of
+from .conftest import SPACE, figure_of, grid_of
 
 MODELS = [name for name in samplers.SAMPLERS if name != samplers.GRID]
 
@@ -37,7 +37,7 @@ def test_the_same_seed_and_trials_give_the_same_suggestion(name):
         for key, value in one.items():
             assert SPACE[key].distribution._contains(SPACE[key].distribution.to_internal_repr(value))
         for key in ("optimizer", "net_options.widths"):
-            assert one[key] in SPACE[key].grid()
+            assert one[key] in grid_of(SPACE[key])
 
 
 @pytest.mark.parametrize("name", ["tpe", "gp", "hyperopt"])

@@ -11,6 +11,8 @@ from mien.experiments.settings import check_space, configured, idle
 from mien.experiments.space import Parameter, default_space, parse_space, read_space
 from mien.training.config import load_config
 
+from .conftest import grid_of
+
 CNN3 = load_config(changes=["net='cnn3'"])
 
 
@@ -30,8 +32,8 @@ def test_the_tables_of_a_file_become_parameters_in_their_order(tmp_path):
     )
     space = read_space(path)
     assert space.keys == ("dropout", "augment.erase", "net_options.widths")
-    assert space["dropout"].grid() == (0.0, 0.25, 0.5)
-    assert space["net_options.widths"].grid() == ("[8, 8]", "[16, 16]")  # what a storage can hold
+    assert grid_of(space["dropout"]) == (0.0, 0.25, 0.5)
+    assert grid_of(space["net_options.widths"]) == ("[8, 8]", "[16, 16]")  # what a storage can hold
     assert space.settings({"net_options.widths": "[16, 16]"}) == {"net_options.widths": [16, 16]}
     assert parse_space(tomllib.loads(space.to_toml())) == space
 
@@ -45,14 +47,15 @@ def test_the_tables_of_a_file_become_parameters_in_their_order(tmp_path):
 )
 @settings(max_examples=50, deadline=None)
 def test_a_grid_lies_within_its_bounds_and_holds_both(low, span, points, log, kind):
-    values = Parameter("batch", kind, low, low + span, log=log, points=points).grid()
+    values = grid_of(Parameter("batch", kind, low, low + span, log=log, points=points))
     assert values[0] == low and values[-1] == low + span and list(values) == sorted(set(values))
-    assert len(values) == points or kind == "int"
+    assert len(values) == (points if kind == "float" else min(points, span + 1))
 
 
 def test_logarithmic_points_have_equal_ratios():
-    assert Parameter("learning_rate", "float", 1e-3, 10.0, log=True, points=5).grid() == (0.001, 0.01, 0.1, 1.0, 10.0)
-    assert Parameter("batch", "int", 16, 64, step=16).grid() == (16, 32, 48, 64)
+    rates = Parameter("learning_rate", "float", 1e-3, 10.0, log=True, points=5)
+    assert grid_of(rates) == (0.001, 0.01, 0.1, 1.0, 10.0)
+    assert grid_of(Parameter("batch", "int", 16, 64, step=16)) == (16, 32, 48, 64)
 
 
 @pytest.mark.parametrize("net", ["cnn3", "resnet"])
@@ -63,12 +66,15 @@ def test_the_usual_space_is_one_that_trainings_take(net):
     wanted = {"learning_rate", "batch", "dropout", "optimizer", "loss", "schedule", "weight_decay", "augment.rotation"}
     options = {f"net_options.{name}" for name in ("kernel", "pool", "activation", "widths")}
     assert wanted | options <= set(space.keys)
-    assert all(each.grid() for each in space)
+    assert all(grid_of(each) for each in space)
 
 
-def test_nets_without_such_options_have_the_rest():
-    keys = default_space(load_config(changes=["net='cnn-gru'", "input.frames=4"])).keys
-    assert "learning_rate" in keys and not any(key.startswith("net_options") for key in keys)
+@pytest.mark.parametrize("net", ["cnn-gru", "fusion"])  # the latter has widths, which are those of its branches
+def test_nets_without_such_options_have_the_rest(net):
+    base = load_config(changes=[f"net='{net}'", "input.frames=4"])
+    space = default_space(base)
+    check_space(space, base)
+    assert "learning_rate" in space.keys and not any(key.startswith("net_options") for key in space.keys)
 
 
 RANGE = 'type = "float"\nlow = 0.1\nhigh = 0.4\n'
@@ -88,7 +94,13 @@ RANGE = 'type = "float"\nlow = 0.1\nhigh = 0.4\n'
         ('[loss]\ntype = "categorical"\nchoices = ["focal", "focal"]\n', "each choice of loss once"),
         ('[loss]\ntype = "categorical"\nchoices = ["focal", "hinge"]\n', "got loss: expected a loss out of"),
         (f"[dropout]\n{RANGE}log = true\nstep = 0.1\n", "step or log for dropout, got both"),
-        (f"[dropout]\n{RANGE}step = 0.5\n", "expected a step of dropout that fits between low and high, got 0.5"),
+        (
+            f"[dropout]\n{RANGE}step = 0.5\n",
+            "a step of dropout that fits between low and high, 1e+15 times at most, got 0.5",
+        ),
+        (f"[dropout]\n{RANGE}step = -0.1\n", "fits between low and high, 1e+15 times at most, got -0.1"),
+        (f"[dropout]\n{RANGE}step = 1e-320\n", "fits between low and high, 1e+15 times at most, got 9.99989e-321"),
+        (f"[dropout]\n{RANGE}step = 0.1\npoints = 3\n", "expected step or points for dropout, got both"),
         ('[dropout]\ntype = "float"\nlow = 0\nhigh = 0.5\nlog = true\n', "low above 0 for dropout, whose range is log"),
         ('[dropout]\ntype = "float"\nlow = 0.0\nhigh = 1.5\n', "got dropout: expected dropout in 0..1 (1 excluded)"),
         ('[dropout]\ntype = "float"\nlow = 0.1\n', "expected high of dropout, got none"),

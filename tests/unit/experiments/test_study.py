@@ -2,15 +2,18 @@
 
 import dataclasses
 import math
+import time
 
 import pytest
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from mien.core.errors import OutputError, TrainingError, UsageError
 from mien.experiments import outcome
 from mien.experiments.space import parse_space
+from mien.experiments.storage import UnreachableError
 from mien.experiments.study import RETRIES, LostError, Plan, PrunedError, open_study
-from mien.experiments.work import work
+from mien.experiments.work import alive, claim, work
 from mien.training.config import TrainConfig
 
 from .conftest import SPACE, figure_of, objective
@@ -73,10 +76,10 @@ def test_the_trials_of_a_dead_worker_go_to_another_after_some_silence(url):
         first.report(1, 0.5)
         with open_study(plan(), url, worker="b", heartbeat_s=1, grace_s=1) as other:
             assert other.take().number == 1  # nobody is dead yet
-            ended = work(other, objective, poll_s=0.2)  # waits for the dead one's, and does its own former trial again
+            ended = work(other, objective, poll_s=0.2)  # goes on with its own trial, and waits for the dead one's
             trials = other.trials()
         assert ended.finished and [each.state for each in trials] == ["complete"] * 4
-        assert [each.attempts for each in trials] == [2, 2, 1, 1] and trials[0].curve[0] == 0.5
+        assert [each.attempts for each in trials] == [2, 1, 1, 1] and trials[0].curve[0] == 0.5
         with pytest.raises(LostError):  # it was asleep, not dead
             first.report(2, 0.6)
         with pytest.raises(LostError):
@@ -95,6 +98,66 @@ def test_a_trial_that_brings_down_its_worker_is_given_up(url):
         dead, fine = study.trials()
     assert (dead.state, dead.error, dead.value) == ("failed", f"its worker died {RETRIES + 1} times", None)
     assert fine.state == "complete"
+
+
+def gone(*_, **__):
+    raise StorageInternalError("gone")
+
+
+def once(call):
+    """A call to a storage that goes away just after the first of them."""
+    answers = iter([True])
+
+    def cut(*args, **kwargs):
+        found = call(*args, **kwargs)
+        return gone() if next(answers, False) else found
+
+    return cut
+
+
+@pytest.mark.parametrize("stop", [None, KeyboardInterrupt()])
+def test_a_storage_that_goes_away_is_no_death_of_who_has_to_stop(place, url, monkeypatch, stop):
+    for _ in range(RETRIES + 2):
+        with open_study(plan(trials=1), url, worker="a", left=place / "left", waits_s=()) as study:
+
+            def cut(attempt):
+                attempt.report(1, 0.5)
+                for name in ("set_trial_intermediate_value", "set_trial_state_values"):
+                    monkeypatch.setattr(study.storage.database, name, gone)
+                if stop is not None:
+                    raise stop
+                attempt.report(2, 0.5)
+
+            with pytest.raises(UnreachableError if stop is None else KeyboardInterrupt):
+                work(study, cut)
+            assert [each.state for each in study.trials()] == ["running"]
+    with open_study(plan(trials=1), url, worker="a", left=place / "left") as study:
+        assert work(study, objective).finished
+        (only,) = study.trials()
+    assert (only.state, only.attempts, only.curve[0]) == ("complete", 1, 0.5) and not (place / "left").exists()
+
+
+def test_a_storage_that_goes_away_while_a_trial_is_asked_for_is_no_death(url, monkeypatch):
+    with open_study(plan(trials=1), url, worker="a", waits_s=(0.01,)) as study:
+        monkeypatch.setattr(study._study, "ask", once(study._study.ask))
+        assert study.take().number == 0
+        assert [(each.state, each.attempts) for each in study.trials()] == [("running", 1)]
+
+
+def test_after_an_outage_nobody_is_dead_until_the_storage_has_answered_for_some_time(url, monkeypatch):
+    life = {"heartbeat_s": 1, "grace_s": 1, "waits_s": (0.01,)}
+    with (
+        open_study(plan(trials=1), url, worker="a", **life) as silent,
+        open_study(plan(), url, worker="b", **life) as two,
+    ):
+        silent.take()
+        time.sleep(2.1)  # silent, but so was the storage
+        monkeypatch.setattr(two._study, "get_trials", once(two._study.get_trials))
+        two.trials()
+        assert two.take().number == 1 and two.trials()[0].attempts == 1
+        time.sleep(1.1)
+        two.take()
+        assert two.trials()[0].attempts == 2
 
 
 def test_a_trial_that_fails_is_recorded_and_the_study_goes_on(url):
@@ -179,8 +242,23 @@ def test_another_study_of_the_name_is_refused(url):
 
 def test_one_worker_alone_claims_what_one_has_to_do(url):
     with open_study(plan(), url, worker="a") as one, open_study(plan(), url, worker="b") as two:
-        assert (one.claim("retrains 3"), two.claim("retrains 3"), one.claim("retrains 3")) == ("a", "a", "a")
-        assert two.claim("retrains 4") == "b"
+        assert [each.claim("trains 3").worker for each in (one, two, one)] == ["a", "a", "a"]
+        assert two.claim("trains 4").worker == "b"
+        one.settle("trains 3")
+        found = claim(two, "trains 3")
+        assert (found.worker, found.done) == ("a", True)
+        assert not one.claim("trains 3").done  # who asks for it again does it again
+
+
+def test_a_claim_is_a_living_workers(url):
+    said, life = [], {"heartbeat_s": 1, "grace_s": 3}
+    with open_study(plan(), url, worker="a", **life) as one, open_study(plan(), url, worker="b", **life) as two:
+        one.claim("trains 3")
+        with alive(one.storage, lambda: one.claim("trains 3")):
+            assert claim(two, "trains 3", ends=time.monotonic() + 5, poll_s=0.5).worker == "a"
+        assert claim(two, "trains 3", poll_s=0.5, note=said.append).worker == "b"
+        assert one.claim("trains 3").worker == "b"
+    assert said == ["waiting for the worker a, which trains 3"]
 
 
 def test_a_storage_that_cannot_be_reached_is_tried_again_and_named_without_its_password():
@@ -224,10 +302,11 @@ def test_what_is_no_plan(changes, said):
         plan(**changes)
 
 
-def test_what_mattered_and_what_was_best(url):
-    with open_study(plan(sampler="random", trials=25), url, worker="a") as study:
+def test_what_mattered_and_what_was_best(url, monkeypatch):
+    with open_study(plan(sampler="random", trials=25), url, worker="a", waits_s=(0.01,)) as study:
         assert outcome.importance(study) == {}  # of no trials nothing can be said
         work(study, lambda attempt: -abs(math.log10(attempt.settings["learning_rate"]) + 2))
+        monkeypatch.setattr(study._study, "get_trials", once(study._study.get_trials))  # it is asked again
         shares, trials = outcome.importance(study), study.trials()
     assert next(iter(shares)) == "learning_rate" and shares["learning_rate"] > 0.8
     assert math.isclose(sum(shares.values()), 1.0)

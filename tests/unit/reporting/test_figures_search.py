@@ -67,6 +67,17 @@ def test_numbers_are_contoured_and_choices_are_points():
     assert len(contours(replace(TRIALS, axes=(DROPOUT, line)), WIDE).axes) == 1
 
 
+@pytest.mark.parametrize(
+    "values", [[0.5] * 5, [0.0] * 5, [0.1, *[0.5] * 4], [0.5, 0.5, 0.5, 0.5, np.nextafter(0.5, 1)]]
+)
+def test_where_figures_are_equal_there_is_nothing_to_interpolate(values):
+    """From the lower quartile to the best: a small share of few faces has a handful of values."""
+    known = TRIALS.values.copy()
+    known[TRIALS.of("complete")] = values
+    for axis in contours(replace(TRIALS, values=known), WIDE).axes:
+        assert [len(each.get_offsets()) for each in axis.collections] in ([5], [4])  # the trials alone
+
+
 def test_a_page_says_what_was_found_and_escapes_names():
     score = Score("model", Estimate(0.65, 0.6, 0.7), Estimate(0.6), {"accuracy": (0.64, 0.66), "macro_f1": (0.6, 0.6)})
     found = Searched(
