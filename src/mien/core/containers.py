@@ -5,11 +5,10 @@ Only the outermost structure is looked at, so a file of any size takes a few rea
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO
 
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # how Matroska and WebM begin, and what holds the frames
-_MOST_BOXES = 100_000  # a file may hold many fragments
+_MOST_BOXES = 100_000  # or chunks: a file may hold many fragments
 # How lists of further files begin; the last is a tag of sound, which FFmpeg passes over before it looks for one.
 _LISTS = (b"#EXTM3U", b"ffconcat", b"<", b"ID3")
 
@@ -25,7 +24,7 @@ def cut_off(path: str | os.PathLike[str]) -> bool:
         if _is_iso(head):
             return any(end > size for _, _, end in _boxes(file, 0, size))
         if head.startswith(b"RIFF"):
-            return any(end > size for end in _riffs(file, size))
+            return any(end > size for _, end in _chunks(file, 0, size))
         if head.startswith(_EBML):
             return _matroska_end(file) > size
     return False
@@ -54,15 +53,12 @@ def why_unreadable(path: str | os.PathLike[str]) -> str:
 
 def pictures_in_webp(path: str | os.PathLike[str]) -> int:
     """How many pictures the header of a WebP says: 1 of a still one; 0 where it is no WebP."""
-    data = Path(path).read_bytes()
-    if data[:4] != b"RIFF" or data[8:12] != b"WEBP":
-        return 0
-    count, position = 0, 12
-    while position + 8 <= len(data):
-        count += data[position : position + 4] == b"ANMF"
-        length = int.from_bytes(data[position + 4 : position + 8], "little")
-        position += 8 + length + length % 2
-    return max(count, 1)
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        head = file.read(12)
+        if head[:4] != b"RIFF" or head[8:12] != b"WEBP":
+            return 0
+        return max(1, sum(kind == b"ANMF" for kind, _ in _chunks(file, 12, size)))
 
 
 def _is_iso(head: bytes) -> bool:
@@ -118,13 +114,15 @@ def _codec(file: IO[bytes], start: int, end: int) -> str | None:
     return None
 
 
-def _riffs(file: IO[bytes], size: int) -> Iterator[int]:
-    """Ends of the outermost chunks; large AVI files have several."""
-    start = 0
-    while start + 8 <= size:
-        file.seek(start + 4)
-        end = start + 8 + int.from_bytes(file.read(4), "little")
-        yield end
+def _chunks(file: IO[bytes], start: int, size: int) -> Iterator[tuple[bytes, int]]:
+    """Kind and end of each chunk of RIFF, of which large AVI files have several; the last may end beyond the file."""
+    for _ in range(_MOST_BOXES):
+        if start + 8 > size:
+            return
+        file.seek(start)
+        header = file.read(8)
+        end = start + 8 + int.from_bytes(header[4:], "little")
+        yield header[:4], end
         start = end + end % 2
 
 

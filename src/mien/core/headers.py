@@ -27,7 +27,7 @@ def picture_size(data: bytes) -> Size | None:
         for magic, read in _READERS:
             if data.startswith(magic):
                 return read(data)
-    except (struct.error, IndexError, ValueError):
+    except (struct.error, LookupError, ValueError):
         pass
     return None
 
@@ -47,7 +47,7 @@ def pixels_that_fit(data: bytes) -> float:
             return _GIF_GAIN * len(data)
         if data.startswith((b"II*\0", b"MM\0*")):
             return _tiff_pixels(data)
-    except (struct.error, IndexError, ValueError):
+    except (struct.error, LookupError, ValueError):
         pass
     return math.inf
 
@@ -55,12 +55,12 @@ def pixels_that_fit(data: bytes) -> float:
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
     """Marker and position of each segment of a JPEG, up to its first scan (marker 0xDA)."""
     position = 2
-    while data[position : position + 1] == b"\xff" and position + 1 < len(data):
-        marker = data[position + 1]
+    while found := _JPEG_MARKER.match(data, position):
+        marker, position = found[1][0], found.end() - 2
         yield marker, position
         if marker == 0xDA:
             return
-        position += 1 if marker == 0xFF else 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
@@ -189,8 +189,9 @@ def _tiff_tags(data: bytes) -> dict[int, int]:
     tags = {}
     for entry in range(struct.unpack_from(order + "H", data, start)[0]):
         tag, kind = struct.unpack_from(order + "HH", data, start + 2 + 12 * entry)
-        if tag in (256, 257, 258, 259, 277):  # a short or a long each
-            tags[tag] = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, start + 10 + 12 * entry)[0]
+        if tag in (256, 257, 258, 259, 277) and tag not in tags:  # of several libtiff takes the first, too
+            # A short or a long each; of other kinds, which libtiff knows, this place may hold where the number stands.
+            tags[tag] = struct.unpack_from(order + {3: "H", 4: "I"}[kind], data, start + 10 + 12 * entry)[0]
     return tags
 
 
@@ -200,6 +201,8 @@ def _pnm(data: bytes) -> Size:
     return int(width), int(height)
 
 
+# A marker with a length after it; 0xff may fill up the space before, and so may markers without one, as for libjpeg.
+_JPEG_MARKER = re.compile(rb"(?:\xff++[\x00\x01\xd0-\xd9])*+\xff++([^\xff])", re.DOTALL)
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 

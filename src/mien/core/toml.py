@@ -1,36 +1,52 @@
 """TOML that anyone may have written; plain values as TOML, which Python reads but does not write; ``key=value``."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from typing import Any
 
 from mien.core.errors import UsageError
 
+_DEEPEST = 100  # tables and lists in each other
+_TOO_DEEP = "tables, lists or brackets too deep in each other"
+# Texts and comments, whose dots are not those of keys; one that is not closed goes on to the end.
+_TEXT = re.compile(
+    r""" "{3}(?:[^"\\]++|\\.|"(?!""))*+"{0,5}+ | '{3}(?:[^']++|'(?!''))*+'{0,5}+
+    | "(?:[^"\\\n]++|\\[^\n])*+"? | '[^'\n]*+'? | \#[^\n]*+ """,
+    re.DOTALL | re.VERBOSE,
+)
+_LONG_KEY = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{_DEEPEST}}}")
+
 
 def parse_toml(text: str) -> dict[str, Any]:
     """The values of a text.
 
     Raises:
-        tomllib.TOMLDecodeError: it is no TOML; or its brackets are hundreds deep, or its whole numbers longer than 64
-            bits, which TOML does not promise and Python's reader takes up to where it fails.
+        tomllib.TOMLDecodeError: it is no TOML; or its tables and lists are over a hundred deep, or its whole numbers
+            longer than 64 bits, which TOML does not promise and Python's reader takes up to where it fails.
     """
+    if _LONG_KEY.search(_TEXT.sub("x", text)):  # Python's reader takes minutes for keys of tens of thousands of parts
+        raise tomllib.TOMLDecodeError(_TOO_DEEP)
     try:
         values = tomllib.loads(text)
     except RecursionError:
-        raise tomllib.TOMLDecodeError("brackets too deep in each other") from None
+        raise tomllib.TOMLDecodeError(_TOO_DEEP) from None
     except tomllib.TOMLDecodeError:
         raise
     except ValueError as error:  # thousands of digits, say
         raise tomllib.TOMLDecodeError(str(error).partition(";")[0]) from None
-    if not _is_short(values):
-        raise tomllib.TOMLDecodeError("a whole number of more than 64 bits")
+    _expect_plain(values)
     return values
 
 
-def _is_short(value: Any) -> bool:
+def _expect_plain(value: Any, depth: int = 0) -> None:
+    if depth > _DEEPEST:
+        raise tomllib.TOMLDecodeError(_TOO_DEEP)
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        raise tomllib.TOMLDecodeError("a whole number of more than 64 bits")
     if isinstance(value, dict | list):
-        return all(map(_is_short, value.values() if isinstance(value, dict) else value))
-    return not isinstance(value, int) or -(1 << 63) <= value < 1 << 63
+        for each in value.values() if isinstance(value, dict) else value:
+            _expect_plain(each, depth + 1)
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mien.core.arrays import texts
 from mien.core.errors import MALFORMED, DataError, OutputError, one_line
 from mien.core.files import expect_free, printable, replacing
 from mien.core.images import encode
@@ -159,7 +160,9 @@ def _read_file(path: Path, splits: Sequence[str] | None) -> tuple[Table, tuple[s
         sources = {name: _read_labels(frame, name, each, path) for name, each in about["sources"].items()}
         extra = {name: _read_extra(frame[name]) for name in about["extra"]}
         images: Any = StoredImages(Store.of(path, counts, about["shape"]), np.flatnonzero(kept))
-        table = Table(np.array(frame["id"].to_pylist(), np.str_), images, split[kept], sources, extra, meta)
+        table = Table(
+            texts(frame["id"].to_pylist(), f"the column id of {path}"), images, split[kept], sources, extra, meta
+        )
         return table, splits_in(split)
     except FileNotFoundError:
         raise DataError(f"expected a table at {path}, got no such file: make one with `mien data prepare`") from None
@@ -238,6 +241,11 @@ def _read_about(schema: Any, path: Path) -> dict[str, Any]:
     about: dict[str, Any] = json.loads(text)
     if about.get("version") != 1:
         raise DataError(f"expected a table of version 1 at {path}, got {about.get('version')}: update mien")
+    meta = about["meta"]
+    if not all(isinstance(each, str) for each in meta.values()) or not meta.get(FAILED, "0").isdecimal():
+        raise DataError(
+            f"expected texts, and a number of failures, beside the columns of {path}, got others: make it anew"
+        )
     missing = {"id", "image", "split", *(f"label_{name}" for name in about["sources"]), *about["extra"]}
     missing -= set(schema.names)
     if missing:

@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from mien.core.arrays import texts
 from mien.core.errors import MALFORMED, DataError, first_line, one_line
 from mien.core.files import replacing
 from mien.core.labels import LABEL_SETS, LabelSet
@@ -20,6 +21,7 @@ from mien.core.optional import require
 Strings = npt.NDArray[np.str_]
 
 _ABOUT = b"mien"
+_WHOLE = ("passes", "dropped")  # what of the meta is read as whole numbers
 _GROUP = "group_"  # what the columns of `groups` begin with in a file
 _AFFECT = ("valence", "arousal")
 _PREDICTED = ("predicted_valence", "predicted_arousal")
@@ -257,7 +259,10 @@ def read_predictions(path: str | os.PathLike[str]) -> PredictionTable:
     """
     path = Path(path)
     if path.is_dir():
-        there = [str(each.relative_to(path)) for each in sorted(path.glob("**/predictions-*.parquet"))]
+        try:
+            there = [str(each.relative_to(path)) for each in sorted(path.glob("**/predictions-*.parquet"))]
+        except RecursionError:  # a thousand folders in each other
+            there = []
         found = f"a folder that holds {', '.join(there)[:200]}: name one" if there else "a folder: name a file"
         raise DataError(f"expected a prediction table at {path}, got {found}")
     try:
@@ -273,20 +278,23 @@ def read_predictions(path: str | os.PathLike[str]) -> PredictionTable:
     if len(labels) < 2 or "id" not in columns or "label" not in columns:
         found = ", ".join(columns)[:200]
         raise DataError(f"expected the columns id, label and p_<label>... in {path}, got {found or 'none'}")
-    ids, counts = np.unique(np.array(columns["id"], np.str_), return_counts=True)
+    ids = texts(columns["id"], f"the column id of {path}")
+    each_id, counts = np.unique(ids, return_counts=True)
     if counts.max(initial=1) > 1:
         raise DataError(
             f"expected each id once in {path}, got {(counts > 1).sum():,} more than once, such as "
-            f"{str(ids[counts.argmax()])!r}: leave one row a face"
+            f"{str(each_id[counts.argmax()])!r}: leave one row a face"
         )
     numbers: dict[str | None, int] = {None: -1, "": -1, **{label: k for k, label in enumerate(labels)}}
-    strange = sorted(map(repr, set(columns["label"]) - set(numbers)))
+    strange = sorted(
+        {repr(each) for each in columns["label"] if not isinstance(each, str | None) or each not in numbers}
+    )
     if strange:
         raise DataError(f"expected labels out of {', '.join(labels)} in {path}, got {', '.join(strange)[:200]}")
     try:
         return PredictionTable(
-            ids=np.array(columns["id"], np.str_),
-            split=np.array(columns.get("split", [""] * len(columns["id"])), np.str_),
+            ids=ids,
+            split=texts(columns.get("split", [""] * len(columns["id"])), "the column split"),
             label_ids=np.array([numbers[each] for each in columns["label"]], np.int16),
             probabilities=_matrix(columns, "p_", labels),
             label_set=LabelSet(about.get("label_set", _name_of(labels)), labels),
@@ -313,7 +321,19 @@ def _read_parquet(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             frame = file.read()
     except pyarrow.ArrowInvalid as error:
         raise DataError(f"expected Parquet at {path}, got: {first_line(error)}") from error
-    return frame.to_pydict(), json.loads((frame.schema.metadata or {}).get(_ABOUT, "{}"))
+    return frame.to_pydict(), _expect_words(json.loads((frame.schema.metadata or {}).get(_ABOUT, "{}")))
+
+
+def _expect_words(about: Any) -> dict[str, Any]:
+    """What stands beside the columns; one of `MALFORMED` where it is not as `PredictionTable.write` writes it."""
+    meta = dict(about.get("meta", {}))
+    words = [about.get("label_set", ""), *meta.values()]
+    strange = next((each for each in words if not isinstance(each, str)), None)
+    if strange is not None:
+        raise ValueError(f"{str(strange)[:40]} for a text beside its columns")
+    for name in _WHOLE:
+        int(meta.get(name, "0"))
+    return {**about, "meta": meta}
 
 
 def _read_csv(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -342,7 +362,7 @@ def _matrix(columns: Mapping[str, Any], prefix: str, labels: Sequence[str]) -> n
 
 def _words(columns: Mapping[str, Any], name: str) -> Any:
     """A column of words, "" where there is none; None if it is not there."""
-    return np.array([each or "" for each in columns[name]], np.str_) if name in columns else None
+    return texts((each or "" for each in columns[name]), f"the column {name}") if name in columns else None
 
 
 def _name_of(labels: tuple[str, ...]) -> str:

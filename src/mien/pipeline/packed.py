@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from mien.core.errors import InputError, MissingExtraError, first_line
+from mien.core.errors import MALFORMED, InputError, MissingExtraError, first_line, one_line
 from mien.core.optional import require
 from mien.pipeline import stores
 
@@ -58,7 +58,10 @@ def read(file: str, row: int) -> bytes:
     with _lock:  # a file of pyarrow's is for one thread
         ends = _open(file, state).ends
         number = bisect.bisect_right(ends, row) - 1
-        found = _pictures(file, state, number)[row - ends[number]].as_py() if row < ends[-1] else None
+        try:
+            found = _pictures(file, state, number)[row - ends[number]].as_py() if row < ends[-1] else None
+        except MALFORMED as error:  # two fields of one name, say
+            raise InputError(f"expected a picture in {file}#{row}, got: {one_line(error)}") from error
     data = found.get("bytes") if isinstance(found, dict) else found
     if data is None:
         raise InputError(f"expected a picture in {file}#{row}, got an empty cell")
@@ -83,12 +86,12 @@ def _open(file: str, state: Any) -> _File:
     parquet, pyarrow = require("pyarrow.parquet", extra="data"), require("pyarrow", extra="data")
     try:
         opened = parquet.ParquetFile(stores.open_object(file) if stores.is_address(file) else file)
-    except pyarrow.ArrowException as error:
+        groups = (opened.metadata.row_group(k).num_rows for k in range(opened.metadata.num_row_groups))
+        return _File(opened, _picture_column(opened.schema_arrow, file, pyarrow), (0, *accumulate(groups)))
+    except (pyarrow.ArrowException, *MALFORMED) as error:
         raise InputError(f"expected Parquet in {file}, got: {first_line(error)}") from error
     except OSError as error:
         raise InputError(f"expected a readable Parquet file at {file}, got: {error.strerror or error}") from error
-    groups = (opened.metadata.row_group(k).num_rows for k in range(opened.metadata.num_row_groups))
-    return _File(opened, _picture_column(opened.schema_arrow, file, pyarrow), (0, *accumulate(groups)))
 
 
 @functools.lru_cache(maxsize=2)  # of two threads one may be in the next group already
@@ -102,9 +105,12 @@ def _pictures(file: str, state: Any, group: int) -> Any:
 
 def _picture_column(schema: Any, file: str, pyarrow: Any) -> str:
     for name in COLUMNS:
-        kind = schema.field(name).type if name in schema.names else None
-        if kind is not None and (_is_binary(kind, pyarrow) or _is_packed(kind, pyarrow)):
-            return name
+        kinds = [schema.field(place).type for place in schema.get_all_field_indices(name)]
+        if not any(_is_binary(kind, pyarrow) or _is_packed(kind, pyarrow) for kind in kinds):
+            continue
+        if len(kinds) > 1:
+            raise InputError(f"expected one column {name} in {file}, got {len(kinds)}: leave one, or rename the others")
+        return name
     raise InputError(
         f"expected a column with the bytes of pictures in {file}, called {_or(COLUMNS)}, got the columns "
         f"{', '.join(schema.names)}"

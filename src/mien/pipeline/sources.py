@@ -28,6 +28,10 @@ ANNOTATED, EXPLAINED, BLOCKS = ".annotated.jpg", ".explained.png", ".blocks.png"
 ANNOTATED_CLIP, TIMELINE = ".annotated.mp4", ".timeline.png"
 _DRAWN = (ANNOTATED, EXPLAINED, BLOCKS, ANNOTATED_CLIP, TIMELINE)
 
+# The folders that are open, each in the one before it, by device and inode, with what is left of them. They may be
+# nested more deeply than Python's calls.
+_Levels = dict[tuple[int, int], Iterator[os.DirEntry[str]]]
+
 _STREAM = re.compile(r"camera:.*|[a-z][a-z0-9+.-]+://.*", re.IGNORECASE)
 
 
@@ -133,7 +137,7 @@ def expand(
             yield Found(name, missing, is_clip)
             continue
         any_found = False
-        for found in _walk(name, skipped, clips, above=()):
+        for found in _walk(name, skipped, clips):
             any_found = True
             yield found
         if not any_found:
@@ -218,28 +222,42 @@ def _is_object_clip(address: str) -> bool:
     return Path(address).suffix.lower() in VIDEOS and not address.endswith(_DRAWN)
 
 
-def _walk(folder: str, skipped: Skipped, clips: bool, *, above: tuple[tuple[int, int], ...]) -> Iterator[Found]:
+def _walk(folder: str, skipped: Skipped, clips: bool) -> Iterator[Found]:
     """What a folder holds and, where they stand in the sorted order, the folders in it."""
+    levels: _Levels = {}
+    yield from _enter(folder, levels)
+    while levels:
+        entry = next(next(reversed(levels.values())), None)
+        if entry is None:
+            levels.popitem()
+        elif _is_folder(entry):
+            yield from _enter(entry.path, levels)
+        else:
+            yield from _file_of(entry, skipped, clips)
+
+
+def _enter(folder: str, levels: _Levels) -> Iterator[Found]:
+    """Open a folder, whose entries come next; or yield why it cannot be opened."""
     try:
         status = os.stat(folder)
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
         yield Found(folder, f"expected a readable folder at {folder}, got: {error.strerror}")
         return
-    here = (status.st_dev, status.st_ino)
-    if here in above:  # a link that leads back up: its pictures are listed already
-        return
-    for entry in entries:
-        if _is_folder(entry):
-            yield from _walk(entry.path, skipped, clips, above=(*above, here))
-        elif clips and not entry.name.startswith(".") and not entry.name.endswith(_DRAWN) and _is_clip(entry.path):
-            yield Found(entry.path, clip=True)
-        elif is_photograph(entry.name):
-            yield Found(entry.path)
-        elif not entry.name.startswith(".") and packed.holds_pictures(entry.path):
-            yield from _rows_of(entry.path)
-        elif not (entry.name.startswith(".") and entry.name.endswith(PARTIAL)):  # a table that is being written here
-            skipped.add(entry.name)
+    # A link that leads back up changes nothing: its pictures are listed already.
+    levels.setdefault((status.st_dev, status.st_ino), iter(entries))
+
+
+def _file_of(entry: os.DirEntry[str], skipped: Skipped, clips: bool) -> Iterator[Found]:
+    """What a file of a folder stands for."""
+    if clips and not entry.name.startswith(".") and not entry.name.endswith(_DRAWN) and _is_clip(entry.path):
+        yield Found(entry.path, clip=True)
+    elif is_photograph(entry.name):
+        yield Found(entry.path)
+    elif not entry.name.startswith(".") and packed.holds_pictures(entry.path):
+        yield from _rows_of(entry.path)
+    elif not (entry.name.startswith(".") and entry.name.endswith(PARTIAL)):  # a table that is being written here
+        skipped.add(entry.name)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

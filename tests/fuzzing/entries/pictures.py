@@ -13,7 +13,7 @@ from layouts.faces import face
 
 from fuzzing.damage import binary
 from fuzzing.entry import Entry, entry
-from mien.core.headers import frame_count
+from mien.core.headers import frame_count, picture_size
 from mien.core.images import Image, encode, read_image
 
 
@@ -79,7 +79,9 @@ def _other_pixels(data: bytes, rng: np.random.Generator) -> bytes:
 
 def _read(path: Path) -> None:
     frame_count(path.read_bytes())
-    image = read_image(path)
+    image, said = read_image(path), picture_size(path.read_bytes())
+    # Or the size that decides whether it is decoded is not that of what is.
+    assert said is not None and image.shape[0] * image.shape[1] <= said[0] * said[1]
     assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
 
 

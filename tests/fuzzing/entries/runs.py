@@ -86,6 +86,28 @@ def clip_store(folder: Path) -> Entry:
     return Entry(seeds, read, {".npz": changed_npz, ".json": text}, both=False)
 
 
+@entry("manifest")
+def manifest(folder: Path) -> Entry:
+    """What the folder of a distributed work says of itself: its files stay in it."""
+    from mien.pipeline.distributed.result import MANIFEST, Folder, Result, read_manifest
+
+    counts = {"rows": 2, "inputs": 2, "pictures": 1, "clips": 1, "frames": 3, "faces": 2}
+    result = Result(Folder(str(folder)), "00c0ffee", {"sources": ["a", "b"], "smooth": None})
+    part = {"part": 0, "file": result.part_name(0), **counts, "failed": {"b": "expected a clip, got none"}}
+    result.record({"photographs": 1, "clips": 1, "parts": 2}, [part], complete=False)
+
+    def read(path: Path) -> None:
+        said = read_manifest(result.folder)
+        assert said is not None
+        files = [
+            Result(result.folder, said["run"], said["plan"]).part_name(0),
+            *(each["file"] for each in said["parts"]),
+        ]
+        assert all(Path(each).name == each for each in files)
+
+    return Entry({MANIFEST: (folder / MANIFEST).read_bytes()}, read)
+
+
 @entry("teachers")
 def teachers(folder: Path) -> Entry:
     """Teachers' answers, kept beside a run."""

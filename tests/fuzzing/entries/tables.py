@@ -13,12 +13,14 @@ from pyarrow import parquet
 
 from fuzzing.damage import binary, text
 from fuzzing.entry import Entry, entry
+from mien.core.images import encode
 from mien.core.labels import LABEL_SETS
 from mien.datasets import LabelColumn, Table, read_table, write_table
 from mien.datasets.lists import ids_to_drop, new_labels
 from mien.datasets.members import take_members, write_members
 from mien.evaluation import PredictionTable, read_predictions
 from mien.evaluation.clip_table import read_frames
+from mien.pipeline import packed
 
 _LABELS = LABEL_SETS["fer2013"]
 _N = 12
@@ -92,6 +94,24 @@ def prepared(folder: Path) -> Entry:
     return Entry({"table.parquet": data}, read_table, {".parquet": changed_parquet})
 
 
+@entry("table-pictures")
+def pictures(folder: Path) -> Entry:
+    """Pictures in a column of Parquet, as bytes and as structs."""
+    cells = [encode(face("fear", seed=k), ".png") for k in range(4)]
+    forms = {"bytes.parquet": cells, "structs.parquet": [{"bytes": each, "path": "a.png"} for each in cells]}
+    seeds = {}
+    for name, column in forms.items():
+        file = io.BytesIO()
+        parquet.write_table(pyarrow.table({"image": column, "n": range(4)}), file, row_group_size=3)
+        seeds[name] = file.getvalue()
+
+    def read(path: Path) -> None:
+        for row in range(min(packed.count(str(path)), 8)):
+            packed.read(str(path), row)
+
+    return Entry(seeds, read, {".parquet": changed_parquet})
+
+
 @entry("table-predictions")
 def predictions(folder: Path) -> Entry:
     """Prediction tables, as Parquet and as csv."""
@@ -99,7 +119,8 @@ def predictions(folder: Path) -> Entry:
     rows = [f"face-{k},test,{label},{','.join(['0.1'] * 6)},0.4" for k, label in enumerate(_LABELS)]
     csv = "\n".join([f"id,split,label,{names}", *rows, ""]).encode()
     data = _written(lambda path: _predictions().write(path), ".parquet")
-    return Entry({"table.parquet": data, "table.csv": csv}, read_predictions, {".parquet": changed_parquet})
+    seeds = {"table.parquet": data, "table.csv": csv}
+    return Entry(seeds, lambda path: read_predictions(path).passes, {".parquet": changed_parquet})
 
 
 @entry("table-clip")

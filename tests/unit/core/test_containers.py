@@ -58,3 +58,13 @@ def test_a_few_bytes_are_no_crash(tmp_path: Path, length: int) -> None:
         path.write_bytes((head + bytes(40))[:length])
         assert cut_off(path) in (True, False)
         assert why_unreadable(path)
+
+
+@pytest.mark.parametrize("kind", [b"AVI ", b"WEBP"])
+def test_of_a_long_tail_of_zeros_a_part_is_looked_at(tmp_path: Path, kind: bytes) -> None:
+    path = tmp_path / "a.avi"
+    with path.open("wb") as file:
+        file.write(b"RIFF\x04\0\0\0" + kind)
+        file.truncate(1 << 36)  # takes no room on the disk
+    assert not cut_off(path)
+    assert pictures_in_webp(path) == (kind == b"WEBP")

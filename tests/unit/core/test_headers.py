@@ -177,3 +177,49 @@ def test_jpeg_2000_has_a_size_and_formats_without_one_are_refused():
         array = image.astype(np.float32) if other != ".sr" else image
         with pytest.raises(InputError, match="expected a picture in the given bytes, got .* bytes that are not one"):
             decode(cv2.imencode(other, array)[1].tobytes())
+
+
+@pytest.mark.parametrize("marker", [b"\xff\x01", b"\xff\xd3", b"\xff\x00", b"\xff\xff\x01\xff\xd0"])
+def test_markers_of_a_jpeg_without_a_length_hide_no_size(marker):
+    data = encode(picture(64, 48), ".jpg")
+    # The next marker, 0xffe2, taken for a length, would lead to a frame of 8x8 that no decoder sees.
+    frame = struct.pack(">HHBHHB", 0xFFC0, 11, 8, 8, 8, 1) + b"\x01\x11\x00"
+    hidden = bytes(0xFFE2 - 4) + frame
+    data = data[:2] + marker + b"\xff\xe2" + struct.pack(">H", 2 + len(hidden)) + hidden + data[2:]
+    assert picture_size(data) == (64, 48)
+    assert decode(data).shape == (48, 64, 3)
+
+
+def test_a_long_run_between_the_markers_of_a_jpeg_is_passed_over():
+    data = encode(picture(64, 48), ".jpg")
+    for run in (b"\xff", b"\xff\x01"):
+        assert picture_size(data[:2] + 1_000_000 * run + data[2:]) == (64, 48)
+
+
+def with_tags(data: bytes, *more: bytes) -> bytes:
+    """A little-endian TIFF with a directory that has further entries, each after those of the same tag."""
+    start = struct.unpack_from("<I", data, 4)[0] + 2
+    count = struct.unpack_from("<H", data, start - 2)[0]
+    entries = [data[start + 12 * k : start + 12 * k + 12] for k in range(count)]
+    entries = sorted([*entries, *more], key=lambda entry: struct.unpack_from("<H", entry))
+    place, length = struct.pack("<I", len(data)), struct.pack("<H", len(entries))
+    return data[:4] + place + data[8:] + length + b"".join(entries) + bytes(4)
+
+
+def test_of_a_tag_that_a_tiff_has_twice_the_first_counts_as_for_the_decoder():
+    data = encode(picture(64, 48), ".tif")
+    data = with_tags(data, *(struct.pack("<HHII", tag, 4, 1, 8) for tag in (256, 257)))
+    assert picture_size(data) == (64, 48)
+    assert decode(data).shape == (48, 64, 3)
+
+
+def test_a_size_of_a_tiff_that_stands_elsewhere_is_refused():
+    data = bytearray(encode(picture(64, 48), ".tif"))
+    start = struct.unpack_from("<I", data, 4)[0]
+    for entry in range(struct.unpack_from("<H", data, start)[0]):
+        where = start + 2 + 12 * entry
+        if struct.unpack_from("<H", data, where)[0] in (256, 257):
+            data[where + 2 : where + 12] = struct.pack("<HII", 16, 1, 8)  # 64 bits at the place 8
+    assert picture_size(bytes(data)) is None
+    with pytest.raises(InputError, match="expected a whole TIFF"):
+        decode(bytes(data))

@@ -1,6 +1,7 @@
 """TOML that Python's reader understands as what was written."""
 
 import math
+import time
 import tomllib
 
 import pytest
@@ -37,6 +38,8 @@ def test_plain_values_stand_above_tables_whatever_their_order():
     ("value", "why"),
     [
         ("[" * 3000, "too deep"),
+        ("[" * 150 + "]" * 150, "too deep"),
+        (f"{{{'.'.join('a' * 2000)} = 1}}", "too deep"),
         ("9" * 5000, "4300 digits"),
         ("[{b = 9223372036854775808}]", "more than 64 bits"),
         ("0x" + "F" * 9000, "more than 64 bits"),
@@ -66,3 +69,45 @@ def test_a_setting_as_it_is_typed(text, setting):
 def test_what_is_no_setting(text):
     with pytest.raises(UsageError, match=f"expected --set key=value, got '{text}'"):
         parse_setting(text)
+
+
+LONG = ".".join("a" * 20_000)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ".".join("a" * 2000) + " = 1",
+        " . ".join("a" * 101) + " = 1",
+        f"[{LONG}]\n" + "".join(f"b{k}.c = 1\n" for k in range(2000)),
+        LONG.replace(".", '.",=".') + " = 1",
+        LONG.replace(".", ".'\"'.") + " = 1",
+        f'x = """a"""" # \\\n{LONG} = 1',
+        f"x = '''a''''' # '\n{LONG} = 1",
+    ],
+    ids=[
+        "a key",
+        "with spaces",
+        "a header",
+        "quoted",
+        "in single quotes",
+        "after a text",
+        "after one in single quotes",
+    ],
+)
+def test_keys_of_many_parts_are_refused_at_once(text):
+    began = time.perf_counter()
+    with pytest.raises(tomllib.TOMLDecodeError, match="tables, lists or brackets too deep in each other"):
+        parse_toml(text)
+    assert time.perf_counter() - began < 2  # of what took up to minutes
+
+
+def test_dots_in_texts_and_comments_are_no_keys():
+    dots = "a." * 1000
+    text = f'a = "{dots}"\nb = \'{dots}\'\nc = """\n{dots}"\n""""\n' + f"d = '''{dots}''' # {dots}\n"
+    assert parse_toml(text) == {"a": dots, "b": dots, "c": f'{dots}"\n"', "d": dots}
+    assert repr(parse_toml(".".join("a" * 100) + " = 1.5")).count("'a'") == 100
+
+
+def test_a_setting_that_is_too_deep_is_taken_as_text():
+    assert parse_setting(f"a={{{LONG}=1}}") == ("a", f"{{{LONG}=1}}")

@@ -201,3 +201,27 @@ def test_work_in_threads_keeps_its_order(n: int) -> None:
     if n > 2:
         with pytest.raises(ZeroDivisionError):
             in_threads(lambda k: 1 // (k - 1), list(range(n)))
+
+
+@pytest.mark.parametrize(
+    "meta", [{"failed": "many"}, {"failed": "-1"}, {"failed": 3}, {"name": []}, [], ["failed"], "x", None]
+)
+def test_words_beside_the_columns_that_are_none(tmp_path: Path, meta: object) -> None:
+    path = tmp_path / "a.parquet"
+    write_table(make(), path)
+    frame = parquet.read_table(path)
+    about = json.loads(frame.schema.metadata[b"mien"]) | {"meta": meta}
+    parquet.write_table(frame.replace_schema_metadata({b"mien": json.dumps(about)}), path)
+    for source in (path, tmp_path):
+        with pytest.raises(DataError, match=r"expected .*a\.parquet, got"):
+            read_table(source)
+
+
+def test_an_id_that_is_longer_than_a_path(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    write_table(make(), path)
+    frame = parquet.read_table(path)
+    ids = pyarrow.array(["x" * 2000, *frame["id"].to_pylist()[1:]])
+    parquet.write_table(frame.set_column(frame.column_names.index("id"), "id", ids), path)
+    with pytest.raises(DataError, match=r"at most 1,024 characters in the column id of .*a\.parquet, got one of 2,000"):
+        read_table(path)

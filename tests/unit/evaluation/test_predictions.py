@@ -1,9 +1,13 @@
 """Prediction tables: validated, the same after a trip through Parquet, readable from a csv made elsewhere."""
 
 import csv
+import inspect
+import os
+import sys
 from dataclasses import replace
 
 import numpy as np
+import pyarrow
 import pyarrow.parquet as parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -111,6 +115,11 @@ def test_a_csv_made_elsewhere(tmp_path):
             r"expected 4 cells in each row of .*p\.csv, as in its header, got 3 in row 3$",
         ),
         ("id,label,p_a,p_b\n1,a,\xff\xfe", "expected a csv in UTF-8 at "),
+        (
+            f"id,label,p_a,p_b\n{'x' * 2000},a,1,0\n",
+            "at most 1,024 characters in the column id of .*, got one of 2,000",
+        ),
+        (f"id,label,group,p_a,p_b\n1,a,{'x' * 2000},1,0\n", "at most 1,024 characters in the column group, got one of"),
     ],
 )
 def test_what_is_no_prediction_table(text, message, tmp_path):
@@ -203,6 +212,14 @@ def test_a_folder_is_no_table_but_may_hold_some(tmp_path):
     make().write(tmp_path / "ferplus" / "predictions-valid.parquet")
     with pytest.raises(DataError, match=r"got a folder that holds ferplus.predictions-valid\.parquet: name one$"):
         read_predictions(tmp_path)
+    os.makedirs(tmp_path / "/".join("d" * 300))
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 100)
+    try:
+        with pytest.raises(DataError, match="got a folder: name a file$"):
+            read_predictions(tmp_path)
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def test_passes_add_up_and_what_is_true_of_one_alone_is_not_said_of_the_mean(tmp_path):
@@ -212,3 +229,24 @@ def test_passes_add_up_and_what_is_true_of_one_alone_is_not_said_of_the_mean(tmp
     mean.write(tmp_path / "p.parquet")
     assert (one.passes, two.passes, read_predictions(tmp_path / "p.parquet").passes) == (1, 2, 3)
     assert "mapping" not in mean.meta and average([two, two]).meta["mapping"] == "of one"
+
+
+@pytest.mark.parametrize(
+    "about",
+    ["[]", "null", '{"meta": "x"}', '{"meta": null}', '{"meta": {"passes": "many"}}', '{"label_set": [1]}', "[" * 3000],
+)
+def test_words_beside_the_columns_that_are_none(about, tmp_path):
+    columns = {"id": ["1"], "label": ["a"], "p_a": [1.0], "p_b": [0.0]}
+    parquet.write_table(pyarrow.table(columns).replace_schema_metadata({"mien": about}), tmp_path / "p.parquet")
+    with pytest.raises(DataError, match=r"expected a prediction table at .*p\.parquet, got: ") as caught:
+        read_predictions(tmp_path / "p.parquet")
+    assert "\n" not in str(caught.value)
+
+
+def test_cells_that_are_lists(tmp_path):
+    columns = {"id": [[1, 2], [3]], "label": ["a", "b"], "p_a": [1.0, 0.0], "p_b": [0.0, 1.0]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "p.parquet")
+    assert read_predictions(tmp_path / "p.parquet").ids.tolist() == ["[1, 2]", "[3]"]
+    parquet.write_table(pyarrow.table(columns | {"label": [[], [1]]}), tmp_path / "p.parquet")
+    with pytest.raises(DataError, match=r"expected labels out of a, b in .*p\.parquet, got \[1\], \[\]"):
+        read_predictions(tmp_path / "p.parquet")

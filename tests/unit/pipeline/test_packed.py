@@ -57,3 +57,26 @@ def test_they_are_sources(samples: Path, tiny_model: Path, tmp_path: Path) -> No
     found = mien.predict(folder / "a.parquet", model=tiny_model, detector="none")
     assert [row["face_id"] for row in found.rows] == [0, None]
     assert list(found.failed) == [f"{folder}/a.parquet#1"]
+
+
+def test_columns_and_fields_of_one_name(tmp_path: Path) -> None:
+    path, cells = str(tmp_path / "a.parquet"), pyarrow.array([b"a picture"])
+    parquet.write_table(pyarrow.table([cells, cells], ["image", "image"]), path)
+    with pytest.raises(InputError, match=r"expected one column image in .*, got 2: leave one, or rename the others"):
+        packed.count(path)
+    assert not packed.holds_pictures(path)
+    parquet.write_table(pyarrow.table([cells, cells, cells], ["image", "other", "other"]), path)
+    assert packed.read(path, 0) == b"a picture"
+    struct = pyarrow.StructArray.from_arrays([cells, cells], ["bytes", "bytes"])
+    parquet.write_table(pyarrow.table([struct], ["image"]), path)
+    with pytest.raises(InputError, match=f"expected a picture in {path}#0, got: .*duplicate field names"):
+        packed.read(path, 0)
+
+
+def test_a_name_of_a_column_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table({"image": [b"a picture"], "zzzz": [1]}), path)
+    path.write_bytes(path.read_bytes().replace(b"zzzz", b"\xff\xfe\xff\xfe"))
+    with pytest.raises(InputError, match=f"expected Parquet in {path}, got: 'utf-8' codec can't decode"):
+        packed.count(str(path))
+    assert not packed.holds_pictures(str(path))

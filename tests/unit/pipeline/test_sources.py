@@ -1,4 +1,6 @@
+import inspect
 import os
+import sys
 from pathlib import Path
 
 import clips as made
@@ -154,3 +156,16 @@ def test_a_clip_that_is_missing_and_a_folder_without_either(tmp_path: Path) -> N
     assert gone.clip and gone.error == f"expected a clip at {tmp_path / 'gone.mp4'}, got no such file: check the path"
     assert (empty.error or "").startswith(f"expected photographs or clips in the folder {tmp_path / 'empty'}, got none")
     assert ", as clips by .3gp .avi " in (empty.error or "")
+
+
+def test_folders_may_be_nested_more_deeply_than_calls(tmp_path: Path) -> None:
+    deep = "/".join("d" * 300)
+    os.makedirs(tmp_path / deep)
+    make(tmp_path, f"{deep}/a.jpg", "d/z.jpg")
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 100)
+    try:
+        found = [each.source for each in expand([tmp_path])]
+    finally:
+        sys.setrecursionlimit(limit)
+    assert found == [str(tmp_path / deep / "a.jpg"), str(tmp_path / "d" / "z.jpg")]

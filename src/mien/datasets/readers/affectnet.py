@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.core.arrays import texts
 from mien.core.errors import UsageError
 from mien.core.labels import LabelSet
 from mien.core.registry import unknown
@@ -61,7 +62,7 @@ def read_affectnet(
         root=root,
         form=faces.form,
         origin=ORIGIN,
-        ids=np.array(faces.ids, np.str_),
+        ids=texts(faces.ids, f"the paths by {faces.file} in {root}"),
         split=np.array(faces.split, np.str_),
         pictures=[PictureFile(str(root), path) for path in faces.paths],
         sources={"affectnet": LabelColumn(LABELS, np.array(faces.classes, np.int16), rule=faces.rule, file=faces.file)},

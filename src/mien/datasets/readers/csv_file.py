@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from mien.core.arrays import LONGEST_TEXT
 from mien.core.errors import DataError
 from mien.core.labels import LabelSet
 from mien.datasets.dataset import DataSet, PictureFile, not_there
@@ -206,6 +207,11 @@ def _ids(rows: _Rows, paths: list[str], name: str) -> npt.NDArray[np.str_]:
     for each, line in zip(ids, rows.lines, strict=True):
         if not each:
             raise DataError(f"expected an id in {rows.path}, line {line}, got an empty cell: give it one")
+        if len(each) > LONGEST_TEXT:
+            raise DataError(
+                f"expected an id of at most {LONGEST_TEXT:,} characters in {rows.path}, line {line}, got one of "
+                f"{len(each):,}: shorten it"
+            )
         if each in lines:
             what = "picture once" if own is None else "id once"
             todo = ", or give each row its own name in a column id" if own is None else ""
@@ -229,7 +235,7 @@ def _extra(rows: _Rows) -> dict[str, npt.NDArray[Any]]:
     extra: dict[str, npt.NDArray[Any]] = {}
     for name in there:
         if name in WORDS or name.startswith("group_"):
-            extra[name] = np.array(there[name], np.str_)
+            extra[name] = np.array(rows.read(name, _word, f"at most {LONGEST_TEXT:,} characters"), np.str_)
     if ("clip_id" in there) != ("frame" in there):
         raise DataError(f"expected the columns clip_id and frame together in {rows.path}, got one of them")
     if "frame" in there:
@@ -250,6 +256,12 @@ def _path(cell: str) -> str:
 
 def _split(cell: str) -> str:
     return SPELLINGS[cell.lower()]
+
+
+def _word(cell: str) -> str:
+    if len(cell) > LONGEST_TEXT:
+        raise ValueError(cell)
+    return cell
 
 
 def _frame(cell: str) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.core.arrays import texts
 from mien.core.errors import DataError, UsageError
 from mien.core.images import SUFFIXES
 from mien.core.labels import LABEL_SETS
@@ -105,7 +106,7 @@ def _join(root: Path, faces: FerFaces, path: Path, mode: str) -> DataSet:
         split=faces.split,
         pictures=faces.pictures,
         sources={"fer2013": faces.labels, "ferplus": label_column(votes, mode=mode, file=path.name)},
-        extra={"votes": votes, "image_name": np.array(rows.names, np.str_)[faces.rows]},
+        extra={"votes": votes, "image_name": texts(rows.names, f"the column Image name of {path}")[faces.rows]},
         faces=True,
         gray=True,
         published=PUBLISHED if mode == "majority" else replace(PUBLISHED, counts={}, unlabelled={}),
@@ -167,11 +168,13 @@ def _read_folders(root: Path, folders: dict[str, Path], splits: Sequence[str] | 
         root=root,
         form="FER2013Train, FER2013Valid and FER2013Test with label.csv",
         origin=ORIGIN,
-        ids=np.array([f"ferplus-{name.rpartition('.')[0] or name}" for name in names], np.str_),
+        ids=texts(
+            (f"ferplus-{name.rpartition('.')[0] or name}" for name in names), f"the names by label.csv in {root}"
+        ),
         split=np.concatenate([np.full(len(each.names), split) for split, each in read.items()]),
         pictures=[PictureFile(str(root), each) for each in where],
         sources={"ferplus": label_column(votes, mode=mode, file="label.csv")},
-        extra={"votes": votes, "image_name": np.array(names, np.str_)},
+        extra={"votes": votes, "image_name": texts(names, f"the names by label.csv in {root}")},
         faces=True,
         gray=True,
         published=PUBLISHED_FOLDERS,

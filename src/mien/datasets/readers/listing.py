@@ -17,26 +17,39 @@ def walk(folder: str | os.PathLike[str]) -> Iterator[str]:
     Raises:
         DataError: a folder cannot be read.
     """
-    for entry in _entries(folder):
-        if entry.is_dir():
-            yield from (f"{entry.name}/{path}" for path in walk(entry.path))
+    levels = [("", iter(_entries(folder)))]  # the open folders, each in the one before it: more than Python's calls
+    while levels:
+        above, entries = levels[-1]
+        entry = next(entries, None)
+        if entry is None:
+            levels.pop()
+        elif _is_folder(entry):
+            levels.append((f"{above}{entry.name}/", iter(_entries(entry.path))))
         else:
-            yield entry.name
+            yield f"{above}{entry.name}"
 
 
 def files_in(folder: str | os.PathLike[str]) -> list[str]:
     """The names of the files in a folder itself, as in `walk`."""
-    return [entry.name for entry in _entries(folder) if not entry.is_dir()]
+    return [entry.name for entry in _entries(folder) if not _is_folder(entry)]
 
 
 def folders_in(folder: str | os.PathLike[str]) -> list[str]:
     """The names of the folders in a folder itself, as in `walk`."""
-    return [entry.name for entry in _entries(folder) if entry.is_dir()]
+    return [entry.name for entry in _entries(folder) if _is_folder(entry)]
 
 
 def first_folder(root: Path, names: tuple[str, ...]) -> Path | None:
     """The first of some folders under `root` that is there."""
     return next((root / name for name in names if (root / name).is_dir()), None)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Where that cannot be told, as of a link to itself, it counts as a file, and fails as one."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _entries(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy_format
 
-from mien.core.errors import DataError
+from mien.core.errors import MALFORMED, DataError
 
 _KINDS = "iufSU"  # numbers and texts
 _VERSION = (1, 0)  # later ones are for headers that no plain array has
@@ -57,11 +57,12 @@ class NpyFiles:
             file = io.BytesIO(header)
             version = npy_format.read_magic(file)
             shape, columns_first, dtype = npy_format.read_array_header_1_0(file)
-        except (ValueError, SyntaxError, tokenize.TokenError):
+        except (*MALFORMED, SyntaxError, tokenize.TokenError):
             raise self._bad(path, "another file, or a damaged one") from None
         plain = dtype.kind in _KINDS and dtype.itemsize and not (columns_first and len(shape) > 1)
         if version != _VERSION or not plain:
-            raise self._bad(path, f"{shape} values of the kind {dtype}, version {version[0]}")
+            # Not the shape itself: its numbers may have more digits than Python prints.
+            raise self._bad(path, f"an array of {len(shape)} axes of the kind {str(dtype)[:40]}, version {version[0]}")
         return self._known.setdefault(header, (dtype, math.prod(shape)))
 
     def _bad(self, path: str, got: str) -> DataError:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.core.arrays import texts
 from mien.core.errors import UsageError
 from mien.core.registry import unknown
 from mien.datasets.dataset import DataSet, PictureFile, Published, not_there
@@ -66,7 +67,7 @@ def read_rafdb(
         root=root,
         form=pictures.form,
         origin=ORIGIN,
-        ids=np.array([f"rafdb-{row.name}" for row in rows], np.str_),
+        ids=texts((f"rafdb-{row.name}" for row in rows), f"the names by {pictures.file} in {root}"),
         split=np.array([row.split for row in rows], np.str_),
         pictures=[PictureFile(str(root), row.path) for row in rows],
         sources={"rafdb": LabelColumn(LABELS, ids, rule=pictures.rule, file=pictures.file)},

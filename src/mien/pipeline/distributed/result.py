@@ -26,13 +26,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mien.core.errors import InputError, MienError, OutputError
+from mien.core.errors import MALFORMED, InputError, MienError, OutputError
 from mien.core.files import PARTIAL, unwritable
 from mien.core.optional import require
 from mien.pipeline import stores
 
 MANIFEST = "_manifest.json"
-_PART = re.compile(r"part-\d{6,}-[0-9a-f]{8}\.parquet")
+_FOLDERS = ("_inputs", "_clips", "_begun")
+_RUN = re.compile(r"[0-9a-f]{8}")
+_PART = re.compile(rf"part-\d{{6,}}-{_RUN.pattern}\.parquet")
+_COUNTS = ("rows", "inputs", "pictures", "clips", "frames", "faces")  # of a part's record
+_MOST_PARTS = 1_000_000  # far more than the inputs are divided into
 _PROBE = "_inputs/.probe"
 _RECORD = b"mien"  # where a part's own record stands in its footer
 
@@ -115,8 +119,9 @@ class Folder:
     def sweep(self) -> None:
         """Remove the beginnings of files that killed processes left."""
         if not self.stored:
-            for partial in Path(self.where).rglob(f".*{PARTIAL}"):
-                partial.unlink(missing_ok=True)
+            for folder in ("", *_FOLDERS):
+                for partial in Path(self.where, folder).glob(f".*{PARTIAL}"):
+                    partial.unlink(missing_ok=True)
 
 
 def _told(request: Callable[[], Any], where: str) -> Any:
@@ -163,7 +168,7 @@ class Result:
 
     def part_name(self, number: int) -> str:
         """The file of a part."""
-        return f"part-{number:06}-{self.run}.parquet"
+        return _part_name(number, self.run)
 
     def write_part(self, number: int, table: Any, record: Mapping[str, Any]) -> dict[str, Any]:
         """Write the rows of a part, an Arrow table, with its record in the footer. Returns the whole record."""
@@ -181,8 +186,9 @@ class Result:
             return None
         parquet, pyarrow = require("pyarrow.parquet", extra="data"), require("pyarrow", extra="data")
         try:
-            return dict(json.loads(parquet.read_metadata(io.BytesIO(data)).metadata[_RECORD]))
-        except (pyarrow.ArrowException, OSError, ValueError, TypeError, KeyError):
+            record = json.loads(parquet.read_metadata(io.BytesIO(data)).metadata[_RECORD])
+            return dict(record) if _is_record(record, self.run) and record["part"] == number else None
+        except (pyarrow.ArrowException, OSError, *MALFORMED):
             return None
 
 
@@ -193,14 +199,51 @@ def read_manifest(folder: Folder) -> dict[str, Any] | None:
         InputError: it is damaged.
     """
     text = folder.read(MANIFEST)
+    if text is None:
+        return None
     try:
-        return None if text is None else dict(json.loads(text))
-    except ValueError as error:
-        raise InputError(
-            f"expected a manifest in {folder.where}/{MANIFEST}, got a damaged one: choose another --out"
-        ) from error
+        said = json.loads(text)
+        whole = _is_manifest(said)
+    except MALFORMED:
+        whole = False
+    if not whole:
+        raise InputError(f"expected a manifest in {folder.where}/{MANIFEST}, got a damaged one: choose another --out")
+    return dict(said)
+
+
+def _is_manifest(said: Any) -> bool:
+    """Whether something holds what `Result.record` writes; one of `MALFORMED` where it is of another form.
+
+    The names of files follow from that of the run, which must not lead out of the folder.
+    """
+    inputs = [said["inputs"][name] for name in ("photographs", "clips", "parts")]
+    return (
+        _RUN.fullmatch(said["run"]) is not None
+        and isinstance(said["plan"], dict)
+        and isinstance(said["complete"], bool)
+        and all(map(_is_count, inputs))
+        and inputs[2] <= _MOST_PARTS
+        and all(_is_record(part, said["run"]) for part in said["parts"])
+    )
+
+
+def _is_record(part: Any, run: str) -> bool:
+    """The same of a part's record, as `Result.write_part` gives it."""
+    return (
+        all(_is_count(part[name]) for name in ("part", *_COUNTS))
+        and part["file"] == _part_name(part["part"], run)
+        and all(isinstance(each, str) for item in part["failed"].items() for each in item)
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and value >= 0
+
+
+def _part_name(number: int, run: str) -> str:
+    return f"part-{number:06}-{run}.parquet"
 
 
 def is_ours(name: str) -> bool:
     """Whether something in a folder is called as what a result consists of."""
-    return name in (MANIFEST, "_inputs", "_clips", "_begun") or bool(_PART.fullmatch(name))
+    return name in (MANIFEST, *_FOLDERS) or bool(_PART.fullmatch(name))

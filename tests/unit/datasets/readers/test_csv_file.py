@@ -49,6 +49,15 @@ def write(tmp_path):
         ("path,label,x1,y1,x2,y2\na.png,sad,1,inf,3,4\n", "pixels in the column y1 of FILE, line 2, got 'inf'"),
         ('path,label\n"a.png,sad\n', "expected 2 columns in FILE, line 2, got 1"),
         ("path,label\na.png,\n", "expected a label at least, got none"),
+        (
+            f"path,label\na.png,sad\n{'b' * 2000},sad\n",
+            "expected an id of at most 1,024 characters in FILE, line 3, got one of 2,004: shorten it",
+        ),
+        (f"id,path,label\n{'b' * 2000},a,sad\n", "an id of at most 1,024 characters in FILE, line 2, got one of 2,000"),
+        (
+            f"path,label,subject\na.png,sad,{'b' * 2000}\n",
+            "at most 1,024 characters in the column subject of FILE, line 2",
+        ),
     ],
 )
 def test_what_is_not_as_it_should_be_is_named(text, message, write):

@@ -1,6 +1,8 @@
 """Files of a tree, without litter."""
 
+import inspect
 import os
+import sys
 
 import pytest
 
@@ -45,3 +47,24 @@ def test_a_folder_that_cannot_be_read(tmp_path):
     with pytest.raises(DataError, match=r"expected a readable folder at .*absent, got: No such file") as caught:
         list(walk(tmp_path / "absent"))
     assert "\n" not in str(caught.value)
+
+
+def test_folders_may_be_nested_more_deeply_than_calls(tmp_path, monkeypatch):
+    deep = "/".join("d" * 300)
+    os.makedirs(tmp_path / deep)
+    (tmp_path / deep / "1.png").write_bytes(b"")
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 100)
+    try:
+        found = list(walk(tmp_path))
+    finally:
+        sys.setrecursionlimit(limit)
+    assert found == [f"{deep}/1.png"]
+
+
+def test_a_link_to_itself_is_a_file(tmp_path):
+    try:
+        os.symlink("loop.png", tmp_path / "loop.png")
+    except OSError:
+        pytest.skip("needs Windows with the right to make links")
+    assert list(walk(tmp_path)) == files_in(tmp_path) == ["loop.png"] and folders_in(tmp_path) == []

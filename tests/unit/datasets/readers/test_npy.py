@@ -18,6 +18,11 @@ def encode(array, **options):
     return buffer.getvalue()
 
 
+def header(kind, shape):
+    text = f"{{'descr': {kind}, 'fortran_order': False, 'shape': {shape}}}".encode()
+    return b"\x93NUMPY\x01\0" + len(text).to_bytes(2, "little") + text
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "1_exp.npy"
@@ -63,6 +68,9 @@ def test_a_file_that_is_not_there(path):
         encode(3).replace(b"'shape': ()", b"'shape': (9,)"),
         encode(3).replace(b"'shape': ()", b"'shape': (99999999999,)"),
         encode(3).replace(b"{", b"["),
+        header("'<f8'", f"({'-' * 9000}1,)"),
+        header("()", "()"),
+        header("'|O'", f"(0x{'f' * 5000},)"),
     ],
 )
 def test_what_is_no_such_file(path, data):
