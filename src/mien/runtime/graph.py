@@ -4,7 +4,7 @@ An ONNX file is a message of protocol buffers. The few fields that are needed he
 numbers are those of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,10 @@ _TYPES = {1: "<f4", 2: "u1", 3: "i1", 6: "<i4", 7: "<i8", 10: "<f2"}  # of tenso
 _SAME = {"Identity", "Cast", "Dropout", "QuantizeLinear", "DequantizeLinear"}
 _RESHAPED = {"Flatten", "Reshape", "Squeeze"}
 _MEANS = {"ReduceMean", "GlobalAveragePool"}
+
+# A head is a few layers and a small matrix. What leads further was made to keep us busy, and is no linear head.
+_MOST_STEPS = 200
+_MOST_WEIGHTS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Graph:
                 node = _node(value)
                 self.makers |= dict.fromkeys(node.outputs, node)
                 if node.value is not None:
-                    self.constants[node.outputs[0]] = node.value
+                    self.constants |= dict.fromkeys(node.outputs[:1], node.value)
 
     def linear_head(self, output: str, features: str) -> Floats | None:
         """The weights of a head that is a linear layer on the mean of the feature map.
@@ -77,14 +81,29 @@ class Graph:
         Returns:
             (K, F) float32; None where the head is of another kind, or sees something else than this mean.
         """
+        return _Way(self).linear_head(output, features)
+
+
+class _Way:
+    """From a value back to what it is made of. After `_MOST_STEPS` layers a value counts as one that no layer made.
+
+    That is safe: it is no constant then and no mean, and where it is a map, its own name says which.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._constants, self._makers = graph.constants, graph.makers
+        self._steps = 0
+
+    def linear_head(self, output: str, features: str) -> Floats | None:
+        """See `Graph.linear_head`."""
         maker = self._maker(output)
         if maker is None or maker.kind != "Softmax":
             return None
         maker = self._maker(maker.inputs[0])
-        while maker is not None and maker.kind == "Add":  # of the bias
+        while maker is not None and maker.kind == "Add" and len(maker.inputs) == 2:  # of the bias
             constant, other = maker.inputs if self._constant(maker.inputs[0]) is not None else maker.inputs[::-1]
             maker = self._maker(other) if self._constant(constant) is not None else None
-        if maker is None or maker.kind not in ("Gemm", "MatMul"):
+        if maker is None or maker.kind not in ("Gemm", "MatMul") or len(maker.inputs) < 2:
             return None
         weights = self._constant(maker.inputs[1])
         if weights is None or weights.ndim != 2 or maker.numbers.get("transA"):
@@ -94,20 +113,27 @@ class Graph:
         means = self._means(maker.inputs[0])
         return weights if means is not None and means == self._parts(features) else None
 
-    def _root(self, name: str) -> str:
-        """The name of a value before it was passed on as it is."""
-        while (node := self.makers.get(name)) is not None and node.kind in _SAME:
+    def _step(self, name: str) -> Node | None:
+        """The layer that made a value of others."""
+        self._steps += 1
+        node = self._makers.get(name) if self._steps <= _MOST_STEPS else None
+        return node if node is not None and node.inputs else None
+
+    def _root(self, name: str) -> tuple[str, Node | None]:
+        """The name of a value before it was passed on as it is, and the layer that made it."""
+        while (node := self._step(name)) is not None and node.kind in _SAME:
             name = node.inputs[0]
-        return name
+        return name, node
 
     def _maker(self, name: str) -> Node | None:
-        return self.makers.get(self._root(name))
+        return self._root(name)[1]
 
     def _constant(self, name: str) -> Floats | None:
         """A constant as it is computed with: cast, dequantised, transposed."""
-        if name in self.constants:
-            return self.constants[name].astype(np.float32)
-        node = self.makers.get(name)
+        if name in self._constants:
+            stored = self._constants[name]
+            return stored.astype(np.float32, copy=False) if stored.size <= _MOST_WEIGHTS else None
+        node = self._step(name)
         if node is None:
             return None
         values = self._constant(node.inputs[0])
@@ -116,16 +142,8 @@ class Graph:
         if node.kind == "Transpose" and values.ndim == 2:
             return values.T
         if node.kind == "DequantizeLinear":
-            steps = [self._constant(each) for each in node.inputs[1:]]
-            scale, zero = steps[0], steps[1] if len(steps) > 1 else np.float32(0)
-            if scale is None or zero is None:
-                return None
-            shape = [1] * values.ndim
-            if scale.size > 1:  # one a channel
-                shape[node.numbers.get("axis", 1)] = scale.size
-                zero = np.broadcast_to(zero, scale.shape).reshape(shape)
-            result: Floats = (values - zero) * scale.reshape(shape)
-            return result
+            how = [self._constant(each) for each in node.inputs[1:3]]
+            return _dequantised(values, how, node.numbers.get("axis", 1))
         return None
 
     def _means(self, name: str) -> list[str] | None:
@@ -144,10 +162,26 @@ class Graph:
 
     def _parts(self, name: str) -> list[str]:
         """The maps that stand side by side in a map."""
-        maker = self._maker(name)
+        root, maker = self._root(name)
         if maker is not None and maker.kind == "Concat":
             return [one for each in maker.inputs for one in self._parts(each)]
-        return [self._root(name)]
+        return [root]
+
+
+def _dequantised(values: Floats, how: Sequence[Floats | None], axis: int) -> Floats | None:
+    """Values with a scale and maybe a zero point, one for all or one a channel; None where they do not fit."""
+    scale = how[0] if how else None
+    zero = how[1] if len(how) > 1 else np.zeros(1, np.float32)
+    if scale is None or zero is None or zero.size not in (1, scale.size):
+        return None
+    shape = [1] * values.ndim
+    if scale.size != 1:  # one a channel
+        if not -values.ndim <= axis < values.ndim or values.shape[axis] != scale.size:
+            return None
+        shape[axis] = scale.size
+    zero = np.broadcast_to(zero.ravel(), scale.size)
+    result: Floats = (values - zero.reshape(shape)) * scale.reshape(shape)
+    return result
 
 
 def _node(message: memoryview) -> Node:
@@ -207,9 +241,12 @@ def _tensor(message: memoryview) -> tuple[str, Values | None]:
     if kind not in _TYPES:
         return name, None
     of = np.dtype(_TYPES[kind])
-    if whole:  # negative numbers are those of 64 bits, float16 its bits
-        wide = np.array(whole, np.uint64).astype(np.int64)
-        array = wide.astype(np.uint16).view(of) if of == np.float16 else wide.astype(of)
-    else:
-        array = np.frombuffer(raw or b"".join(parts), of)
-    return name, array.reshape(sizes) if array.size == np.prod(sizes, dtype=np.int64) else None
+    try:
+        if whole:  # negative numbers are those of 64 bits, float16 its bits
+            wide = np.array(whole, np.uint64).astype(np.int64)
+            array = wide.astype(np.uint16).view(of) if of == np.float16 else wide.astype(of)
+        else:
+            array = np.frombuffer(raw or b"".join(parts), of)
+        return name, array.reshape(sizes)
+    except (ValueError, OverflowError):  # other sizes than those of its values
+        return name, None

@@ -1,14 +1,16 @@
 """What a network from strangers may not do; seen in its file, before the runtime gets it.
 
 An ONNX file is a program, if a small one. It may name other files to read (external data), claim tensors of any size,
-run in circles, and call for operators of libraries that are not ONNX's. No net that recognises faces needs any of
-these. Field numbers are those of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3).
+run in circles, call for operators of libraries that are not ONNX's, and hold functions that call functions, of which
+the runtime puts the layers in place of every call. No net that recognises faces needs much of this. Field numbers are
+those of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3).
 """
 
 import functools
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from mien.core.errors import ModelError, UsageError, one_line
@@ -16,16 +18,36 @@ from mien.runtime.protobuf import fields, messages, packed, text
 
 MOST_BYTES = 2_000_000_000  # of a file: protocol buffers hold no more
 MOST_VALUES = 1 << 29  # of one tensor: 2 GB of float32
-MOST_LAYERS = 100_000
+MOST_DIMENSIONS = 16  # of one tensor: the runtime knows no bound, and no layer of a net has more than six
+MOST_LAYERS = 10_000  # with those of functions at every call; the runtime's time for some grows with their square
+MOST_FIELDS = 500_000  # of messages, two bytes and up: each takes the runtime hundreds, and us a microsecond or more
 MEMORY_MB = 4096  # for all nets of a process together, weights and what they compute
 MEMORY = "MIEN_MODEL_MEMORY_MB"  # names another bound
 
-# "" and ai.onnx are ONNX itself; com.microsoft is what the runtime's own quantisation and fusion write.
-_DOMAINS = ("", "ai.onnx", "com.microsoft")
+# "", or ai.onnx, is ONNX itself; com.microsoft is what the runtime's own quantisation and fusion write.
+_DOMAINS = ("", "com.microsoft")
 _IN_CIRCLES = ("Loop", "Scan", "SequenceMap")
 _OF_FILES = ("EPContext",)  # of com.microsoft: takes code for a device out of a file that it names
-_DEPTH = 16  # of networks in networks, the branches of an If
+_DEPTH = 16  # of networks in networks, the branches of an If; of types in types; of functions that call functions
 _EXTERNAL = 1  # TensorProto.EXTERNAL
+_NET = ""  # stands for the net itself among the functions
+
+# What is looked through: kinds of messages, and the fields in which they hold others.
+_HOLDS = {
+    "model": {7: "network", 25: "function"},
+    "network": {1: "layer", 5: "tensor", 11: "value", 12: "value", 13: "value", 15: "sparse"},
+    "function": {7: "layer", 11: "attribute", 12: "value"},
+    "layer": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "network", 10: "tensor", 11: "network", 22: "sparse", 23: "sparse"}
+    | {14: "type", 15: "type"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {13: "place"},
+    "value": {2: "type"},
+    "type": {1: "array", 4: "element", 5: "map", 8: "array", 9: "element"},
+    "array": {2: "shape"},
+    "element": {1: "type"},
+    "map": {2: "type"},
+}
 
 
 def check(data: bytes, name: str) -> None:
@@ -37,27 +59,19 @@ def check(data: bytes, name: str) -> None:
 
     Raises:
         ModelError: it is no ONNX file, keeps values in other files, has operators of other domains or loops, claims a
-            tensor of more than `MOST_VALUES`, or has more than `MOST_LAYERS`.
+            tensor of more than `MOST_VALUES` or `MOST_DIMENSIONS`, or has more than `MOST_LAYERS` or `MOST_FIELDS`.
     """
     if len(data) > MOST_BYTES:
         raise ModelError(f"expected at most {MOST_BYTES:,} bytes of an ONNX model in {name}, got {len(data):,}")
-    model = memoryview(data)
     try:
-        graphs = [*messages(model, 7)]  # ModelProto.graph
-        functions = [*messages(model, 25)]  # ModelProto.functions: FunctionProto
-        own = {text(domain) for each in functions for domain in messages(each, 10)}
-        layers = [node for each in graphs for node in _layers(each, 1, 0)]  # GraphProto.node
-        layers += [node for each in functions for node in _layers(each, 7, 0)]  # FunctionProto.node
-        for node in layers:
-            _check_layer(node, own, name)
-        tensors = [each for graph in graphs for each in _initializers(graph)]
-        tensors += [each for node in layers for each in _tensors_in(node)]
-        for tensor in tensors:
-            _check_tensor(tensor, name)
+        bodies = _bodies(memoryview(data), name)
+        for called in dict.fromkeys(each for body in bodies.values() for each in body):
+            _check_call(called, bodies, name)
+        layers = _with_functions(bodies)
     except (ValueError, IndexError) as error:
         raise ModelError(f"expected an ONNX model in {name}, got: {error}") from error
-    if len(layers) > MOST_LAYERS:
-        raise ModelError(f"expected at most {MOST_LAYERS:,} layers in {name}, got {len(layers):,}")
+    if layers > MOST_LAYERS:
+        raise ModelError(f"expected at most {MOST_LAYERS:,} layers in {name}, got {layers:,} at all calls of functions")
 
 
 @functools.cache
@@ -88,22 +102,59 @@ def what_went_wrong(error: Exception) -> str:
     return f"a need of more memory than {_memory_mb()} MB: if it is worth it, set {MEMORY}"
 
 
-def _layers(graph: memoryview, field: int, depth: int) -> Iterator[memoryview]:
-    """The layers of a network, and of those in it."""
+def _bodies(model: memoryview, name: str) -> dict[str, list[str]]:
+    """What the layers of the net call, and those of each function of the file; its tensors are checked."""
+    bodies: dict[str, list[str]] = {_NET: []}
+    left, count = iter(range(MOST_FIELDS)), 0
+    for kind, body in _held("model", model, left):
+        calls: list[str] = []
+        for inner, part in _parts(kind, body, left):
+            if inner == "layer":
+                calls.append(_called(part, 7, 4, 8))  # NodeProto.domain, op_type, overload
+            elif inner == "tensor":
+                _check_tensor(part, name)
+            elif inner == "sparse":
+                _check_size(_sizes(part, 3), "a sparse one", name)  # SparseTensorProto.dims
+            if count + len(calls) > MOST_LAYERS:
+                raise ModelError(f"expected at most {MOST_LAYERS:,} layers in {name}, got more")
+        count += len(calls)
+        of = _NET if kind == "network" else _called(body, 10, 1, 13)  # FunctionProto.domain, name, overload
+        bodies.setdefault(of, []).extend(calls)
+    return bodies
+
+
+def _held(kind: str, message: memoryview, left: Iterator[int]) -> Iterator[tuple[str, memoryview]]:
+    """What a message holds, and its kind; `left` counts the fields down."""
+    holds = _HOLDS.get(kind, {})
+    for number, value in fields(message):
+        if next(left, None) is None:
+            raise ValueError(f"more than {MOST_FIELDS:,} fields")
+        if number in holds and not isinstance(value, int):
+            yield holds[number], value
+
+
+def _parts(kind: str, message: memoryview, left: Iterator[int], depth: int = 0) -> Iterator[tuple[str, memoryview]]:
+    """All that a message holds and, once its fields are counted, the message."""
     if depth > _DEPTH:
-        raise ValueError(f"networks in networks, more than {_DEPTH} deep")
-    for node in messages(graph, field):
-        yield node
-        for attribute in messages(node, 5):  # NodeProto.attribute
-            for number in (6, 11):  # AttributeProto.g, graphs
-                for inner in messages(attribute, number):
-                    yield from _layers(inner, 1, depth + 1)
+        raise ValueError(f"networks in networks, or types in types, more than {_DEPTH} deep")
+    for inner, part in _held(kind, message, left):
+        yield from _parts(inner, part, left, depth + (inner in ("network", "type")))
+    yield kind, message
 
 
-def _check_layer(node: memoryview, own: set[str], name: str) -> None:
-    kind = "".join(text(each) for each in [*messages(node, 4)][-1:])  # NodeProto.op_type: of several the last counts
-    domain = "".join(text(each) for each in [*messages(node, 7)][-1:])  # NodeProto.domain
-    if domain not in _DOMAINS and domain not in own:
+def _called(message: memoryview, *numbers: int) -> str:
+    """What a layer calls, or a function's name: the fields domain, name and overload, joined as the runtime does."""
+    found = dict.fromkeys(numbers, "")
+    for number, value in fields(message):
+        if number in found and not isinstance(value, int):
+            found[number] = text(value)  # of several the last counts
+    domain, kind, overload = found.values()
+    return ":".join(("" if domain == "ai.onnx" else domain, kind, overload)[: 3 if overload else 2])
+
+
+def _check_call(called: str, own: Collection[str], name: str) -> None:
+    domain, kind = called.split(":")[:2]
+    if domain not in _DOMAINS and called not in own:
         raise ModelError(
             f"expected operators of ONNX in {name}, got {domain}.{kind}: export it without custom operators"
         )
@@ -112,39 +163,24 @@ def _check_layer(node: memoryview, own: set[str], name: str) -> None:
         raise ModelError(f"expected a net of layers in {name}, got {what} ({kind}): export it without")
 
 
-def _initializers(graph: memoryview) -> Iterator[memoryview]:
-    """The tensors of a network."""
-    yield from messages(graph, 5)  # GraphProto.initializer
-    for sparse in messages(graph, 15):  # GraphProto.sparse_initializer
-        yield from _of_sparse(sparse)
-
-
-def _of_sparse(sparse: memoryview) -> Iterator[memoryview]:
-    sizes = _sizes(sparse, 3)  # SparseTensorProto.dims
-    if math.prod(sizes) > MOST_VALUES:
-        raise ValueError(f"a tensor of {' x '.join(map(str, sizes))} values")
-    for number in (1, 2):  # values, indices
-        yield from messages(sparse, number)
-
-
-def _tensors_in(node: memoryview) -> Iterator[memoryview]:
-    """The tensors of a layer's attributes, and of the networks in them."""
-    for attribute in messages(node, 5):
-        for number in (5, 10):  # AttributeProto.t, tensors
-            yield from messages(attribute, number)
-        for number in (22, 23):  # sparse_tensor, sparse_tensors
-            for sparse in messages(attribute, number):
-                yield from _of_sparse(sparse)
-        for number in (6, 11):
-            for inner in messages(attribute, number):
-                yield from _initializers(inner)
+def _with_functions(bodies: Mapping[str, Sequence[str]]) -> int:
+    """The number of layers with those of functions at every call, however deep; the calls count as well."""
+    found = dict.fromkeys(bodies, 0)
+    for _ in range(_DEPTH + 2):  # each time right one call deeper; the last finds that nothing has changed
+        before = found
+        found = {name: sum(1 + before.get(each, 0) for each in body) for name, body in bodies.items()}
+        if found == before:
+            return found[_NET]
+    raise ValueError(f"functions that call functions, more than {_DEPTH} deep")
 
 
 def _sizes(message: memoryview, field: int) -> list[int]:
     found: list[int] = []
     for number, value in fields(message):
         if number == field:
-            found += [value] if isinstance(value, int) else packed(value)
+            found += [value] if isinstance(value, int) else islice(packed(value), MOST_DIMENSIONS + 1)
+        if len(found) > MOST_DIMENSIONS:  # multiplied they would be a number of thousands of digits
+            raise ValueError(f"a tensor of more than {MOST_DIMENSIONS} dimensions")
     return found
 
 
@@ -163,9 +199,12 @@ def _check_tensor(tensor: memoryview, name: str) -> None:
             f"expected a model whose weights stand in {name} itself, got one that reads {called[:80]!r} from another "
             f"file, {where[:80]!r} (external data): save it as one file"
         )
-    sizes = _sizes(tensor, 1)  # TensorProto.dims
+    _check_size(_sizes(tensor, 1), repr(called[:80]), name)  # TensorProto.dims
+
+
+def _check_size(sizes: Sequence[int], called: str, name: str) -> None:
     if math.prod(sizes) > MOST_VALUES:
         raise ModelError(
-            f"expected tensors of at most {MOST_VALUES:,} values in {name}, got {called[:80]!r} of "
+            f"expected tensors of at most {MOST_VALUES:,} values in {name}, got {called} of "
             f"{' x '.join(map(str, sizes[:8]))}"
         )

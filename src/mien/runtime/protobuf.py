@@ -5,11 +5,15 @@ A message is a row of fields, each a number, a kind and a value (https://protobu
 
 from collections.abc import Iterator
 
-_VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5  # kinds of fields
+_VARINT, _LENGTH = 0, 2  # kinds of fields
+_SIZES = {1: 8, 5: 4}  # bytes of two more
+_64_BITS = (1 << 64) - 1
 
 
 def fields(message: memoryview) -> Iterator[tuple[int, "memoryview | int"]]:
-    """Number and value of each field of a message.
+    """Number and value of each field of a message; 0, which no field has, for numbers of four or eight bytes.
+
+    None of these is needed here, and one under the number of a text is none of its values.
 
     Raises:
         ValueError, IndexError: it is none.
@@ -18,14 +22,16 @@ def fields(message: memoryview) -> Iterator[tuple[int, "memoryview | int"]]:
     while at < len(message):
         key, at = _varint(message, at)
         number, kind = key >> 3, key & 7
+        if key >> 32:  # others cut it off, and see a field of another number
+            raise ValueError("a field of a number beyond 32 bits")
         if kind == _VARINT:
             value, at = _varint(message, at)
             yield number, value
-        elif kind in (_LENGTH, _EIGHT_BYTES, _FOUR_BYTES):
-            size, at = _varint(message, at) if kind == _LENGTH else (8 if kind == _EIGHT_BYTES else 4, at)
+        elif kind in _SIZES or kind == _LENGTH:
+            size, at = _varint(message, at) if kind == _LENGTH else (_SIZES[kind], at)
             if at + size > len(message):
                 raise ValueError("a field that reaches past the end")
-            yield number, message[at : at + size]
+            yield number if kind == _LENGTH else 0, message[at : at + size]
             at += size
         else:
             raise ValueError(f"a field of kind {kind}")
@@ -36,13 +42,12 @@ def messages(message: memoryview, wanted: int) -> Iterator[memoryview]:
     return (value for number, value in fields(message) if number == wanted and not isinstance(value, int))
 
 
-def packed(message: memoryview) -> list[int]:
+def packed(message: memoryview) -> Iterator[int]:
     """Whole numbers that stand together in one field."""
-    found, at = [], 0
+    at = 0
     while at < len(message):
         value, at = _varint(message, at)
-        found.append(value)
-    return found
+        yield value
 
 
 def text(value: memoryview) -> str:
@@ -51,13 +56,13 @@ def text(value: memoryview) -> str:
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """A whole number, seven bits a byte, and where it ends."""
+    """A whole number, seven bits a byte of which 64 count, and where it ends."""
     value = shift = 0
     while True:
         byte = message[at]
         value |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7
         if byte < 0x80:
-            return value, at
+            return value & _64_BITS, at
         if shift > 63:
             raise ValueError("a number of more than 64 bits")
