@@ -98,7 +98,9 @@ def cards(draw: st.DrawFn) -> Card:
         figures=tuple(draw(st.lists(figures, max_size=2))),
         robustness=tuple(draw(st.lists(cells, max_size=2))),
         train=draw(
-            st.dictionaries(text, text | st.integers() | st.floats(allow_nan=False) | st.booleans(), max_size=3)
+            st.dictionaries(
+                text, text | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.booleans(), max_size=3
+            )
         ),
     )
 
