@@ -22,7 +22,8 @@ _HUNG = 3  # what an actor ends with that was ended by `Watch`
 def begun(folder: Folder, task: str) -> int:
     """Say that a task is begun. Returns how often it was before."""
     name = f"{_BEGUN}/{task}"
-    before = int(folder.read(name) or b"0")
+    said = folder.read(name) or b""
+    before = int(said) if said.isdigit() else 0  # damaged: it costs another try
     folder.write(name, str(before + 1).encode())
     return before
 

@@ -4,6 +4,7 @@ A photograph counts as one, a clip as the frames of it that are looked at; a par
 A clip of more than `LONG` frames is a part of its own, and its first pass is divided into ranges of frames.
 """
 
+import contextlib
 import io
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from mien.core.errors import OutputError
+from mien.core.errors import MALFORMED, OutputError, one_line
 from mien.core.files import printable
 from mien.core.optional import require
 from mien.pipeline.distributed.result import Folder
@@ -93,13 +94,17 @@ def write_inputs(folder: Folder, parts: Iterable[Sequence[Input]]) -> list[int]:
 
 
 def read_inputs(folder: Folder, part: int) -> list[Input]:
-    """The inputs of a part."""
+    """The inputs of a part.
+
+    Raises:
+        OutputError: their list is not there, or damaged.
+    """
     with _listing(folder, part // _TOGETHER) as file:
         return [_input(row) for row in file.read_row_group(part % _TOGETHER).to_pylist()]
 
 
 def read_ranges(folder: Folder, parts: int) -> list[int]:
-    """What `write_inputs` returned, of so many parts."""
+    """What `write_inputs` returned, of so many parts; raises as `read_inputs`."""
     ranges: list[int] = []
     for number in range(math.ceil(parts / _TOGETHER)):
         with _listing(folder, number) as file:
@@ -108,11 +113,17 @@ def read_ranges(folder: Folder, parts: int) -> list[int]:
     return ranges
 
 
-def _listing(folder: Folder, number: int) -> Any:
-    data = folder.read(_name(number))
+@contextlib.contextmanager
+def _listing(folder: Folder, number: int) -> Iterator[Any]:
+    data, what = folder.read(_name(number)), f"expected the list of inputs {folder.where}/{_name(number)}"
     if data is None:
-        raise OutputError(f"expected the list of inputs {folder.where}/{_name(number)}, got none: begin anew")
-    return require("pyarrow.parquet", extra="data").ParquetFile(io.BytesIO(data))
+        raise OutputError(f"{what}, got none: begin anew")
+    arrow = require("pyarrow", extra="data")
+    try:
+        with require("pyarrow.parquet", extra="data").ParquetFile(io.BytesIO(data)) as file:
+            yield file
+    except (arrow.ArrowException, OSError, *MALFORMED) as error:
+        raise OutputError(f"{what}, got a damaged one ({one_line(error)}): begin anew") from error
 
 
 def _name(number: int) -> str:

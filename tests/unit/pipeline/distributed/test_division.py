@@ -23,7 +23,8 @@ from mien.pipeline.distributed.result import Folder
 from mien.pipeline.sources import Found
 from mien.pipeline.video import Sampling
 
-pytest.importorskip("pyarrow")
+pyarrow = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
 
 LENGTHS = st.lists(st.one_of(st.just(0), st.integers(1, 3 * LONG)), max_size=40)
 
@@ -60,6 +61,18 @@ def test_ranges_are_all_blocks_once(frames: int, every: int, fps: float) -> None
 def test_many_photographs_are_few_parts() -> None:
     inputs = [Input(Found("a.jpg"))] * 3000
     assert [len(part) for part in divided(inputs, 20_000_000)] == [1000] * 3
+
+
+def test_a_damaged_list_is_said_in_one_line(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path))
+    write_inputs(folder, [[Input(Found("a.jpg"))]])
+    path = tmp_path / "_inputs" / "000000.parquet"
+    whole = path.read_bytes()
+    parquet.write_table(pyarrow.table({"part": [0], "source": ["a"]}), tmp_path / "other.parquet")
+    for data in (whole[:40], b"", (tmp_path / "other.parquet").read_bytes()):
+        path.write_bytes(data)
+        with pytest.raises(OutputError, match="expected the list of inputs .*, got a damaged one"):
+            read_inputs(folder, 0)
 
 
 def test_listed_and_read(tmp_path: Path) -> None:
