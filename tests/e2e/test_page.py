@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from browsing import axe, chromium, film, violations
 from clips import Shelf
-from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, Route, expect, sync_playwright
 from serving import Server, serving
 
 from mien.core.images import decode, write_image
 
 pytestmark = pytest.mark.slow
 
+PATIENCE_MS = 60_000  # a busy machine takes long to start a camera
 PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1280, "height": 800}
 
@@ -27,6 +28,46 @@ PASTE_AND_DROP = """async () => {
     data.items.add(file);
     document.dispatchEvent(new ClipboardEvent("paste", {clipboardData: data}));
     document.dispatchEvent(new DragEvent("drop", {dataTransfer: data}));
+}"""
+LATE_PERMISSION = """() => {
+    const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (wanted) => {
+        window.late = await ask(wanted);
+        const allowed = new Promise((allow) => (window.allow = allow));
+        document.title = document.title === "asked" ? "asked again" : "asked";
+        await allowed;
+        return late;
+    };
+}"""
+UNPLUGGABLE = """() => {
+    const list = navigator.mediaDevices.enumerateDevices.bind(navigator.mediaDevices);
+    navigator.mediaDevices.enumerateDevices = async () => (await list()).filter(() => !window.gone);
+}"""
+UNPLUG = "document.querySelector('video').srcObject.getVideoTracks()[0].dispatchEvent(new Event('ended'))"
+DEVICE_CHANGE = "navigator.mediaDevices.dispatchEvent(new Event('devicechange'))"
+COUNT_DECODED = """() => {
+    const [make, close] = [window.createImageBitmap, ImageBitmap.prototype.close];
+    window.decoded = 0;
+    window.createImageBitmap = async (...source) => {
+        const bitmap = await make(...source);
+        window.decoded++;
+        return bitmap;
+    };
+    ImageBitmap.prototype.close = function () {
+        window.decoded--;
+        close.call(this);
+    };
+}"""
+LATE_ANSWER = """() => {
+    const send = XMLHttpRequest.prototype.send;
+    XMLHttpRequest.prototype.send = function (body) {
+        const { onload } = this;
+        this.onload = () => {
+            document.title = "answered";
+            window.hear = onload;
+        };
+        send.call(this, body);
+    };
 }"""
 SMALL = """[...document.querySelectorAll("button, select, input")].filter(
     (each) => each.checkVisibility() && each.getBoundingClientRect().height < 22).length"""
@@ -40,6 +81,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         yield playwright
 
@@ -66,7 +108,7 @@ def phone(browser: Browser, server: Server) -> Iterator[Page]:
 def opened(browser: Browser, server: Server, **options: Any) -> Iterator[Page]:
     """The page, which must run without a mistake and ask nobody but its server."""
     context = browser.new_context(**{"viewport": DESK} | options)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     mistakes: list[str] = []
     page.on("pageerror", lambda error: mistakes.append(str(error)))
@@ -108,8 +150,8 @@ def inked(page: Page, canvas: str, *, box: tuple[float, float, float, float] = (
 
 def test_the_camera_with_its_overlay(page: Page) -> None:
     page.click("#camera-start")
-    expect(page.locator("#verdict")).to_contain_text("happiness", timeout=60_000)
-    expect(page.locator("#camera-gauge")).to_have_text(re.compile(r"^\d+ frames/s · \d+ ms$"), timeout=60_000)
+    expect(page.locator("#verdict")).to_contain_text("happiness")
+    expect(page.locator("#camera-gauge")).to_have_text(re.compile(r"^\d+ frames/s · \d+ ms$"))
     expect(page.locator("#live")).to_contain_text("One face: happiness")
     expect(page.locator("#bars .likeliest .value")).to_have_text(re.compile(r"\d+\u202f%"))
     face = inked(page, "#camera-stage .overlay", box=(0.3, 0.1, 0.7, 0.6))
@@ -126,13 +168,51 @@ def test_the_camera_with_its_overlay(page: Page) -> None:
     assert {row["label"] for row in rows} == {"happiness"}
     assert {row["face_id"] for row in rows} == {"0"}
     assert [int(row["frame"]) for row in rows] == list(range(len(rows)))
-    page.evaluate("document.querySelector('video').srcObject.getVideoTracks()[0].dispatchEvent(new Event('ended'))")
+    page.evaluate(UNPLUG)
     expect(page.locator("#camera-title")).to_have_text("The camera was unplugged")
-    page.evaluate("navigator.mediaDevices.dispatchEvent(new Event('devicechange'))")
+    page.evaluate(DEVICE_CHANGE)
     expect(page.locator("#verdict")).to_contain_text("happiness")
     page.click("#camera-stop")
     expect(page.locator("#verdict")).to_have_text("The camera is off")
     expect(page.locator("#camera-start")).to_be_visible()
+
+
+def films(page: Page) -> bool:
+    """Whether the camera is on, a moment from now."""
+    page.wait_for_timeout(1000)
+    return bool(page.evaluate("document.querySelector('video').srcObject?.active ?? false"))
+
+
+def test_a_camera_that_is_allowed_too_late_stays_off(page: Page) -> None:
+    page.evaluate(LATE_PERMISSION)
+    page.click("#camera-start")
+    page.click("#tab-pictures")
+    expect(page).to_have_title("asked")
+    page.evaluate("allow()")
+    assert not films(page)
+    assert page.evaluate("late.active") is False
+    page.click("#tab-camera")
+    expect(page.locator("#camera-start")).to_be_enabled()
+    page.click("#camera-start")
+    expect(page).to_have_title("asked again")
+    page.evaluate("allow()")
+    expect(page.locator("#camera-stop")).to_be_visible()
+
+
+def test_an_unplugged_camera_goes_on_once_it_is_back_and_someone_looks(page: Page) -> None:
+    page.evaluate(UNPLUGGABLE)
+    page.click("#camera-start")
+    expect(page.locator("#camera-stop")).to_be_visible()
+    page.evaluate(f"window.gone = true; {UNPLUG}")
+    page.evaluate(DEVICE_CHANGE)  # of the unplugging itself
+    assert not films(page)
+    expect(page.locator("#camera-title")).to_have_text("The camera was unplugged")
+    page.click("#tab-pictures")
+    page.evaluate(f"window.gone = false; {DEVICE_CHANGE}")
+    assert not films(page)
+    page.click("#tab-camera")
+    expect(page.locator("#camera-stop")).to_be_visible()
+    assert films(page)
 
 
 def test_pictures_from_file_to_table(page: Page, samples: Path, tmp_path: Path) -> None:
@@ -173,6 +253,23 @@ def test_pictures_from_file_to_table(page: Page, samples: Path, tmp_path: Path) 
     expect(page.locator("#tab-pictures")).to_have_attribute("aria-selected", "true")
 
 
+def test_pictures_are_decoded_only_while_they_are_looked_at(page: Page, samples: Path, tmp_path: Path) -> None:
+    strange = tmp_path / "strange.tiff"  # which Chromium cannot show
+    write_image(strange, decode((samples / "grace_hopper.jpg").read_bytes())[:400])
+    page.evaluate(COUNT_DECODED)
+    page.click("#tab-pictures")
+    page.set_input_files("#pictures-file", [str(samples / "astronaut.jpg"), str(strange)])
+    tiles, canvas = page.locator("#pictures-strip button"), page.locator("#pictures-canvas")
+    expect(tiles.nth(1)).to_have_attribute("aria-label", "strange.tiff: neutral")
+    for tile, height in ((1, "800"), (0, "512")):  # small ones are drawn in twice their size
+        tiles.nth(tile).click()
+        expect(canvas).to_have_attribute("height", height)
+        assert inked(page, "#pictures-canvas") == 1
+    assert inked(page, "#pictures-stage .overlay") > 0
+    assert decode(saved(page, "#pictures-save")).shape == (512, 512, 3)
+    assert page.evaluate("decoded") == 0
+
+
 def test_a_video_from_upload_to_timeline(page: Page, clips: Shelf) -> None:
     page.click("#tab-videos")
     page.set_input_files("#videos-file", str(clips["motion"].path))
@@ -188,6 +285,51 @@ def test_a_video_from_upload_to_timeline(page: Page, clips: Shelf) -> None:
     expect(page.locator("#toast")).to_contain_text(
         "expected a video such as MP4, WebM, Matroska, AVI or GIF in clip.mp4"
     )
+
+
+def test_a_video_outlasts_questions_without_an_answer(page: Page, clips: Shelf) -> None:
+    page.click("#tab-videos")
+    page.route("**/jobs/*", lambda route: route.abort())
+    page.set_input_files("#videos-file", str(clips["motion"].path))
+    expect(page.locator("#videos-detail")).to_have_text("No answer: asking again")
+    page.unroute("**/jobs/*")
+    expect(page.locator("#videos-summary")).to_contain_text("On average", timeout=120_000)
+
+
+def test_a_video_that_is_given_up_leaves_no_job(page: Page, clips: Shelf) -> None:
+    def deleted(done: Callable[[], None]) -> bool:
+        with page.expect_response(lambda answer: answer.request.method == "DELETE") as answer:
+            done()
+        return answer.value.status == 204
+
+    def broken(route: Route) -> None:
+        if route.request.method == "GET":
+            route.fulfill(status=404, json={"error": "No such job."})
+        else:
+            route.continue_()
+
+    page.click("#tab-videos")
+    page.route("**/jobs/*", broken)
+    assert deleted(lambda: page.set_input_files("#videos-file", str(clips["motion"].path)))
+    expect(page.locator("#toast")).to_have_text("No such job.")
+    page.unroute("**/jobs/*")
+
+    page.evaluate(LATE_ANSWER)
+    page.set_input_files("#videos-file", str(clips["motion"].path))
+    expect(page).to_have_title("answered")
+    page.click("#videos-cancel")
+    assert deleted(lambda: page.evaluate("hear()"))
+    expect(page.locator("#videos-choose")).to_be_visible()
+
+
+def test_an_upload_that_is_cancelled_midway_is_not_finished(page: Page) -> None:
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 100_000}
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
+    page.click("#tab-videos")
+    page.set_input_files("#videos-file", {"name": "clip.mp4", "mimeType": "video/mp4", "buffer": bytes(3_000_000)})
+    expect(page.locator("#videos-detail")).to_contain_text("% of 3.0 MB")
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/videos")):
+        page.click("#videos-cancel")
 
 
 def test_by_keyboard(page: Page) -> None:
@@ -232,7 +374,7 @@ def test_on_a_phone(phone: Page) -> None:
 
     assert overflow() == 0
     phone.click("#camera-start")
-    expect(phone.locator("#verdict")).to_contain_text("happiness", timeout=60_000)
+    expect(phone.locator("#verdict")).to_contain_text("happiness")
     assert overflow() == 0
     assert phone.evaluate(SMALL) == 0
     phone.click("#tab-pictures")
@@ -284,12 +426,12 @@ def test_a_server_that_is_gone_and_back_and_wants_a_key(browser: Browser) -> Non
         page.keyboard.press("Enter")
         page.wait_for_selector("html[data-ready]")
         page.click("#camera-start")
-        expect(page.locator("#verdict")).to_contain_text("happiness", timeout=60_000)
+        expect(page.locator("#verdict")).to_contain_text("happiness")
         first.process.kill()
         first.process.wait()
         expect(page.locator("#link")).to_have_attribute("data-state", "lost")
         expect(page.locator("#verdict")).to_have_text("No answer")
     with serving("--detector", "haar", "--port", str(first.port), MIEN_API_KEY="open sesame"):
-        expect(page.locator("#verdict")).to_contain_text("happiness", timeout=60_000)
+        expect(page.locator("#verdict")).to_contain_text("happiness")
         expect(page.locator("#link")).to_have_attribute("data-state", "ready")
         context.close()

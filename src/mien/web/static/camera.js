@@ -23,35 +23,44 @@ export function createCamera({ recogniser, reading, toast }) {
   const overlay = stage.querySelector(".overlay");
   const timeline = createTimeline(time.querySelector("canvas"), recogniser.labels);
   const state = { running: 0, result: null, answers: [], recording: null, sent: -1, shown: -1, lost: false };
+  let others = null; // where the camera was unplugged: ids of those that stayed
   const mirror = () => element("mirror").checked;
   const heat = () => element("heat").checked;
 
   async function start() {
     if (!navigator.mediaDevices?.getUserMedia) return refuse("insecure");
+    const run = ++state.running;
     element("start").disabled = true;
     try {
       const wanted = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
       const which = choice.value ? { deviceId: { exact: choice.value } } : { facingMode: "user" };
-      video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { ...wanted, ...which }, audio: false });
+      const stream = await navigator.mediaDevices.getUserMedia({ video: { ...wanted, ...which }, audio: false });
+      if (run !== state.running) return release(stream); // stopped while the browser asked whether it may
+      video.srcObject = stream;
       await video.play();
+      await listCameras(stream);
     } catch (error) {
+      if (run !== state.running) return;
+      stop();
+      if (error.name === "OverconstrainedError") choice.replaceChildren(); // the next start takes any
       return refuse(error.name, error.message);
-    } finally {
-      element("start").disabled = false;
     }
+    if (run !== state.running) return;
     video.srcObject.getVideoTracks()[0].onended = unplugged;
-    await listCameras();
+    others = null;
+    element("start").disabled = false;
     show(true);
     reading.show(null, { instead: "Looking for a face" });
-    const run = ++state.running;
     for (let lane = 0; lane < LANES; lane++) pump(run);
   }
 
+  /** Stop the camera, or a start of it that is under way. */
   function stop() {
     state.running++;
-    video.srcObject?.getTracks().forEach((track) => track.stop());
+    release(video.srcObject);
     video.srcObject = null;
     state.result = null;
+    element("start").disabled = false;
     finishRecording();
     show(false);
     drawOverlay(overlay, null);
@@ -133,6 +142,7 @@ export function createCamera({ recogniser, reading, toast }) {
   }
 
   function refuse(name, detail) {
+    others = null;
     const [title, text] = PROBLEMS[name] ?? ["The camera does not start", detail];
     element("title").textContent = title;
     element("text").textContent = text;
@@ -140,17 +150,30 @@ export function createCamera({ recogniser, reading, toast }) {
     document.getElementById("live").textContent = `${title}. ${text}`;
   }
 
-  async function unplugged() {
+  function unplugged() {
     stop();
     refuse("unplugged");
-    navigator.mediaDevices.addEventListener("devicechange", start, { once: true });
+    others = [...choice.options].filter((each) => !each.selected).map((each) => each.value);
   }
 
-  async function listCameras() {
-    const cameras = (await navigator.mediaDevices.enumerateDevices()).filter((each) => each.kind === "videoinput");
-    element("which").hidden = cameras.length < 2;
-    const now = video.srcObject.getVideoTracks()[0].getSettings().deviceId;
-    choice.replaceChildren(...cameras.map((each, i) => new Option(each.label || `Camera ${i + 1}`, each.deviceId, false, each.deviceId === now)));
+  /** Start where one was unplugged, and now there is one that is none of the others, and someone looks. */
+  async function goOn() {
+    if (!others) return;
+    const again = (await cameras()).find(({ deviceId }) => !others?.includes(deviceId));
+    if (!again || !others || element("start").disabled || stage.closest("section").hidden) return;
+    choice.replaceChildren(new Option(again.label, again.deviceId)); // in another socket it may have another id
+    start();
+  }
+
+  async function cameras() {
+    return (await navigator.mediaDevices.enumerateDevices()).filter((each) => each.kind === "videoinput");
+  }
+
+  async function listCameras(stream) {
+    const found = await cameras();
+    element("which").hidden = found.length < 2;
+    const now = stream.getVideoTracks()[0].getSettings().deviceId;
+    choice.replaceChildren(...found.map((each, i) => new Option(each.label || `Camera ${i + 1}`, each.deviceId, false, each.deviceId === now)));
   }
 
   element("start").onclick = start;
@@ -169,12 +192,20 @@ export function createCamera({ recogniser, reading, toast }) {
     const at = faceAt(overlay, state.result, offsetX, offsetY, { mirror: mirror() });
     if (at >= 0) reading.choose(at);
   };
+  navigator.mediaDevices?.addEventListener("devicechange", goOn);
   new ResizeObserver(redraw).observe(overlay);
   show(false);
   return {
-    enter: () => reading.show(state.result, { instead: "The camera is off" }),
-    leave: () => video.srcObject && stop(),
+    enter: () => {
+      reading.show(state.result, { instead: "The camera is off" });
+      goOn();
+    },
+    leave: stop,
   };
+}
+
+function release(stream) {
+  stream?.getTracks().forEach((track) => track.stop());
 }
 
 /** The camera's next frame, by its number; browsers that cannot say so get a moment of the screen's. */

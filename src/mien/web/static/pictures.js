@@ -11,8 +11,9 @@ export function createPictures({ recogniser, reading, toast }) {
   const [stage, canvas, empty, tools, strip, busy, caption, input] = ["stage", "canvas", "empty", "tools", "strip", "busy", "caption", "file"].map(element);
   const overlay = stage.querySelector(".overlay");
   const heat = () => element("heat").checked;
-  let entries = []; // {file, name, bitmap, result, error, button}
+  let entries = []; // {file, name, drawn, result, error, button}; no decoded picture: one of 12 megapixels takes 48 MB
   let current = null;
+  let painted = null; // the entry that is on the stage
   let working = false;
 
   async function add(files) {
@@ -20,7 +21,7 @@ export function createPictures({ recogniser, reading, toast }) {
     if (!pictures.length) return;
     const first = entries.length;
     for (const file of pictures) {
-      const entry = { file, name: file.name || "pasted.png", bitmap: null, result: null, error: null };
+      const entry = { file, name: file.name || "pasted.png", drawn: null, result: null, error: null };
       entry.button = tile(entry);
       entries.push(entry);
     }
@@ -46,19 +47,19 @@ export function createPictures({ recogniser, reading, toast }) {
   }
 
   async function recognise(entry) {
-    entry.bitmap = await opened(entry.file);
-    if (entry.bitmap) thumbnail(entry);
-    if (entry === current) draw();
+    const bitmap = await opened(entry.file);
+    if (bitmap) thumbnail(entry, bitmap);
     try {
-      entry.result = await patiently(() => recogniser.recognise(entry.bitmap, { file: entry.file, heat: recogniser.heat, timeMs: 0 }));
-      if (!entry.bitmap && recogniser.annotated) {
+      entry.result = await patiently(() => recogniser.recognise(bitmap, { file: entry.file, heat: recogniser.heat, timeMs: 0 }));
+      if (!bitmap && recogniser.annotated) {
         // A format that this browser cannot show: the server draws it.
-        entry.bitmap = await opened(await recogniser.annotated(entry.file, { heat: false }));
-        entry.drawn = true;
-        if (entry.bitmap) thumbnail(entry);
+        entry.drawn = await recogniser.annotated(entry.file, { heat: false });
+        await paint(entry);
       }
     } catch (error) {
       entry.error = error.message;
+    } finally {
+      bitmap?.close();
     }
   }
 
@@ -66,15 +67,28 @@ export function createPictures({ recogniser, reading, toast }) {
     current = entry;
     entries.forEach((each) => each.button.setAttribute("aria-pressed", String(each === entry)));
     reading.prefer(null);
+    [canvas.width, canvas.height, painted] = [1, 1, null];
     draw();
+    paint(entry);
+  }
+
+  /** Put a picture on the stage, if it is still the chosen one; one that the server drew into the strip, too. */
+  async function paint(entry) {
+    const bitmap = await opened(entry.drawn ?? entry.file);
+    if (bitmap && entry.drawn) thumbnail(entry, bitmap);
+    if (entry === current) {
+      const scale = bitmap ? Math.min(1, LONGEST / Math.max(bitmap.width, bitmap.height)) : 1;
+      [canvas.width, canvas.height] = bitmap ? [bitmap.width * scale, bitmap.height * scale] : [1, 1];
+      if (bitmap) canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+      painted = entry;
+      draw();
+    }
+    bitmap?.close();
   }
 
   function draw() {
     if (!current) return reading.show(null, { instead: "No picture yet" });
-    const { bitmap, result, error, name } = current;
-    const scale = bitmap ? Math.min(1, LONGEST / Math.max(bitmap.width, bitmap.height)) : 1;
-    [canvas.width, canvas.height] = bitmap ? [bitmap.width * scale, bitmap.height * scale] : [1, 1];
-    if (bitmap) canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    const { result, error, name } = current;
     canvas.setAttribute("aria-label", name);
     busy.hidden = Boolean(result || error);
     caption.hidden = !(error || result?.note || (result && !result.faces.length));
@@ -82,7 +96,7 @@ export function createPictures({ recogniser, reading, toast }) {
     caption.classList.toggle("wrong", Boolean(error));
     if (result) reading.show(result, { remark: `${name} · ${result.width} × ${result.height} pixels` });
     else reading.show(null, { instead: error ? "Not readable" : "Looking for faces", remark: name });
-    drawOverlay(overlay, current.drawn ? null : result, { heat: heat(), chosen: reading.index() });
+    drawOverlay(overlay, current.drawn || current !== painted ? null : result, { heat: heat(), chosen: reading.index() });
   }
 
   function layout() {
@@ -94,7 +108,6 @@ export function createPictures({ recogniser, reading, toast }) {
   }
 
   function clear() {
-    entries.forEach((entry) => entry.bitmap?.close());
     [entries, current] = [[], null];
     busy.hidden = caption.hidden = true;
     drawOverlay(overlay, null);
@@ -113,7 +126,7 @@ export function createPictures({ recogniser, reading, toast }) {
     return button;
   }
 
-  function thumbnail({ bitmap, button }) {
+  function thumbnail({ button }, bitmap) {
     const small = button.firstElementChild;
     [small.width, small.height] = [2 * THUMB, 2 * THUMB];
     const scale = Math.max(small.width / bitmap.width, small.height / bitmap.height);
@@ -138,21 +151,24 @@ export function createPictures({ recogniser, reading, toast }) {
 
   /** The picture with what is drawn over it, in its own size. */
   async function save() {
-    if (!current?.bitmap) return toast("There is no picture to save.");
-    const { bitmap, result } = current;
+    const { name, file, drawn, result } = current;
+    const options = { heat: heat(), chosen: reading.index() };
+    const bitmap = await opened(drawn ?? file);
+    if (!bitmap) return toast("There is no picture to save.");
     const sheet = document.createElement("canvas");
     [sheet.width, sheet.height] = [bitmap.width, bitmap.height];
     const context = sheet.getContext("2d");
     context.drawImage(bitmap, 0, 0);
-    if (result && !current.drawn) {
+    if (result && !drawn) {
       const layer = document.createElement("canvas");
       const size = { clientWidth: { value: canvas.clientWidth }, clientHeight: { value: (canvas.clientWidth * bitmap.height) / bitmap.width } };
       Object.defineProperties(layer, size); // as large as on the stage, then enlarged with the picture
-      drawOverlay(layer, result, { heat: heat(), chosen: reading.index() });
+      drawOverlay(layer, result, options);
       context.drawImage(layer, 0, 0, sheet.width, sheet.height);
     }
+    bitmap.close();
     const blob = await new Promise((resolve) => sheet.toBlob(resolve, "image/jpeg", 0.92));
-    download(`${current.name.replace(/\.[^.]*$/, "")}.annotated.jpg`, blob, "image/jpeg");
+    download(`${name.replace(/\.[^.]*$/, "")}.annotated.jpg`, blob, "image/jpeg");
   }
 
   async function sample() {

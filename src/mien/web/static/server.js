@@ -3,6 +3,7 @@
 const LONGEST = 640; // pixels of a live frame's longer side; more costs time and finds no more of a face at a desk
 const QUALITY = 0.8; // of its JPEG
 const GIVE_UP_MS = 10_000; // of a live frame without an answer
+const LAST_MS = 1000; // of an upload: the browser says late how far it is, and all of it may have been sent
 
 /** What the server says when it cannot do what it was asked. */
 export class Refusal extends Error {
@@ -197,7 +198,10 @@ function videosOf(client, about) {
     mostBytes: about.limits.video_bytes,
     mostSeconds: about.limits.video_seconds,
 
-    /** Upload a video; resolves to its job. `onUpload` is told the share sent so far; `signal` aborts it. */
+    /**
+     * Upload a video; resolves to its job. `onUpload` is told the share sent so far. `signal` aborts it, but for its
+     * last second: the server may have the whole video then, and a job that only its id can stop.
+     */
     submit: (file, { onUpload, signal }) => upload(client, file, onUpload, signal),
 
     /** State of a job: {state, frames, total, error}. */
@@ -218,14 +222,18 @@ function upload(client, file, onUpload, signal) {
     request.open("POST", "videos");
     for (const [name, value] of Object.entries(keyHeader(client))) request.setRequestHeader(name, value);
     request.responseType = "json";
-    request.upload.onprogress = ({ loaded, total }) => onUpload(loaded / total);
+    const began = performance.now();
+    request.upload.onprogress = ({ loaded, total }) => {
+      onUpload(loaded / total);
+      const leftMs = ((performance.now() - began) * (total - loaded)) / loaded;
+      if (signal.aborted && leftMs > LAST_MS) request.abort();
+    };
     request.onload = () =>
       request.status === 202
         ? resolve(request.response)
         : reject(new Refusal(request.status, request.response?.error ?? `The server answered ${request.status}.`));
     request.onerror = () => reject(new Refusal(0, "The upload broke off: the server does not answer, or the video is too large."));
     request.onabort = () => reject(new Refusal(0, "cancelled"));
-    signal.addEventListener("abort", () => request.abort());
     const body = new FormData();
     body.append("video", file, file.name);
     request.send(body);

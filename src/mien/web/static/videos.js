@@ -6,6 +6,8 @@ import { clock, createTimeline } from "./timeline.js";
 import { percent } from "./colors.js";
 
 const ASK_MS = 500; // between two questions how far the job is
+const RETRY_MS = 1500; // after a question without an answer
+const PATIENCE_MS = 60_000; // with a server that does not answer
 
 export function createVideos({ recogniser, reading, toast }) {
   const element = (name) => document.getElementById(`videos-${name}`);
@@ -18,20 +20,22 @@ export function createVideos({ recogniser, reading, toast }) {
   let shown = null;
 
   async function submit(file) {
-    if (job) await remove({ quiet: true });
+    if (job) remove({ quiet: true });
     if (file.size > videos.mostBytes) return toast(`This video has ${megabytes(file.size)}; the server takes at most ${megabytes(videos.mostBytes)}.`);
     const mine = (job = { id: null, file, abort: new AbortController() });
     view("working");
     step("Uploading", 0, `${file.name} · ${megabytes(file.size)}`);
     reading.show(null, { instead: "Working" });
     try {
-      const { id } = await videos.submit(file, { signal: mine.abort.signal, onUpload: (share) => step("Uploading", share, `${percent(share)} of ${megabytes(file.size)}`) });
-      mine.id = id;
+      const onUpload = (share) => job === mine && step("Uploading", share, `${percent(share)} of ${megabytes(file.size)}`);
+      mine.id = (await videos.submit(file, { signal: mine.abort.signal, onUpload })).id;
+      if (job !== mine) return await discard(mine.id); // cancelled when the upload was almost there
       const done = await follow(mine);
       if (done) await finish(mine, done);
     } catch (error) {
       if (job !== mine) return;
       job = null;
+      if (mine.id) discard(mine.id);
       view("empty");
       reading.show(null, { instead: "No video yet" });
       if (error.message !== "cancelled") toast(error.message);
@@ -41,7 +45,7 @@ export function createVideos({ recogniser, reading, toast }) {
   async function follow(mine) {
     const began = performance.now();
     for (;;) {
-      const now = await videos.state(mine.id);
+      const now = await insist(() => videos.state(mine.id), () => silent(mine));
       if (job !== mine) return null;
       if (now.state === "done") return now;
       if (["failed", "cancelled"].includes(now.state)) throw new Error(now.error ?? "cancelled");
@@ -49,6 +53,10 @@ export function createVideos({ recogniser, reading, toast }) {
       else step("Reading the frames", now.total ? now.frames / now.total : null, details(now, performance.now() - began));
       await new Promise((resolve) => setTimeout(resolve, ASK_MS));
     }
+  }
+
+  function silent(mine) {
+    if (job === mine) element("detail").textContent = "No answer: asking again";
   }
 
   function details({ frames: count, total }, elapsedMs) {
@@ -59,7 +67,8 @@ export function createVideos({ recogniser, reading, toast }) {
   }
 
   async function finish(mine, { error }) {
-    const rows = await videos.rows(mine.id);
+    const rows = await insist(() => videos.rows(mine.id), () => silent(mine));
+    if (job !== mine) return;
     frames = framesOf(rows, labels);
     player.src = URL.createObjectURL(mine.file);
     view("done");
@@ -137,8 +146,13 @@ export function createVideos({ recogniser, reading, toast }) {
     abort.abort();
     view("empty");
     reading.show(null, { instead: "No video yet" });
-    if (id) await videos.remove(id).catch(() => {});
-    if (!quiet && id) toast("Deleted.");
+    const done = id && (await discard(id)); // without an id yet, `submit` does it
+    if (id && !quiet) toast(done ? "Deleted." : "The result could not be deleted now; the server forgets it after a while.");
+  }
+
+  /** Stop a job and delete its table; resolves to whether that is done. */
+  function discard(id) {
+    return insist(() => videos.remove(id)).then(() => true, ({ status }) => status === 404);
   }
 
   element("choose").onclick = element("another").onclick = () => input.click();
@@ -169,6 +183,21 @@ export function createVideos({ recogniser, reading, toast }) {
   element("text").textContent = `At most ${megabytes(videos.mostBytes)} and ${Math.round(videos.mostSeconds / 60)} minutes. ${element("text").textContent}`;
   view("empty");
   return { enter: () => (frames.length ? moment() : reading.show(null, { instead: job ? "Working" : "No video yet" })), leave: () => player.pause(), add: ([file]) => submit(file) };
+}
+
+/** Ask until there is an answer, for a minute at most; a refusal that stays one is passed on at once. */
+async function insist(ask, onSilence = () => {}) {
+  const began = performance.now();
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      const passing = !error.status || error.status === 429 || error.status >= 500;
+      if (!passing || performance.now() - began > PATIENCE_MS) throw error;
+    }
+    onSilence();
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  }
 }
 
 /** Rows of a table, gathered by frame. */
