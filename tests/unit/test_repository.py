@@ -11,7 +11,7 @@ import pytest
 import mien
 
 ROOT = Path(__file__).resolve().parents[2]
-BINARY = {".jpg", ".png", ".webp", ".onnx", ".npz", ".parquet"}
+BINARY = {".jpg", ".png", ".webp", ".tiff", ".mp4", ".mkv", ".onnx", ".ckpt", ".npy", ".npz", ".parquet"}
 PAGES = [
     "README.md",
     "CONTRIBUTING.md",

@@ -27,7 +27,7 @@ from mien.web.settings import MB, ServeConfig
 KEY_PROTOCOL = "mien.key."  # a browser's WebSocket can show its key only as a subprotocol
 _OPEN = ("/health",)  # routes without a key, beside the page's own files
 _EXTRA_BYTES = 64_000  # of a request beside its files: names, boundaries
-_BROKEN = "expected to answer this request, got a mistake of the server, which its log shows: report it"
+_BROKEN = "something went wrong in the server: its log says what"
 
 
 class Guard:
@@ -77,7 +77,7 @@ class Guard:
             await self._app(scope, self._limited(scope, receive) if scope["type"] == "http" else receive, answer)
         except Refusal as refusal:
             await _refuse(refusal, scope, receive, answer)
-        except Exception:  # a mistake of ours: it goes on to the log
+        except Exception:  # a mistake of ours: uvicorn writes its traceback into the log
             if scope["type"] == "http" and not status:
                 await _refuse(Refusal(500, _BROKEN, close=True), scope, receive, answer)
             raise

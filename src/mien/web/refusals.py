@@ -66,7 +66,3 @@ def answer_refusals(app: FastAPI) -> None:
         first = error.errors()[0]
         where = ".".join(str(each) for each in first["loc"] if each not in ("body", "query", "path"))
         return JSONResponse({"error": f"expected a valid {where or 'request'}, got: {first['msg']}"}, 422)
-
-    @app.exception_handler(Exception)  # uvicorn writes its traceback into the log
-    async def failed(_: Request, __: Exception) -> JSONResponse:
-        return JSONResponse({"error": "something went wrong in the server: its log says what"}, 500)
