@@ -125,7 +125,7 @@ def test_a_search_from_its_space_to_a_figure_on_faces_not_seen(
     assert answer["trials"][0]["settings"]["optimizer"] == table[0]["optimizer"]
 
 
-@pytest.mark.parametrize("sampler", ["grid", "random"])
+@pytest.mark.parametrize("sampler", ["grid", pytest.param("random", marks=pytest.mark.soak)])
 def test_a_search_that_is_killed_has_the_table_of_one_that_is_not(data: Path, tmp_path: Path, sampler: str) -> None:
     asked = ["--sampler", sampler, "--trials", "4", "--seeds", "0"]
     broken, whole = tmp_path / "broken", tmp_path / "whole"
