@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
+from mien.core import packed, stores
 from mien.core.errors import InputError, MienError
 from mien.core.images import decode, read_image
 from mien.core.types import Image
-from mien.pipeline import packed, stores
 from mien.pipeline.batch import ordered
 from mien.pipeline.sources import Found
 
