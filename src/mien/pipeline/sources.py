@@ -182,8 +182,8 @@ def _at_address(address: str, skipped: Skipped, clips: bool) -> Iterator[Found]:
             )
             return
         any_found = False
-        for each in stores.objects(address):
-            name = each.rpartition("/")[2]
+        for below in stores.objects(address):
+            each, name = f"{address.rstrip('/')}/{below}", below.rpartition("/")[2]
             if packed.holds_pictures(each):
                 yield from _rows_of(each)
             elif is_photograph(name) or (clips and _is_object_clip(each)):
