@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import clips as made
+import numpy as np
 import pytest
 from clips import Shelf
 
 import mien
-from mien.core.errors import InputError, MienError, MissingExtraError, OutputError, UsageError
+from mien.core.errors import DataError, InputError, MienError, MissingExtraError, OutputError, UsageError
+from mien.core.images import write_image
+from mien.datasets import open_data, read_table
 from mien.pipeline.distributed import division
 from mien.pipeline.distributed.cluster import joined
 from mien.pipeline.distributed.result import MANIFEST
+from mien.verbs import prepare_distributed
 
 ray = pytest.importorskip("ray")
 pytest.importorskip("moto")
@@ -202,6 +206,82 @@ def test_a_table_is_that_of_one_machine(connected: None, samples: Path, tmp_path
     assert not list(tmp_path.glob(".*"))
 
 
+def test_a_table_in_parts_in_an_object_store(
+    connected: None, store: Any, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From class folders, labels in a csv, and Parquet, all of them in a bucket, into the bucket."""
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    monkeypatch.setattr(prepare_distributed, "ROWS_IN_GROUP", 2)
+    one, two = ((samples / f"{name}.jpg").read_bytes() for name in ("astronaut", "grace_hopper"))
+    files = {"people/happy/a.jpg": one, "people/happy/b.jpg": b"no picture", "people/neutral/a.jpg": two}
+    files |= {"list/labels.csv": b"path,label,split\na.jpg,happy,test\n../people/happy/a.jpg,neutral,train\n"}
+    files |= {"list/a.jpg": one}
+    for name, data in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "packed").mkdir()
+    columns = {"image": [one, two, None], "label": ["happy", "neutral", "neutral"]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "packed" / "0.parquet")
+    store.put(f"{tmp_path}/people", "mien/sets/people", recursive=True)
+    store.put(f"{tmp_path}/list", "mien/sets/list", recursive=True)
+    store.put(f"{tmp_path}/packed", "mien/sets/packed", recursive=True)
+
+    def data(root: str) -> list[str]:
+        return [f"folder={root}/people", f"csv={root}/list/labels.csv", f"parquet={root}/packed"]
+
+    told: list[tuple[int, int]] = []
+    words = {"options": {"faces": False}, "size": 48}
+    found = mien.prepare(
+        data("s3://mien/sets"), out="s3://mien/faces", engine="ray", tell=lambda *step: told.append(step), **words
+    )
+    here = mien.prepare(data(str(tmp_path)), out=tmp_path / "here.parquet", **words)
+    assert found.digest == here.digest and found.faces == here.faces == {"train": 4, "test": 1}
+    assert (found.mean, found.std, found.labelled) == (here.mean, here.std, here.labelled)
+    assert list(found.failed) == list(here.failed) == [
+        "folder-happy/b.jpg", "csv-../people/happy/a.jpg", "parquet-0.parquet#2"
+    ]  # fmt: skip
+    assert "which leads out of it" in found.failed["csv-../people/happy/a.jpg"]
+    assert found.out == "s3://mien/faces" and told[-1] == (8, 8) and len(told) == 4
+
+    table, whole = read_table("s3://mien/faces"), read_table(tmp_path / "here.parquet")
+    assert {**table.meta, "name": ""} == {**whole.meta, "name": ""} and table.digest() == whole.digest()
+    assert table.extra.keys() == whole.extra.keys() and (table.extra["box"] == whole.extra["box"]).all()
+    assert open_data("s3://mien/faces", splits="test").split.tolist() == ["test"]
+    manifest = json.loads(store.cat(f"mien/faces/{MANIFEST}"))
+    assert [part["rows"] for part in manifest["parts"]] == [2] * 4 and manifest["complete"]
+    again = mien.prepare(data("s3://mien/sets"), out="s3://mien/faces", engine="ray", resume=True, **words)
+    assert again.digest == found.digest and again.failed == found.failed  # nothing to do
+
+    with pytest.raises(UsageError, match="expected the same size as in the unfinished work on s3://mien/faces"):
+        mien.prepare(data("s3://mien/sets"), out="s3://mien/faces", engine="ray", resume=True, **words | {"size": 32})
+    with pytest.raises(DataError, match="expected an object at s3://mien/sets/absent, got none"):
+        mien.prepare("folder=s3://mien/sets/absent", out="s3://mien/more", engine="ray")
+
+
+def test_parts_of_a_table_that_cannot_be(connected: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepare_distributed, "ROWS_IN_GROUP", 1)
+    for name, size in (("a", 32), ("b", 40)):
+        (tmp_path / "faces" / "happy").mkdir(parents=True, exist_ok=True)
+        write_image(tmp_path / "faces" / "happy" / f"{name}.png", np.zeros((size, size, 3), np.uint8))
+    out = tmp_path / "table"
+    line = "expected face crops of one size, got (32 x 32 and 40 x 40|40 x 40 and 32 x 32) .* --size PX"
+    with pytest.raises(DataError, match=line):
+        mien.prepare(f"folder={tmp_path / 'faces'}", out=out, engine="ray")
+    assert not list(out.iterdir())
+    assert mien.prepare(f"folder={tmp_path / 'faces'}", out=out, engine="ray", size=24).faces == {"train": 2}
+    for path in (tmp_path / "faces" / "happy").iterdir():
+        path.write_bytes(b"no picture")
+    with pytest.raises(DataError, match="expected a face in at least one of 2 pictures, got none; the first: "):
+        mien.prepare(f"folder={tmp_path / 'faces'}", out=out, engine="ray", size=24, overwrite=True)
+    with pytest.raises(OutputError, match=r"expected TABLE.parquet, or a folder for its parts, got .*t\.csv"):
+        mien.prepare(f"folder={tmp_path / 'faces'}", out=tmp_path / "t.csv", engine="ray")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="expected a folder for the parts of --engine ray at .*, got a file"):
+        mien.prepare(f"folder={tmp_path / 'faces'}", out=tmp_path / "file", engine="ray")
+
+
 def test_actors_share_gpus(connected: None, samples: Path, options: dict[str, Any], tmp_path: Path) -> None:
     with joined(device="cuda") as two:
         assert (two.slots, two.gpus) == (2, 0.25)
@@ -213,42 +293,17 @@ def test_actors_share_gpus(connected: None, samples: Path, options: dict[str, An
 def test_killed_and_resumed(
     cluster: Any, samples: Path, tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A picture that cannot be read yet holds one actor up, so that both kills come in the middle."""
     pictures, out = tmp_path / "pictures", tmp_path / "faces"
-    pictures.mkdir()
-    for number in range(24):
-        name = ("astronaut", "grace_hopper")[number % 2]
-        (pictures / f"{number:02}.jpg").write_bytes((samples / f"{name}.jpg").read_bytes())
-    stuck = pictures / "09.jpg"
-    whole = stuck.read_bytes()
-    stuck.unlink()
-    os.mkfifo(stuck)
-
-    driver = subprocess.Popen(
-        [sys.executable, "-c", _DRIVER, str(pictures), str(out), str(options["model"])], stderr=subprocess.PIPE
-    )
-    try:
-        wait_for(lambda: len(parts(out)) >= 2, driver)
-        for actor in actors(cluster):
-            os.kill(actor, signal.SIGKILL)
-        wait_for(lambda: len(parts(out)) >= 8, driver)
-    finally:
-        driver.kill()
-        driver.wait()
-        assert driver.stderr
-        driver.stderr.close()
-
-    before = {path.name: path.stat().st_mtime_ns for path in parts(out)}
-    assert 8 <= len(before) < 12
+    mend = write_with_one_stuck(pictures, samples)
+    words = f"model={str(options['model'])!r}, min_face=60, detect_every=30"
+    before = killed(cluster, f"mien.predict({str(pictures)!r}, engine='ray', out={str(out)!r}, {words})", out)
     monkeypatch.setattr(division, "PART", 2)  # of no consequence now: the division stands
     with pytest.raises(OutputError, match=f"expected no unfinished work on {out}, got .* parts of it: go on with"):
         mien.predict(pictures, engine="ray", out=out, **options)
     with pytest.raises(UsageError, match="expected the same abstain as in the unfinished work on .* got 0.9: give"):
         mien.predict(pictures, engine="ray", out=out, resume=True, abstain=0.9, **options)
 
-    replacement = tmp_path / "whole.jpg"
-    replacement.write_bytes(whole)
-    replacement.replace(stuck)
+    mend()
     found = mien.predict(pictures, engine="ray", out=out, resume=True, **options)
     assert found.pictures == 24 and found.failed == {}
     assert all((out / name).stat().st_mtime_ns == time_ns for name, time_ns in before.items())
@@ -265,12 +320,69 @@ def test_killed_and_resumed(
     assert mien.predict(pictures, engine="ray", out=out, resume=True, **options).pictures == 24  # nothing to do
 
 
-_DRIVER = """
-import sys
+@pytest.mark.timeout(1500)
+def test_a_preparation_killed_and_resumed(
+    cluster: Any, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people, out = tmp_path / "people", tmp_path / "faces"
+    mend = write_with_one_stuck(people / "happy", samples)
+    words: dict[str, Any] = {"data": f"folder={people}", "options": {"faces": False}}
+    before = killed(cluster, f"mien.prepare(engine='ray', out={str(out)!r}, **{words})", out)
+    with pytest.raises(DataError, match=f"expected a finished table in {out}, got .* of 12 parts: go on with"):
+        read_table(out)
+
+    mend()
+    monkeypatch.setattr(prepare_distributed, "ROWS_IN_GROUP", 2)
+    found = mien.prepare(**words, engine="ray", out=out, resume=True)
+    assert all((out / name).stat().st_mtime_ns == time_ns for name, time_ns in before.items())
+    here = mien.prepare(**words, out=tmp_path / "here.parquet")
+    assert found.failed == {} and found.faces == {"train": 24} and found.digest == here.digest
+    assert len(parts(out)) == 12 and read_table(out).digest() == here.digest
+
+
+def write_with_one_stuck(folder: Path, samples: Path) -> Callable[[], None]:
+    """24 pictures, of which one cannot be read until what is returned is called: it holds one actor up."""
+    folder.mkdir(parents=True)
+    for number in range(24):
+        name = ("astronaut", "grace_hopper")[number % 2]
+        (folder / f"{number:02}.jpg").write_bytes((samples / f"{name}.jpg").read_bytes())
+    stuck, whole = folder / "09.jpg", folder.parent / "whole.jpg"
+    stuck.replace(whole)
+    os.mkfifo(stuck)
+
+    def mend() -> None:
+        whole.replace(stuck)
+
+    return mend
+
+
+def killed(cluster: Any, call: str, out: Path) -> dict[str, int]:
+    """Have another process work in parts of two pictures; kill all actors in the middle, then this process.
+
+    Returns:
+        The parts that are there then, and when each was written.
+    """
+    driver = subprocess.Popen([sys.executable, "-c", _SMALL_PARTS + call], stderr=subprocess.PIPE)
+    try:
+        wait_for(lambda: len(parts(out)) >= 2, driver)
+        for actor in actors(cluster):
+            os.kill(actor, signal.SIGKILL)
+        wait_for(lambda: len(parts(out)) >= 8, driver)
+    finally:
+        driver.kill()
+        driver.wait()
+        assert driver.stderr
+        driver.stderr.close()
+    before = {path.name: path.stat().st_mtime_ns for path in parts(out)}
+    assert 8 <= len(before) < 12
+    return before
+
+
+_SMALL_PARTS = """
 import mien
 from mien.pipeline.distributed import division
-division.PART = 2
-mien.predict(sys.argv[1], engine="ray", out=sys.argv[2], model=sys.argv[3], min_face=60, detect_every=30)
+from mien.verbs import prepare_distributed
+division.PART = prepare_distributed.ROWS_IN_GROUP = 2
 """
 
 

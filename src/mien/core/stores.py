@@ -36,6 +36,7 @@ def is_folder(address: str) -> bool:
         InputError: nothing is there, or the store cannot be reached or asked.
     """
     files, path = _open(address)
+    files.invalidate_cache()  # others write there, too
     return bool(_asked(lambda: files.info(path)["type"] == "directory", address))
 
 
@@ -46,6 +47,7 @@ def objects(address: str) -> Iterator[str]:
         InputError: nothing is there, or the store cannot be reached or asked.
     """
     files, path = _open(address)
+    files.invalidate_cache()
     names = (name.removeprefix(path).lstrip("/") for name in sorted(_asked(lambda: files.find(path), address)))
     return (name for name in names if not _hidden(name))
 

@@ -4,7 +4,6 @@ import functools
 import inspect
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, get_args
 
 from mien.core import stores
@@ -87,7 +86,7 @@ def open_data(spec: str | os.PathLike[str], *, splits: Sequence[str] | None = No
     splits = [splits] if isinstance(splits, str) else splits
     text = os.fspath(spec)
     name, equals, root = text.partition("=")
-    table = Path(text).suffix == ".parquet" or is_folder_of_tables(text)
+    table = text.endswith(".parquet") or is_folder_of_tables(text)
     if table and (name not in READERS or not equals):
         return read_table(text, splits=splits, resident=resident)
     if not equals or not root:

@@ -11,18 +11,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mien.core import stores
 from mien.core.arrays import texts
-from mien.core.errors import MALFORMED, DataError, OutputError, one_line
+from mien.core.errors import MALFORMED, DataError, InputError, OutputError, one_line
 from mien.core.files import expect_free, printable, replacing
 from mien.core.images import encode
 from mien.core.labels import LabelSet
 from mien.core.optional import require
-from mien.datasets.stored import Store, StoredImages, in_threads
+from mien.datasets.stored import Place, Store, StoredImages, in_threads, opened
 from mien.datasets.table import LabelColumn, Table, expect_splits, splits_in
 
 ROWS_IN_GROUP = 512  # rows that are written, read and held together
 ERROR = "error"  # column that says why a row has no image
 FAILED = "failed"  # of the meta: how many have none
+MANIFEST = "_manifest.json"  # in a folder of parts: whether all are there, and what is known of all together
 
 _ABOUT = b"mien"  # key of the file's metadata
 _COLUMNS = ("id", "image", "split", ERROR)  # what no extra column may be called
@@ -76,15 +78,29 @@ def table_writer(
     """
     pyarrow = require("pyarrow", extra="data")
     parquet = require("pyarrow.parquet", extra="data")
-    schema = pyarrow.table(_columns(like.select(slice(0, 0)), [], [] if errors else None, pyarrow)).schema
-    schema = schema.with_metadata({_ABOUT: json.dumps(_about(like, shape))})
-    words = [field.name for field in schema if field.type == pyarrow.string()]  # others repeat too little to count
-    with parquet.ParquetWriter(path, schema, compression="zstd", use_dictionary=words, write_statistics=words) as file:
+    schema = arrow_table(like.select(slice(0, 0)), [], [] if errors else None, shape=shape).schema
+    with parquet.ParquetWriter(path, schema, **writing(schema)) as file:
 
         def write(rows: Table, images: Sequence[bytes | None], why: Sequence[str | None] | None) -> None:
             file.write_table(pyarrow.table(_columns(rows, images, why, pyarrow), schema=schema))
 
         yield write
+
+
+def arrow_table(
+    rows: Table, images: Sequence[bytes | None], why: Sequence[str | None] | None, *, shape: Sequence[int]
+) -> Any:
+    """A table as pyarrow has it, to be written as a file of its own; arguments as in `table_writer`."""
+    pyarrow = require("pyarrow", extra="data")
+    table = pyarrow.table(_columns(rows, images, why, pyarrow))
+    return table.replace_schema_metadata({_ABOUT: json.dumps(_about(rows, shape))})
+
+
+def writing(schema: Any) -> dict[str, Any]:
+    """How a table is written: options of pyarrow's writer."""
+    string = require("pyarrow", extra="data").string()
+    words = [field.name for field in schema if field.type == string]  # others repeat too little to count
+    return {"compression": "zstd", "use_dictionary": words, "write_statistics": words}
 
 
 def encode_small(image: npt.NDArray[np.uint8]) -> bytes:
@@ -98,15 +114,21 @@ def read_table(path: str | os.PathLike[str], *, splits: Sequence[str] | None = N
     Rows with an error have no image and are left out; ``meta["failed"]`` says how many.
 
     Args:
-        path: the file, or a folder whose Parquet files are parts of one table, read in the order of their names.
+        path: the file, or a folder whose Parquet files are parts of one table, read in the order of their names; or
+            an address of the one or the other in an object store.
         splits: read these alone; None: all there.
         resident: whether to read the pictures now; else they are `StoredImages`, which are read when they are needed.
 
     Raises:
-        DataError: no such file, not such a table, a damaged row, or a split that is not there.
+        DataError: no such file, not such a table, a damaged row, or a split that is not there; or a table that is not
+            finished.
     """
-    path = Path(path)
-    table, there = _read_parts(path, splits) if path.is_dir() else _read_file(path, splits)
+    path = os.fspath(path) if stores.is_address(path) else Path(path)
+    try:
+        folder = stores.is_folder(path) if isinstance(path, str) else path.is_dir()
+        table, there = _read_parts(path, splits) if folder else _read_file(path, splits)
+    except InputError as error:  # of a store
+        raise DataError(str(error)) from error
     expect_splits(list(splits or ()), there=there, where=path)
     return load(table) if resident else table
 
@@ -117,17 +139,50 @@ def load(table: Table) -> Table:
 
 
 def is_folder_of_tables(path: str | os.PathLike[str]) -> bool:
-    """Whether there are Parquet files in a folder."""
+    """Whether there are Parquet files in a folder; an address is taken to be one, unless it ends as a file."""
+    if stores.is_address(path):
+        return not os.fspath(path).endswith(".parquet")
     return Path(path).is_dir() and bool(_parts(Path(path)))
 
 
-def _parts(folder: Path) -> list[Path]:
-    return sorted(each for each in folder.glob("*.parquet") if not each.name.startswith((".", "_")))
+def _parts(folder: Place) -> list[Place]:
+    if isinstance(folder, str):
+        names = [name for name in stores.objects(folder) if "/" not in name]
+    else:
+        names = sorted(each.name for each in folder.glob("*.parquet"))
+    wanted = [name for name in names if name.endswith(".parquet") and not name.startswith((".", "_"))]
+    return [_in(folder, name) for name in wanted]
 
 
-def _read_parts(folder: Path, splits: Sequence[str] | None) -> tuple[Table, tuple[str, ...]]:
+def _in(folder: Place, name: str) -> Place:
+    return f"{folder.rstrip('/')}/{name}" if isinstance(folder, str) else folder / name
+
+
+def _meta_of_all(folder: Place) -> dict[str, str]:
+    """What the manifest says of all parts together, where there is one; DataError where they are not all there."""
+    place = _in(folder, MANIFEST)
+    try:
+        text = stores.read(place) if isinstance(place, str) else place.read_bytes()
+        said = json.loads(text)
+        complete, meta = bool(said["complete"]), dict(said.get("meta", {}))
+        done, parts = len(said["parts"]), int(said["inputs"]["parts"])
+    except (FileNotFoundError, InputError):  # parts that someone put there
+        return {}
+    except (OSError, *MALFORMED) as error:
+        raise DataError(f"expected a readable manifest at {place}, got: {one_line(error)}") from error
+    if not complete:
+        raise DataError(
+            f"expected a finished table in {folder}, got {done:,} of {parts:,} parts: go on with `mien data prepare "
+            "--resume`"
+        )
+    if not all(isinstance(each, str) for item in meta.items() for each in item):
+        raise DataError(f"expected texts in meta of {place}, got others: make the table anew")
+    return meta
+
+
+def _read_parts(folder: Place, splits: Sequence[str] | None) -> tuple[Table, tuple[str, ...]]:
     """The tables of a folder as one, and the splits that are there."""
-    paths = _parts(folder)
+    of_all, paths = _meta_of_all(folder), _parts(folder)
     if not paths:
         raise DataError(f"expected Parquet files in {folder}, got none: make a table with `mien data prepare`")
     parts, there = zip(*(_read_file(each, splits) for each in paths), strict=True)
@@ -138,17 +193,17 @@ def _read_parts(folder: Path, splits: Sequence[str] | None) -> tuple[Table, tupl
             "with `mien data merge`"
         )
     failed = [int(each.meta[FAILED]) for each in parts if FAILED in each.meta]
-    meta = {**parts[0].meta, **({FAILED: str(sum(failed))} if failed else {})}
+    meta = {**parts[0].meta, **({FAILED: str(sum(failed))} if failed else {}), **of_all}
     every = tuple(dict.fromkeys(split for each in there for split in each))
-    return replace(Table.concatenate(parts), meta=meta), every
+    filled = [each for each in parts if len(each)]  # where every row failed, nobody knows of what shape faces are
+    return replace(Table.concatenate(filled or parts[:1]), meta=meta), every
 
 
-def _read_file(path: Path, splits: Sequence[str] | None) -> tuple[Table, tuple[str, ...]]:
+def _read_file(path: Place, splits: Sequence[str] | None) -> tuple[Table, tuple[str, ...]]:
     """A table with its pictures where they are, and the splits that are there."""
     pyarrow = require("pyarrow", extra="data")
-    parquet = require("pyarrow.parquet", extra="data")
     try:
-        with parquet.ParquetFile(path) as file:
+        with opened(path) as file:
             about = _read_about(file.schema_arrow, path)
             counts = [file.metadata.row_group(k).num_rows for k in range(file.metadata.num_row_groups)]
             frame = file.read([name for name in file.schema_arrow.names if name != "image"])
@@ -234,7 +289,7 @@ def _extra_column(pyarrow: Any, name: str, values: npt.NDArray[Any]) -> Any:
     raise DataError(f"expected numbers or words in the extra column {name!r}, got {values.dtype} of {values.shape}")
 
 
-def _read_about(schema: Any, path: Path) -> dict[str, Any]:
+def _read_about(schema: Any, path: Place) -> dict[str, Any]:
     text = (schema.metadata or {}).get(_ABOUT)
     if text is None:
         raise DataError(f"expected a table of mien at {path}, got other Parquet: make one with `mien data prepare`")
@@ -253,7 +308,7 @@ def _read_about(schema: Any, path: Path) -> dict[str, Any]:
     return about
 
 
-def _read_labels(frame: Any, name: str, about: Mapping[str, Any], path: Path) -> LabelColumn:
+def _read_labels(frame: Any, name: str, about: Mapping[str, Any], path: Place) -> LabelColumn:
     label_set = LabelSet(about["label_set"], tuple(about["labels"]))
     numbers: dict[str | None, int] = {None: -1, **{label: k for k, label in enumerate(label_set)}}
     names = frame[f"label_{name}"].to_pylist()

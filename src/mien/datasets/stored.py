@@ -4,6 +4,7 @@ A table whose pictures are larger than memory has `StoredImages` where others ha
 and is selected from by mask, slice or index as one; what is selected is read when numpy asks for it.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from mien.core import stores
 from mien.core.errors import MALFORMED, DataError, InputError, one_line
 from mien.core.images import decode
 from mien.core.optional import require
@@ -23,6 +25,7 @@ from mien.core.processors import available_processors
 
 Pixels = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.int64]
+Place = Path | str  # a path, or an address in an object store
 
 AT_ONCE = 1024  # pictures that are held decoded while all are looked at
 
@@ -56,24 +59,34 @@ def in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> lis
         return [result for part in pool.map(lambda part: [*map(function, part)], stretches) for result in part]
 
 
+@contextlib.contextmanager
+def opened(place: Place, **how: Any) -> Iterator[Any]:
+    """A Parquet file at a path or an address, as pyarrow's `ParquetFile`; `how` are its options."""
+    parquet = require("pyarrow.parquet", extra="data")
+    source = stores.open_object(str(place)) if stores.is_address(place) else place
+    with parquet.ParquetFile(source, **how) as file:
+        yield file
+
+
 @dataclass(frozen=True, eq=False)
 class Store:
     """The row groups of some Parquet files, numbered through.
 
     Attributes:
-        files: of each group. numbers: of the group in its file. firsts: (groups + 1,) row at which each begins, counted
-            over all files. begins: row at which the group's file begins.
+        files: of each group, a path or an address. numbers: of the group in its file.
+        firsts: (groups + 1,) row at which each begins, counted over all files.
+        begins: row at which the group's file begins.
         shape: of each picture, (H, W) or (H, W, 3).
     """
 
-    files: tuple[Path, ...]
+    files: tuple[Place, ...]
     numbers: tuple[int, ...]
     firsts: Rows
     begins: Rows
     shape: tuple[int, ...]
 
     @classmethod
-    def of(cls, path: Path, rows: Sequence[int], shape: Sequence[int]) -> "Store":
+    def of(cls, path: Place, rows: Sequence[int], shape: Sequence[int]) -> "Store":
         """One file, by the number of rows in each of its groups."""
         groups = len(rows)
         firsts = np.concatenate([[0], np.cumsum(rows, dtype=np.int64)]).astype(np.int64)
@@ -99,10 +112,9 @@ class Store:
             DataError: the file is gone, or damaged.
         """
         pyarrow = require("pyarrow", extra="data")
-        parquet = require("pyarrow.parquet", extra="data")
         path = self.files[group]
         try:
-            with parquet.ParquetFile(path, pre_buffer=False) as file:
+            with opened(path, pre_buffer=False) as file:
                 column = file.read_row_group(self.numbers[group], columns=["image"], use_threads=False)["image"]
         except (OSError, pyarrow.ArrowException, *MALFORMED) as error:
             reason = getattr(error, "strerror", None) or one_line(error)

@@ -75,9 +75,9 @@ class Row:
 class FaceMaker:
     """Makes the faces of pictures. Safe to call from several threads; its networks run in the caller's thread."""
 
-    def __init__(self, form: Form) -> None:
+    def __init__(self, form: Form, *, device: str = "auto") -> None:
         self._form, self._input = form, form.input
-        self._detector = DETECTORS.create(form.detector, threads=1, device="auto") if form.finds else None
+        self._detector = DETECTORS.create(form.detector, threads=1, device=device) if form.finds else None
 
     def row(self, data: DataSet, row: int) -> Row:
         """What becomes of one picture."""

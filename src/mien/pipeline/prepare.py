@@ -6,7 +6,7 @@ grow with the number of pictures and broken-off work can go on.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ from mien.core.errors import DataError, OutputError
 from mien.core.files import printable
 from mien.core.optional import require
 from mien.datasets import DataSet, Table
-from mien.datasets.parquet import ROWS_IN_GROUP, table_writer
+from mien.datasets.parquet import FAILED, ROWS_IN_GROUP, table_writer
 from mien.datasets.stored import decode_as, in_threads
 from mien.datasets.table import digest, strings
 from mien.pipeline.cut import Form, Row
@@ -107,6 +107,7 @@ def prepare_table(
     *,
     workers: int,
     time_limit: float | None = None,
+    device: str = "auto",
     tell: Callable[[int, int], None] | None = None,
     make: MakeParts | None = None,
 ) -> Prepared:
@@ -119,6 +120,7 @@ def prepare_table(
         parts: where to keep what is done; it has begun. Removed at the end.
         workers: threads, or processes. The table is the same however many there are.
         time_limit: seconds that a process may take over a picture; None: the workers are threads.
+        device: auto, cpu or cuda, where faces are sought.
         tell: called with how many pictures are done now, and how many there were to do.
         make: makes the parts elsewhere.
 
@@ -131,7 +133,7 @@ def prepare_table(
         if not len(rows):
             raise DataError(f"expected pictures in {', '.join(str(each.root) for each in sets)}, got none")
         if make is None:
-            with workers_for(sets, form, workers, time_limit) as made:
+            with workers_for(sets, form, workers, time_limit, device) as made:
                 _make_parts(sets, form, parts, ends, made, tell=tell)
         else:
             make(sets, form, parts, ends, tell=tell)
@@ -241,8 +243,11 @@ def _assemble(rows: Table, form: Form, parts: Parts, ends: Sequence[int]) -> Pre
         first = next(iter(failed.values()), "no picture")
         raise DataError(f"expected a face in at least one of {len(rows):,} pictures, got none; the first: {first}")
     shape = _shape(facts["shape"][good], form)
-    mean, std = _moments(facts["sums"][_in_train(rows.split, good)], shape)
-    rows = replace(rows, extra=_extra(rows, form, facts), meta=_meta(rows, form, facts, shape, mean, std))
+    counted = facts["sums"][_in_train(rows.split, good)]
+    mean, std = moments(counted.sum(0), len(counted), shape)
+    meta = meta_of_all(rows.ids.tolist(), facts["source"], mean, std)
+    rows = described(rows, form, shape, box=facts["box"], score=facts["score"], failed=len(failed))
+    rows = replace(rows, meta={**rows.meta, **meta})
     with table_writer(parts.whole, rows, shape=shape, errors=True) as write:
 
         def blocks() -> Iterator[Pixels]:
@@ -283,37 +288,36 @@ def _in_train(split: npt.NDArray[np.str_], good: npt.NDArray[np.bool_]) -> npt.N
     return train if train.any() else good
 
 
-def _moments(sums: npt.NDArray[np.int64], shape: Sequence[int]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel over all pixels, in 0..1."""
-    pixels = len(sums) * shape[0] * shape[1]
-    values, squares = np.split(sums.sum(0), 2)
+def moments(
+    sums: npt.NDArray[np.int64], count: int, shape: Sequence[int]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel over all pixels of so many faces, in 0..1; `sums` as in `Row`."""
+    pixels = count * shape[0] * shape[1]
+    values, squares = np.split(sums, 2)
     mean = values / pixels
     variance = np.maximum(squares / pixels - mean * mean, 0)
     return tuple((mean / 255).tolist()), tuple((np.sqrt(variance) / 255).tolist())
 
 
-def _extra(rows: Table, form: Form, facts: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
-    """The columns beside; a box that the data set gave makes way for the one found, and is called `box_given`."""
-    extra = dict(rows.extra)
-    if not form.finds:
-        return extra
-    if "box" in extra:
-        extra["box_given"] = extra.pop("box")
-    return extra | {"box": facts["box"], "score": facts["score"]}
-
-
-def _meta(
+def described(
     rows: Table,
     form: Form,
-    facts: Mapping[str, Any],
     shape: Sequence[int],
-    mean: Sequence[float],
-    std: Sequence[float],
-) -> dict[str, str]:
-    source = hashlib.sha256()
-    for name, pixels in zip(rows.ids.tolist(), facts["source"], strict=True):
-        source.update(name.encode() + b"\0" + pixels)
-    return {
+    *,
+    box: npt.NDArray[np.float32],
+    score: npt.NDArray[np.float32],
+    failed: int,
+) -> Table:
+    """The rows with what was found out about their faces; so many gave none.
+
+    A box that the data set gave makes way for the one found, and is called `box_given`.
+    """
+    extra = dict(rows.extra)
+    if form.finds:
+        if "box" in extra:
+            extra["box_given"] = extra.pop("box")
+        extra |= {"box": box, "score": score}
+    meta = {
         **rows.meta,
         "mien": __version__,
         "size": f"{shape[1]}x{shape[0]}",
@@ -321,8 +325,20 @@ def _meta(
         "detector": form.detector,
         "min_face": str(form.min_face) if form.finds else "",
         "geometry": json.dumps(asdict(form.crop)) if form.crop else "",
-        "source_sha256": source.hexdigest(),
-        "failed": str(sum(error is not None for error in facts["error"])),
+        FAILED: str(failed),
+    }
+    return replace(rows, extra=extra, meta=meta)
+
+
+def meta_of_all(
+    ids: Sequence[str], sources: Iterable[bytes], mean: Sequence[float], std: Sequence[float]
+) -> dict[str, str]:
+    """What is known once all rows are there; `sources` as in `Row`."""
+    state = hashlib.sha256()
+    for name, pixels in zip(ids, sources, strict=True):
+        state.update(name.encode() + b"\0" + pixels)
+    return {
+        "source_sha256": state.hexdigest(),
         "mean": json.dumps(list(mean)),
         "std": json.dumps(list(std)),
     }

@@ -30,7 +30,9 @@ Made = Callable[[Iterable[Job]], Iterator[tuple[Job, Sequence[Row]]]]  # jobs wi
 
 
 @contextlib.contextmanager
-def workers_for(sets: Sequence[DataSet], form: Form, workers: int, time_limit: float | None) -> Iterator[Made]:
+def workers_for(
+    sets: Sequence[DataSet], form: Form, workers: int, time_limit: float | None, device: str
+) -> Iterator[Made]:
     """What makes the rows of jobs, in order.
 
     Args:
@@ -38,9 +40,10 @@ def workers_for(sets: Sequence[DataSet], form: Form, workers: int, time_limit: f
         form: how the faces look.
         workers: how many.
         time_limit: of processes, whose death or delay costs one row; None: they are threads.
+        device: where faces are sought.
     """
     if time_limit is None:
-        maker = FaceMaker(form)
+        maker = FaceMaker(form, device=device)
 
         def here(jobs: Iterable[Job]) -> Iterator[tuple[Job, Sequence[Row]]]:
             def make(job: Job) -> list[Row]:
@@ -64,15 +67,15 @@ def workers_for(sets: Sequence[DataSet], form: Form, workers: int, time_limit: f
     def name(chunk: Sequence[tuple[int, int]]) -> str:
         return ", ".join(sets[data].pictures[row].where for data, row in chunk)
 
-    start = functools.partial(_start, list(sets), form)
-    share = not on_graphics_card("auto")
+    start = functools.partial(_start, list(sets), form, device)
+    share = not on_graphics_card(device)
     pool: Workers[Sequence[tuple[int, int]], Sequence[Row]]
     with Workers(start, workers, limit_s=time_limit, name=name, share=share) as pool:
         yield elsewhere
 
 
-def _start(sets: Sequence[DataSet], form: Form) -> Callable[[Sequence[tuple[int, int]]], Sequence[Row]]:
+def _start(sets: Sequence[DataSet], form: Form, device: str) -> Callable[[Sequence[tuple[int, int]]], Sequence[Row]]:
     """What a worker process does with some pictures: (number of the data set, row)."""
     cv2.setNumThreads(1)
-    maker = FaceMaker(form)
+    maker = FaceMaker(form, device=device)
     return lambda chunk: [maker.row(sets[data], row) for data, row in chunk]

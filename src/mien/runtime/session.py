@@ -86,7 +86,7 @@ class Session:
         return dict(zip(wanted, found, strict=True))
 
 
-def check_options(*, threads: int | None, device: str) -> None:
+def check_options(*, threads: int | None = None, device: str) -> None:
     """Raise UsageError for a device that is not known, or less than one thread."""
     if device not in DEVICES:
         raise UsageError(unknown("device", device, DEVICES))

@@ -3,29 +3,24 @@
 import functools
 import hashlib
 import os
-import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from mien.core import stores
-from mien.core.errors import MienError, OutputError, UsageError
+from mien.core.errors import OutputError, UsageError
 from mien.core.files import printable
 from mien.core.optional import require
-from mien.pipeline.distributed.care import forget
 from mien.pipeline.distributed.cluster import Cluster, joined
 from mien.pipeline.distributed.division import Input, clip_input, divided, read_ranges, write_inputs
 from mien.pipeline.distributed.predict import Prediction
-from mien.pipeline.distributed.result import MANIFEST, Folder, Result, is_ours, read_manifest
-from mien.pipeline.parts import expect_same_plan
+from mien.pipeline.distributed.result import Folder, Result, begin
+from mien.pipeline.distributed.work import Work
 from mien.pipeline.sinks import WRITERS
 from mien.pipeline.sources import Contents, Found, Skipped, check, expand
 from mien.verbs.predict_config import PredictConfig, PredictResult, Step, Tell
 from mien.zoo.store import weights_of
-
-_RECORD_S = 30.0  # what is written and not recorded is found again, but by a look into each file
 
 Sources = Sequence[str | os.PathLike[str]]
 Records = dict[int, dict[str, Any]]
@@ -35,7 +30,8 @@ def predict_distributed(sources: Sources, config: PredictConfig, *, tell: Tell |
     """As `mien.predict`, which calls it; see there."""
     folder = _folder(config)
     labels = replace(config, device="cpu").recognizer(threads=1).label_set  # what is wrong with it is said at once
-    result, manifest = _begun(folder, _plan(sources, config), config)
+    plan = _plan(sources, config)
+    result, manifest = begin(folder, plan, resume=config.resume, overwrite=config.overwrite)
     skipped = Skipped(clips=True)
     if manifest and manifest["complete"]:
         records = {part["part"]: part for part in manifest["parts"]}
@@ -85,36 +81,6 @@ def _plan(sources: Sources, config: PredictConfig) -> dict[str, Any]:
     return {**first, "sha256 of the weights": weights, **second, "baseline": baseline, "sources": names}
 
 
-def _begun(folder: Folder, plan: Mapping[str, Any], config: PredictConfig) -> tuple[Result, dict[str, Any] | None]:
-    """A new result, or the one that is there with its manifest.
-
-    Raises:
-        UsageError: to resume another plan.
-        OutputError: there is a result, whole or not, and nothing says what to do with it; or something else.
-    """
-    names, manifest = folder.names(), read_manifest(folder)
-    strange = [name for name in names if not is_ours(name)]
-    if strange:
-        raise OutputError(
-            f"expected an empty folder, or a result of --engine ray, at {folder.where}, got {', '.join(strange[:3])} "
-            "in it: choose another name"
-        )
-    if manifest and config.resume:
-        expect_same_plan(plan, manifest["plan"], folder.where)
-        return Result(folder, manifest["run"], plan), manifest
-    if manifest and not config.overwrite:
-        if manifest["complete"]:
-            raise OutputError(f"expected no result at {folder.where}, got one: choose another, or give --overwrite")
-        raise OutputError(
-            f"expected no unfinished work on {folder.where}, got {len(manifest['parts'])} parts of it: go on with "
-            "--resume, or start anew with --overwrite"
-        )
-    for name in sorted(names, key=lambda name: name != MANIFEST):  # without it the rest is nothing
-        folder.remove(name)
-    folder.expect_writable()
-    return Result(folder, uuid.uuid4().hex[:8], plan), None
-
-
 def _worked(
     sources: Sources,
     config: PredictConfig,
@@ -134,9 +100,10 @@ def _worked(
         what = _prediction(sources, config, result, clips=contents.clips > 0)
         if counts is None:
             counts = _listed(sources, contents, what, cluster, skipped)
-        work = _Work(what, counts, tell)
+        total = counts["photographs"] + counts["clips"]
+        work = Work(result, counts, lambda part: tell(Step((), total, part["inputs"])) if tell else None)
         work.known(manifest["parts"] if manifest else ())
-        work.do(cluster)
+        _done(work, cluster, what)
     return work.records
 
 
@@ -183,76 +150,17 @@ def _listed(
     return counts
 
 
-@dataclass
-class _Work:
-    """The parts of a prediction, on their way.
-
-    Attributes:
-        what: to do. counts: of the inputs, and of the parts. tell: told of inputs that are done.
-        records: of the parts that are done.
-    """
-
-    what: Prediction
-    counts: Mapping[str, int]
-    tell: Tell | None
-    records: Records = field(default_factory=dict)
-
-    def known(self, recorded: Sequence[Mapping[str, Any]]) -> None:
-        """Take what is there already: parts that were recorded, and those that were written and not recorded."""
-        result = self.what.result
-        names = set(result.folder.names())
-        self.records = {part["part"]: dict(part) for part in recorded if part["file"] in names}
-        for number in range(self.counts["parts"]):
-            if number not in self.records and result.part_name(number) in names and (part := result.part(number)):
-                self.records[number] = part
-        for part in self.records.values():
-            self._told(part)
-
-    def do(self, cluster: Cluster) -> None:
-        """Have the other parts made; first the ranges of long clips, for their parts build on them."""
-        result = self.what.result
-        ranges = read_ranges(result.folder, self.counts["parts"])
-        missing = [number for number in range(len(ranges)) if number not in self.records]
-        first = [
-            {"part": number} if ranges[number] == 1 else {"part": number, "range": k}
-            for number in missing
-            for k in range(ranges[number])
-        ]
-        second = [{"part": number} for number in missing if ranges[number] > 1]
-        try:
-            for tasks in (first, second):
-                self._take(cluster, tasks)
-        except BaseException:
-            self._record(complete=False)
-            raise
-        self._finish()
-
-    def _take(self, cluster: Cluster, tasks: Sequence[Mapping[str, Any]]) -> None:
-        recorded_s = time.monotonic()
-        for answer in cluster.run(tasks, self.what.make):
-            if "file" not in answer:  # a range
-                continue
-            self.records[answer["part"]] = answer
-            self._told(answer)
-            if time.monotonic() - recorded_s > _RECORD_S:
-                self._record(complete=False)
-                recorded_s = time.monotonic()
-
-    def _finish(self) -> None:
-        result = self.what.result
-        if len(self.records) != self.counts["parts"]:
-            raise MienError(
-                f"expected {self.counts['parts']} parts in {result.folder.where}, got {len(self.records)}: go on with "
-                "--resume"
-            )
-        result.folder.sweep()
-        result.folder.remove("_clips")
-        forget(result.folder)
-        self._record(complete=True)
-
-    def _record(self, *, complete: bool) -> None:
-        self.what.result.record(self.counts, self.records.values(), complete=complete)
-
-    def _told(self, part: Mapping[str, Any]) -> None:
-        if self.tell:
-            self.tell(Step((), self.counts["photographs"] + self.counts["clips"], part["inputs"]))
+def _done(work: Work, cluster: Cluster, what: Prediction) -> None:
+    """Have the missing parts made; first the ranges of long clips, for their parts build on them."""
+    ranges = read_ranges(what.result.folder, work.counts["parts"])
+    missing = work.missing()
+    first = [
+        {"part": number} if ranges[number] == 1 else {"part": number, "range": k}
+        for number in missing
+        for k in range(ranges[number])
+    ]
+    second = [{"part": number} for number in missing if ranges[number] > 1]
+    with work.going_on():
+        for tasks in (first, second):
+            work.take(cluster.run(tasks, what.make))
+    work.finish()

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from mien.core.errors import UsageError
+from mien.core import stores
+from mien.core.errors import DataError, OutputError, UsageError
 from mien.core.files import make_folder
 from mien.core.optional import require
 from mien.core.processors import available_processors, check_workers
 from mien.core.registry import unknown
-from mien.datasets import READERS, DataSet, LabelColumn, open_dataset
+from mien.datasets import READERS, DataSet, LabelColumn, Table, open_dataset
 from mien.datasets.labelmap import LabelMap
 from mien.datasets.parquet import check_table_path
 from mien.faces import DETECTORS, check_min_face
@@ -24,8 +25,11 @@ from mien.pipeline.parts import Parts
 from mien.pipeline.prepare import MakeParts, Prepared, plan_of, prepare_table, rows_of
 from mien.pipeline.recognizer import NO_DETECTOR
 from mien.runtime.card import COLORS, CropGeometry
+from mien.runtime.session import check_options
 from mien.verbs.predict_config import check_engine
 from mien.zoo.store import load_card
+
+Tell = Callable[[int, int], None]
 
 MODEL = "mien-s"  # whose geometry a face is cut with, unless told otherwise
 SIZE = 112  # of faces out of photographs
@@ -42,6 +46,7 @@ class PrepareConfig:
         detector: mtcnn, haar, dlib, or none (the face is the data set's own box, else all of the picture); for
             photographs alone.
         min_face: smaller faces are not looked for.
+        device: auto, cpu or cuda, where faces are sought.
         scale, align: see `CropGeometry`; None: as the shipped model sees a face.
         splits: these alone; None: all there.
         options: of the readers, by name, or by ``"<data set>.<name>"`` for one of several data sets.
@@ -56,6 +61,7 @@ class PrepareConfig:
     color: str | None = None
     detector: str = "mtcnn"
     min_face: int = 40
+    device: str = "auto"
     scale: float | None = None
     align: bool | None = None
     splits: Sequence[str] | None = None
@@ -84,6 +90,7 @@ class PrepareConfig:
                 f"{self.workers}"
             )
         check_min_face(self.min_face)
+        check_options(device=self.device)
 
 
 @dataclass(frozen=True)
@@ -91,14 +98,15 @@ class PrepareResult:
     """What was written.
 
     Attributes:
-        out: the table. digest: its sha256, which runs save. faces: split -> number of images.
+        out: the table, or the folder of its parts. digest: its sha256, which runs save.
+        faces: split -> number of images.
         labelled: label source -> split -> number of images that it labels. rules: label source -> in words.
         failed: id -> why there is no face; such rows are in the table without an image.
         notes: what whoever uses these data must know.
         mean, std: of each channel, in 0..1, over the train split (over all where there is none).
     """
 
-    out: Path
+    out: Path | str
     digest: str
     faces: dict[str, int]
     labelled: dict[str, dict[str, int]]
@@ -114,7 +122,7 @@ def prepare(
     *,
     out: str | os.PathLike[str],
     config: PrepareConfig | None = None,
-    tell: Callable[[int, int], None] | None = None,
+    tell: Tell | None = None,
     **changes: Any,
 ) -> PrepareResult:
     """Read data sets as they are distributed, find and cut out the faces, and write them as one table.
@@ -123,7 +131,7 @@ def prepare(
 
     Args:
         data: ``"fer2013=DIR"`` or another data set, or several that go into one table.
-        out: a file name that ends in .parquet.
+        out: a file name that ends in .parquet; with the engine ray also a folder or an address, for a table in parts.
         config: the settings; the defaults if None.
         tell: called with how many pictures are done, and how many there are to do.
         **changes: fields of `PrepareConfig` to set, such as ``size=48``.
@@ -140,12 +148,18 @@ def prepare(
         {'train': 28709, 'valid': 3589, 'test': 3589}
     """
     config = replace(config or PrepareConfig(), **changes)
-    out = Path(out)
-    check_table_path(out, overwrite=config.overwrite)
+    in_parts = config.engine == "ray" and not os.fspath(out).endswith(".parquet")
+    if in_parts:
+        _expect_folder(out)
+    else:
+        check_table_path(out, overwrite=config.overwrite)
     sets = _open([data] if isinstance(data, str) else data, config)
     if config.label_map is not None:
         sets = _with_common_labels(sets, LabelMap.load(config.label_map))
     form, rows = _form(sets, config), rows_of(sets)
+    if in_parts:
+        return _result(_in_parts(sets, rows, form, os.fspath(out), config, tell), os.fspath(out), sets)
+    out = Path(out)
     make_folder(out.parent)
     parts = Parts(out, plan_of(sets, form))
     make = _on_cluster(config) if config.engine == "ray" else None
@@ -153,15 +167,47 @@ def prepare(
     workers = config.workers or available_processors()
     many = sum(len(each) for each in sets if not each.faces) >= MANY
     time_limit = config.time_limit if config.workers or (config.workers is None and many) else None
-    prepared = prepare_table(sets, rows, form, parts, workers=workers, time_limit=time_limit, tell=tell, make=make)
-    return _result(out, prepared, sets)
+    prepared = prepare_table(
+        sets, rows, form, parts, workers=workers, time_limit=time_limit, device=config.device, tell=tell, make=make
+    )
+    return _result(prepared, out, sets)
 
 
 def _on_cluster(config: PrepareConfig) -> MakeParts:
     from mien.pipeline.distributed.prepare import make_parts
 
     require("ray", extra="distributed")
-    return functools.partial(make_parts, time_limit=config.time_limit)
+    return functools.partial(make_parts, device=config.device, time_limit=config.time_limit)
+
+
+def _expect_folder(out: str | os.PathLike[str]) -> None:
+    """See whether parts may be written there, before any data set is read."""
+    for package, extra in (("pyarrow", "data"), ("ray", "distributed")):
+        require(package, extra=extra)
+    if os.path.isfile(out):
+        raise OutputError(f"expected a folder for the parts of --engine ray at {out}, got a file: choose another name")
+    if not stores.is_address(out) and Path(out).suffix.lower() in (".csv", ".json", ".jsonl"):
+        raise OutputError(f"expected TABLE.parquet, or a folder for its parts, got {out}")
+
+
+def _in_parts(
+    sets: Sequence[DataSet], rows: Table, form: Form, out: str, config: PrepareConfig, tell: Tell | None
+) -> Prepared:
+    from mien.verbs.prepare_distributed import prepare_parts
+
+    if not len(rows):
+        raise DataError(f"expected pictures in {', '.join(str(each.root) for each in sets)}, got none")
+    return prepare_parts(
+        sets,
+        rows,
+        form,
+        out,
+        device=config.device,
+        time_limit=config.time_limit,
+        resume=config.resume,
+        overwrite=config.overwrite,
+        tell=tell,
+    )
 
 
 def _open(specs: Sequence[str], config: PrepareConfig) -> list[DataSet]:
@@ -236,7 +282,7 @@ def _geometry(config: PrepareConfig) -> CropGeometry:
     return crop if config.align is None else replace(crop, align=config.align)
 
 
-def _result(out: Path, prepared: Prepared, sets: Sequence[DataSet]) -> PrepareResult:
+def _result(prepared: Prepared, out: Path | str, sets: Sequence[DataSet]) -> PrepareResult:
     rows = prepared.rows
     masks = {split: rows.split == split for split in rows.splits}
     return PrepareResult(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mien.cli.console import Progress, examples, libraries_silenced, note, print_json, table
-from mien.cli.options import Engine, Json, MinFace, TimeLimit, Workers
+from mien.cli.options import Device, Engine, Json, MinFace, TimeLimit, Workers
 from mien.core.toml import parse_setting
 
 _EXAMPLES = examples(
@@ -25,7 +25,10 @@ def prepare(
     data: Annotated[
         list[str], typer.Argument(metavar="NAME=ROOT", help="A data set and its folder; several go into one table.")
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="TABLE.parquet", help="The table to write.")],
+    out: Annotated[
+        str,
+        typer.Option("--out", metavar="TABLE.parquet", help="The table; on a cluster also a folder of parts."),
+    ],
     detector: Annotated[
         str, typer.Option("--detector", metavar="mtcnn|haar|dlib|none", help="For photographs. none: faces already.")
     ] = "mtcnn",
@@ -40,6 +43,7 @@ def prepare(
         bool | None, typer.Option("--align/--no-align", help="Turn faces until the eyes lie level.")
     ] = None,
     min_face: MinFace = 40,
+    device: Device = "auto",
     splits: Annotated[
         str | None, typer.Option("--splits", metavar="A,B", help="These alone: train,valid,test.")
     ] = None,
@@ -67,6 +71,7 @@ def prepare(
         color=None if gray is None else "gray" if gray else "rgb",
         detector=detector,
         min_face=min_face,
+        device=device,
         scale=scale,
         align=align,
         splits=[each.strip() for each in splits.split(",")] if splits is not None else None,

@@ -55,7 +55,8 @@ class Cluster:
         ray = require("ray", extra="distributed")
         rows = [{"task": pickle.dumps(task)} for task in tasks]
         data = require("ray.data", extra="distributed")
-        pool = data.ActorPoolStrategy(min_size=1, max_size=min(self.slots, len(tasks)), max_tasks_in_flight_per_actor=2)
+        # All at once: Ray would add them one by one, and none where the first hangs over a task.
+        pool = data.ActorPoolStrategy(size=min(self.slots, len(tasks)), max_tasks_in_flight_per_actor=2)
         share = {"num_gpus": self.gpus} if self.gpus else {}
         done = data.from_items(rows, override_num_blocks=min(len(rows), _BLOCKS)).map(
             _Actor, fn_constructor_args=(make,), compute=pool, num_cpus=1, **share

@@ -30,15 +30,16 @@ from mien.core import stores
 from mien.core.errors import MALFORMED, InputError, MienError, OutputError
 from mien.core.files import PARTIAL, unwritable
 from mien.core.optional import require
+from mien.datasets.parquet import MANIFEST
+from mien.pipeline.parts import expect_same_plan
 
-MANIFEST = "_manifest.json"
 _FOLDERS = ("_inputs", "_clips", "_begun")
 _RUN = re.compile(r"[0-9a-f]{8}")
 _PART = re.compile(rf"part-\d{{6,}}-{_RUN.pattern}\.parquet")
 _COUNTS = ("rows", "inputs", "pictures", "clips", "frames", "faces")  # of a part's record
 _MOST_PARTS = 1_000_000  # far more than the inputs are divided into
 _PROBE = "_inputs/.probe"
-_RECORD = b"mien"  # where a part's own record stands in its footer
+_RECORD = b"mien_part"  # where a part's own record stands in its footer
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,16 @@ class Folder:
             except FileNotFoundError:
                 return None
         files, key = stores.file_system(f"{self.where}/{name}")
-        found: bytes | None = _told(lambda: files.cat_file(key) if files.exists(key) else None, self.where)
-        return found
+        files.invalidate_cache()  # other processes write here, too
+
+        def found() -> bytes | None:
+            try:
+                return bytes(files.cat_file(key))
+            except FileNotFoundError:
+                return None
+
+        data: bytes | None = _told(found, self.where)
+        return data
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file whole or not at all: whoever looks sees what was there before, or all of it."""
@@ -147,13 +156,21 @@ class Result:
     run: str
     plan: Mapping[str, Any]
 
-    def record(self, inputs: Mapping[str, int], parts: Iterable[Mapping[str, Any]], *, complete: bool) -> None:
+    def record(
+        self,
+        inputs: Mapping[str, int],
+        parts: Iterable[Mapping[str, Any]],
+        *,
+        complete: bool,
+        meta: Mapping[str, str] | None = None,
+    ) -> None:
         """Write the manifest.
 
         Args:
             inputs: counts of what is to be done.
             parts: the records of what is done.
             complete: whether that is all.
+            meta: what is known of all parts together, where they are a table of faces.
         """
         plan = json.dumps(self.plan, sort_keys=True).encode()
         said = {
@@ -162,6 +179,7 @@ class Result:
             "plan_sha256": hashlib.sha256(plan).hexdigest(),
             "complete": complete,
             "inputs": dict(inputs),
+            **({} if meta is None else {"meta": dict(meta)}),
             "parts": sorted(parts, key=lambda part: part["part"]),
         }
         self.folder.write(MANIFEST, json.dumps(said, indent=1, ensure_ascii=False).encode())
@@ -170,12 +188,24 @@ class Result:
         """The file of a part."""
         return _part_name(number, self.run)
 
-    def write_part(self, number: int, table: Any, record: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the rows of a part, an Arrow table, with its record in the footer. Returns the whole record."""
+    def write_part(self, number: int, table: Any, record: Mapping[str, Any], **how: Any) -> dict[str, Any]:
+        """Write the rows of a part, an Arrow table, with its record in the footer.
+
+        Args:
+            number: of the part.
+            table: its rows.
+            record: what is to be known of it.
+            **how: options of pyarrow's writer.
+
+        Returns:
+            The whole record; that of the part that is there already, whose actor may have outlived a first process.
+        """
+        if known := self.part(number):
+            return known
         whole = {"part": number, "file": self.part_name(number), "rows": table.num_rows, **record}
-        table = table.replace_schema_metadata({_RECORD: json.dumps(whole)})
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), _RECORD: json.dumps(whole)})
         file = io.BytesIO()
-        require("pyarrow.parquet", extra="data").write_table(table, file, compression="zstd")
+        require("pyarrow.parquet", extra="data").write_table(table, file, **{"compression": "zstd", **how})
         self.folder.write(whole["file"], file.getvalue())
         return whole
 
@@ -190,6 +220,43 @@ class Result:
             return dict(record) if _is_record(record, self.run) and record["part"] == number else None
         except (pyarrow.ArrowException, OSError, *MALFORMED):
             return None
+
+
+def begin(
+    folder: Folder, plan: Mapping[str, Any], *, resume: bool, overwrite: bool
+) -> tuple[Result, dict[str, Any] | None]:
+    """A new result, or the one that is there with its manifest.
+
+    Raises:
+        UsageError: to resume another plan.
+        OutputError: there is a result, whole or not, and nothing says what to do with it; or something else.
+    """
+    names, manifest = folder.names(), read_manifest(folder)
+    strange = [name for name in names if not is_ours(name)]
+    if strange:
+        raise OutputError(
+            f"expected an empty folder, or a result of --engine ray, at {folder.where}, got {', '.join(strange[:3])} "
+            "in it: choose another name"
+        )
+    if manifest and resume:
+        expect_same_plan(plan, manifest["plan"], folder.where)
+        return Result(folder, manifest["run"], plan), manifest
+    if manifest and not overwrite:
+        if manifest["complete"]:
+            raise OutputError(f"expected no result at {folder.where}, got one: choose another, or give --overwrite")
+        raise OutputError(
+            f"expected no unfinished work on {folder.where}, got {len(manifest['parts'])} parts of it: go on with "
+            "--resume, or start anew with --overwrite"
+        )
+    clear(folder)
+    folder.expect_writable()
+    return Result(folder, uuid.uuid4().hex[:8], plan), None
+
+
+def clear(folder: Folder) -> None:
+    """Remove a result."""
+    for name in sorted(folder.names(), key=lambda name: name != MANIFEST):  # without it the rest is nothing
+        folder.remove(name)
 
 
 def read_manifest(folder: Folder) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ import pytest
 
 import mien
 from mien.core.errors import DataError
+from mien.datasets import read_table
 from mien.datasets.readers.parquet_file import read_parquet
 from mien.datasets.table import Table
 
@@ -79,7 +80,7 @@ def test_a_table_of_faces(tmp_path, samples):
     )
     here = mien.prepare(f"folder={people}", out=tmp_path / "here.parquet", options={"faces": False})
     assert packed.faces == here.faces == {"train": 2}
-    one, other = (mien.datasets.read_table(tmp_path / name) for name in ("packed.parquet", "here.parquet"))
+    one, other = (read_table(tmp_path / name) for name in ("packed.parquet", "here.parquet"))
     assert isinstance(one, Table) and (one.images == other.images).all()
     assert one.sources["labels"].names() == other.sources["labels"].names()
 

@@ -80,7 +80,9 @@ def test_a_manifest_that_is_no_json(result: Result) -> None:
 def test_a_part_whose_record_is_of_another_form_is_not_there(result: Result) -> None:
     table, record = pyarrow.table({"a": [1]}), {name: PART[name] for name in (*COUNTS, "failed") if name != "rows"}
     assert result.write_part(0, table, record) == result.part(0) == PART
+    assert result.write_part(0, table, record | {"faces": 0}) == PART  # by an actor that has outlived its first process
     for other in ({}, record | {"faces": "many"}, record | {"part": 1}, record | {"file": "../x"}):
+        result.folder.remove(PART["file"])
         result.write_part(0, table, other)
         assert result.part(0) is None
 
