@@ -189,32 +189,28 @@ class Done:
     missing: set[str] = field(default_factory=set)  # what commands that were left out would have made
 
 
-def cook(
-    page: Path, *, thorough: bool, port: int | None = None, shorten: bool = True, until: str | None = None
-) -> Done:
+def cook(page: Path, *, thorough: bool, port: int | None = None) -> Done:
     """Do a page in the current folder.
 
     Args:
         page: of the documentation.
         thorough: run slow commands, too. port: where a server listens that the page calls localhost:8000.
-        shorten: let a training last an epoch. until: a heading before which to end.
     """
     done = Done()
     names: dict[str, Any] = _at_hand()
     if not thorough:
         done.missing |= {f"runs/{name}" for name in ("a", "b", "mine", "clips", "cnn3")}
-    end = page.read_text("utf-8").count("\n", 0, page.read_text("utf-8").index(until)) if until else None
     for block in blocks(page):
         if block.title:  # a file of the reader's: there before the first command
             Path(block.title).write_text(_whole(block.text), "utf-8")
     for block in blocks(page):
-        if block.not_run or block.title or (end is not None and block.line > end):
+        if block.not_run or block.title:
             continue
         if block.language == "python":
             _snippet(block, names, done, thorough, port)
         elif block.is_shell:
             for command in block.commands():
-                _command(command, block, done, thorough, port, shorten)
+                _command(command, block, done, thorough, port)
     _forget_readers()
     return done
 
@@ -289,11 +285,11 @@ def _snippet(block: Block, names: dict[str, Any], done: Done, thorough: bool, po
     done.ran.append(block.where)
 
 
-def _command(command: str, block: Block, done: Done, thorough: bool, port: int | None, shorten: bool) -> None:
+def _command(command: str, block: Block, done: Done, thorough: bool, port: int | None) -> None:
     words = shlex.split(re.sub(r"\b(\w+)=DIR\b", r"\1=data/\1", command))
     place = f"{block.where}: {command}"
-    if words[0] == "pip":
-        return  # tests/e2e/test_install.py installs; tests/unit/test_documentation.py reads the extras
+    if words[0] in ("pip", ".") or words[1:3] == ["-m", "venv"]:
+        return  # tests/unit/test_site.py and tests/soak/test_newcomer.py make environments and install what pages name
     made = _made_by(words)
     waits = (not thorough and _is_slow(words)) or (words[0] == "curl" and port is None)
     if waits or any(_within(path, word) for path in done.missing for word in set(words) - made):
@@ -306,7 +302,7 @@ def _command(command: str, block: Block, done: Done, thorough: bool, port: int |
             shutil.rmtree(path)
         for each in (path, path.with_suffix(".summary.csv"), path.with_suffix(".transitions.csv")):
             each.unlink(missing_ok=True)
-    code, said = _mien(words[1:], shorten) if words[0] == "mien" else _other(words, command, port)
+    code, said = _mien(words[1:]) if words[0] == "mien" else _other(words, command, port)
     # Of a data set in small mien says rightly that it is not all there.
     if code != 0 and not (code == 1 and words[1:3] == ["data", "check"]):
         done.failed.append(f"{place}: exit code {code}: {said}")
@@ -336,10 +332,10 @@ def _made_by(words: list[str]) -> set[str]:
     return {words[place + 1] for place, word in enumerate(words[:-1]) if word == "--out"}
 
 
-def _mien(words: list[str], shorten: bool) -> tuple[int, str]:
+def _mien(words: list[str]) -> tuple[int, str]:
     from mien.cli.app import main
 
-    if shorten and words[0] in _SHORT:
+    if words[0] in _SHORT:
         words = [*words, *_SHORT[words[0]]]
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

@@ -1,6 +1,5 @@
 """The pages of the documentation, all of them and all that is in them: see tests/e2e/test_documentation.py."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -36,18 +35,3 @@ def test_the_page_works_as_it_stands_there(
         done = cook(DONE[name], thorough=True)
     assert done.failed == []
     assert done.left_out == []
-
-
-def test_a_newcomer_has_a_prediction_a_net_and_a_report_in_time(
-    kitchen: Kitchen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As long as the page says, and no shorter trainings: what docs/start.md promises of two cores."""
-    kitchen.lay_out(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    begin = time.process_time()
-    done = cook(DONE["docs/start.md"], thorough=True, shorten=False, until="## With real faces")
-    seconds = time.process_time() - begin
-    assert done.failed == []
-    assert (tmp_path / "report.html").is_file()
-    print(f"prediction, net and report: {seconds:.0f} s of processor time")
-    assert seconds < 10 * 60

@@ -65,12 +65,13 @@ def _known(words: list[str]) -> bool:
 
 
 def test_every_option_of_a_script_is_in_the_script() -> None:
+    saved = {block.title for block in ALL}  # by the reader, from the page
     wrong = []
     for block in SHELL:
         for command in block.commands():
             words = shlex.split(command)
             script = ROOT / words[1] if words[0].startswith("python") and len(words) > 1 else None
-            if script is None or script.suffix != ".py":
+            if script is None or script.suffix != ".py" or words[1] in saved:
                 continue
             source = script.read_text("utf-8") if script.is_file() else ""
             options = [word for word in words if word.startswith("--")]
