@@ -91,7 +91,7 @@ def test_commands_name_the_wheel_beside_the_pages(site: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="needs bash")
 def test_a_newcomer_has_a_prediction(site: Path, samples: Path, tmp_path: Path) -> None:
-    """From the site alone, in an empty environment; uv installs, for it has the packages already. tests/soak does it all."""
+    """From the site alone, in an empty environment; uv installs, as it has the packages. tests/soak does all of it."""
     (tmp_path / "holiday").mkdir()
     for name in ("photo.jpg", "holiday/1.jpg"):
         (tmp_path / name).write_bytes((samples / "astronaut.jpg").read_bytes())
