@@ -84,7 +84,7 @@ def test_commands_name_the_wheel_beside_the_pages(site: Path) -> None:
         for name in ("start.html", "how-to/behaviour.html"):
             page.goto((site / name).as_uri())
             shown = "\n".join(page.locator("pre code").all_text_contents())
-            assert f" @ {wheel.as_uri()}\"" in shown
+            assert f' @ {wheel.as_uri()}"' in shown
             assert "/path/to/" not in shown
         browser.close()
 
