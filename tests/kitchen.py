@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import lasting
 import numpy as np
 from clips import FORMS
 from layouts import ck48, ckplus, jaffe, rafdb
@@ -200,16 +201,19 @@ def cook(page: Path, *, thorough: bool, port: int | None = None) -> Done:
     names: dict[str, Any] = _at_hand()
     if not thorough:
         done.missing |= {f"runs/{name}" for name in ("a", "b", "mine", "clips", "cnn3")}
-    for block in blocks(page):
-        if block.title:  # a file of the reader's: there before the first command
-            Path(block.title).write_text(_whole(block.text), "utf-8")
+    _save(page)
     for block in blocks(page):
         if block.not_run or block.title:
             continue
         if block.language == "python":
             _snippet(block, names, done, thorough, port)
+            if "torch.onnx.export" in block.text:
+                _save(page)  # the card holds the checksum of what was just exported
         elif block.is_shell:
-            for command in block.commands():
+            commands = block.commands()
+            if "--node-rank" in block.text:  # of several machines: to be done at once
+                commands = [" ; ".join(commands)]
+            for command in commands:
                 _command(command, block, done, thorough, port)
     _forget_readers()
     return done
@@ -234,13 +238,21 @@ def _at_hand() -> dict[str, Any]:
     }
 
 
+def _save(page: Path) -> None:
+    """Write the files of the reader that a page shows: they are there before the first command."""
+    for block in blocks(page):
+        if block.title:
+            Path(block.title).write_text(_whole(block.text), "utf-8")
+
+
 def _whole(text: str) -> str:
     """A card of a page, with the checksum of the model beside it, which readers make; and that model."""
     if "sha256 = " not in text:
         return text
     from mien.runtime.session import file_sha256
 
-    _write_model(Path("my.onnx"))
+    if not Path("my.onnx").is_file():
+        _write_model(Path("my.onnx"))
     return text.replace("0" * 64, file_sha256("my.onnx"))
 
 
@@ -273,7 +285,8 @@ def _snippet(block: Block, names: dict[str, Any], done: Done, thorough: bool, po
             done.left_out.append(block.where)
             return
         text = text.replace("localhost:8000", f"localhost:{port}")
-    if any(path in text for path in done.missing) or (not thorough and "import datasets" in text):
+    slow = re.search("^import (datasets|torch)$", text, re.MULTILINE) and not thorough
+    if slow or any(path in text for path in done.missing):
         done.left_out.append(block.where)
         return
     try:
@@ -302,7 +315,10 @@ def _command(command: str, block: Block, done: Done, thorough: bool, port: int |
             shutil.rmtree(path)
         for each in (path, path.with_suffix(".summary.csv"), path.with_suffix(".transitions.csv")):
             each.unlink(missing_ok=True)
-    code, said = _mien(words[1:]) if words[0] == "mien" else _other(words, command, port)
+    if lasting.lasts(words):
+        code, said = lasting.use(words)
+    else:
+        code, said = _mien(words[1:]) if words[0] == "mien" else _other(words, command, port)
     # Of a data set in small mien says rightly that it is not all there.
     if code != 0 and not (code == 1 and words[1:3] == ["data", "check"]):
         done.failed.append(f"{place}: exit code {code}: {said}")
@@ -311,7 +327,7 @@ def _command(command: str, block: Block, done: Done, thorough: bool, port: int |
 
 
 def _is_slow(words: list[str]) -> bool:
-    if words[0] == "torchrun" or _is_large(words):
+    if words[0] == "torchrun" or _is_large(words) or lasting.lasts(words):
         return True
     if words[0] != "mien":
         return False
@@ -348,6 +364,8 @@ def _other(words: list[str], command: str, port: int | None) -> tuple[int, str]:
         command = command.replace("localhost:8000", f"localhost:{port}")
         if "/ID" in command:
             command = command.replace("/ID", f"/{_job(port)}")
+    if "--node-rank" in words:
+        return lasting.run_together(command.split(" ; "), _SHORT["train"])
     if words[0] == "torchrun":
         command = shlex.join([sys.executable, "-m", "torch.distributed.run", *words[1:], *_SHORT["train"]])
     if words[0] == "python":

@@ -71,7 +71,7 @@ def test_the_reference_has_every_public_name(site: Path) -> None:
 
 
 def test_what_is_not_run_is_said(site: Path) -> None:
-    assert 'class="not-run"' in (site / "live.html").read_text("utf-8")
+    assert 'class="not-run"' in (site / "benchmarks.html").read_text("utf-8")
 
 
 def test_commands_name_the_wheel_beside_the_pages(site: Path) -> None:
