@@ -34,6 +34,7 @@ USAGES = {"Training": 8, "PublicTest": 6, "PrivateTest": 2}  # faces of each cla
 # Verbs that take seconds to minutes of processor time: they wait for the thorough tests.
 SLOW = {"train", "search", "ablate", "join", "report", "bench", "export"}
 SLOW_DATA = {"explore"}
+_DATABASE = "postgresql://me@host/studies"  # a reader's
 _PAGE = "page"  # the module that snippets are run as
 _SHORT = {
     "train": ["--set", "epochs=1"],
@@ -190,12 +191,13 @@ class Done:
     missing: set[str] = field(default_factory=set)  # what commands that were left out would have made
 
 
-def cook(page: Path, *, thorough: bool, port: int | None = None) -> Done:
+def cook(page: Path, *, thorough: bool, port: int | None = None, database: str = _DATABASE) -> Done:
     """Do a page in the current folder.
 
     Args:
         page: of the documentation.
         thorough: run slow commands, too. port: where a server listens that the page calls localhost:8000.
+        database: one that workers may share in place of the page's.
     """
     done = Done()
     names: dict[str, Any] = _at_hand()
@@ -210,7 +212,7 @@ def cook(page: Path, *, thorough: bool, port: int | None = None) -> Done:
             if "torch.onnx.export" in block.text:
                 _save(page)  # the card holds the checksum of what was just exported
         elif block.is_shell:
-            commands = block.commands()
+            commands = [command.replace(_DATABASE, database) for command in block.commands()]
             if "--node-rank" in block.text:  # of several machines: to be done at once
                 commands = [" ; ".join(commands)]
             for command in commands:

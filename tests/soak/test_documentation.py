@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from kitchen import Kitchen, cook
 from pages import PAGES, ROOT, blocks
+from postgresql import running
 from serving import serving
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
@@ -31,6 +32,9 @@ def test_the_page_works_as_it_stands_there(
     if name == "docs/serving.md":
         with serving() as server:
             done = cook(DONE[name], thorough=True, port=server.port)
+    elif name == "docs/searching.md":
+        with running() as server:
+            done = cook(DONE[name], thorough=True, database=server.url)
     else:
         done = cook(DONE[name], thorough=True)
     assert done.failed == []
