@@ -70,3 +70,4 @@ def test_make_run_in_a_clone(tmp_path: Path) -> None:
     said = run("make", "run", f"PYTHON={sys.executable}", cwd=clone)
     assert "grace_hopper" in said
     assert (clone / "demo").is_dir()
+    shutil.rmtree(clone)
