@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import lasting
 import numpy as np
 from clips import FORMS
 from layouts import ck48, ckplus, jaffe, rafdb
@@ -33,6 +34,7 @@ USAGES = {"Training": 8, "PublicTest": 6, "PrivateTest": 2}  # faces of each cla
 # Verbs that take seconds to minutes of processor time: they wait for the thorough tests.
 SLOW = {"train", "search", "ablate", "join", "report", "bench", "export"}
 SLOW_DATA = {"explore"}
+_DATABASE = "postgresql://me@host/studies"  # a reader's
 _PAGE = "page"  # the module that snippets are run as
 _SHORT = {
     "train": ["--set", "epochs=1"],
@@ -189,32 +191,32 @@ class Done:
     missing: set[str] = field(default_factory=set)  # what commands that were left out would have made
 
 
-def cook(
-    page: Path, *, thorough: bool, port: int | None = None, shorten: bool = True, until: str | None = None
-) -> Done:
+def cook(page: Path, *, thorough: bool, port: int | None = None, database: str = _DATABASE) -> Done:
     """Do a page in the current folder.
 
     Args:
         page: of the documentation.
         thorough: run slow commands, too. port: where a server listens that the page calls localhost:8000.
-        shorten: let a training last an epoch. until: a heading before which to end.
+        database: one that workers may share in place of the page's.
     """
     done = Done()
     names: dict[str, Any] = _at_hand()
     if not thorough:
         done.missing |= {f"runs/{name}" for name in ("a", "b", "mine", "clips", "cnn3")}
-    end = page.read_text("utf-8").count("\n", 0, page.read_text("utf-8").index(until)) if until else None
+    _save(page)
     for block in blocks(page):
-        if block.title:  # a file of the reader's: there before the first command
-            Path(block.title).write_text(_whole(block.text), "utf-8")
-    for block in blocks(page):
-        if block.not_run or block.title or (end is not None and block.line > end):
+        if block.not_run or block.title:
             continue
         if block.language == "python":
             _snippet(block, names, done, thorough, port)
+            if "torch.onnx.export" in block.text:
+                _save(page)  # the card holds the checksum of what was just exported
         elif block.is_shell:
-            for command in block.commands():
-                _command(command, block, done, thorough, port, shorten)
+            commands = [command.replace(_DATABASE, database) for command in block.commands()]
+            if "--node-rank" in block.text:  # of several machines: to be done at once
+                commands = [" ; ".join(commands)]
+            for command in commands:
+                _command(command, block, done, thorough, port)
     _forget_readers()
     return done
 
@@ -238,13 +240,21 @@ def _at_hand() -> dict[str, Any]:
     }
 
 
+def _save(page: Path) -> None:
+    """Write the files of the reader that a page shows: they are there before the first command."""
+    for block in blocks(page):
+        if block.title:
+            Path(block.title).write_text(_whole(block.text), "utf-8")
+
+
 def _whole(text: str) -> str:
     """A card of a page, with the checksum of the model beside it, which readers make; and that model."""
     if "sha256 = " not in text:
         return text
     from mien.runtime.session import file_sha256
 
-    _write_model(Path("my.onnx"))
+    if not Path("my.onnx").is_file():
+        _write_model(Path("my.onnx"))
     return text.replace("0" * 64, file_sha256("my.onnx"))
 
 
@@ -277,7 +287,8 @@ def _snippet(block: Block, names: dict[str, Any], done: Done, thorough: bool, po
             done.left_out.append(block.where)
             return
         text = text.replace("localhost:8000", f"localhost:{port}")
-    if any(path in text for path in done.missing) or (not thorough and "import datasets" in text):
+    slow = re.search("^import (datasets|torch)$", text, re.MULTILINE) and not thorough
+    if slow or any(path in text for path in done.missing):
         done.left_out.append(block.where)
         return
     try:
@@ -289,11 +300,11 @@ def _snippet(block: Block, names: dict[str, Any], done: Done, thorough: bool, po
     done.ran.append(block.where)
 
 
-def _command(command: str, block: Block, done: Done, thorough: bool, port: int | None, shorten: bool) -> None:
+def _command(command: str, block: Block, done: Done, thorough: bool, port: int | None) -> None:
     words = shlex.split(re.sub(r"\b(\w+)=DIR\b", r"\1=data/\1", command))
     place = f"{block.where}: {command}"
-    if words[0] == "pip":
-        return  # tests/e2e/test_install.py installs; tests/unit/test_documentation.py reads the extras
+    if words[0] in ("pip", ".") or words[1:3] == ["-m", "venv"]:
+        return  # tests/unit/test_site.py and tests/soak/test_newcomer.py make environments and install what pages name
     made = _made_by(words)
     waits = (not thorough and _is_slow(words)) or (words[0] == "curl" and port is None)
     if waits or any(_within(path, word) for path in done.missing for word in set(words) - made):
@@ -306,7 +317,10 @@ def _command(command: str, block: Block, done: Done, thorough: bool, port: int |
             shutil.rmtree(path)
         for each in (path, path.with_suffix(".summary.csv"), path.with_suffix(".transitions.csv")):
             each.unlink(missing_ok=True)
-    code, said = _mien(words[1:], shorten) if words[0] == "mien" else _other(words, command, port)
+    if lasting.lasts(words):
+        code, said = lasting.use(words)
+    else:
+        code, said = _mien(words[1:]) if words[0] == "mien" else _other(words, command, port)
     # Of a data set in small mien says rightly that it is not all there.
     if code != 0 and not (code == 1 and words[1:3] == ["data", "check"]):
         done.failed.append(f"{place}: exit code {code}: {said}")
@@ -315,7 +329,7 @@ def _command(command: str, block: Block, done: Done, thorough: bool, port: int |
 
 
 def _is_slow(words: list[str]) -> bool:
-    if words[0] == "torchrun" or _is_large(words):
+    if words[0] == "torchrun" or _is_large(words) or lasting.lasts(words):
         return True
     if words[0] != "mien":
         return False
@@ -336,10 +350,10 @@ def _made_by(words: list[str]) -> set[str]:
     return {words[place + 1] for place, word in enumerate(words[:-1]) if word == "--out"}
 
 
-def _mien(words: list[str], shorten: bool) -> tuple[int, str]:
+def _mien(words: list[str]) -> tuple[int, str]:
     from mien.cli.app import main
 
-    if shorten and words[0] in _SHORT:
+    if words[0] in _SHORT:
         words = [*words, *_SHORT[words[0]]]
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -352,6 +366,8 @@ def _other(words: list[str], command: str, port: int | None) -> tuple[int, str]:
         command = command.replace("localhost:8000", f"localhost:{port}")
         if "/ID" in command:
             command = command.replace("/ID", f"/{_job(port)}")
+    if "--node-rank" in words:
+        return lasting.run_together(command.split(" ; "), _SHORT["train"])
     if words[0] == "torchrun":
         command = shlex.join([sys.executable, "-m", "torch.distributed.run", *words[1:], *_SHORT["train"]])
     if words[0] == "python":

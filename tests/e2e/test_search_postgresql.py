@@ -2,11 +2,7 @@
 
 import multiprocessing
 import os
-import shutil
 import signal
-import socket
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +14,7 @@ pytest.importorskip("optuna")
 pytest.importorskip("pg8000")
 
 import optuna
+from postgresql import PASSWORD, Server, running
 
 from mien.core.errors import TrainingError
 from mien.experiments.space import parse_space
@@ -28,63 +25,12 @@ from mien.training.config import TrainConfig
 SPACE = parse_space({"dropout": {"type": "float", "low": 0.0, "high": 0.9}})
 TRIALS = 14
 ALIVE = {"heartbeat_s": 1, "grace_s": 3}
-PASSWORD = "a{b}c"  # as it may be: Optuna fills braces
-
-
-def programs() -> Path | None:
-    """Where the server's programs are: Debian keeps them off the path."""
-    found = shutil.which("initdb")
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return Path(found).parent if found else debian[-1].parent if debian else None
-
-
-class Server:
-    """A PostgreSQL server of one's own on a free port of this machine."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.programs = folder, programs()
-        # It refuses to run as root.
-        self.user = "postgres" if os.getuid() == 0 else None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        if self.user:
-            shutil.chown(folder, self.user)
-        secret = folder / "password"
-        secret.write_text(PASSWORD)
-        secret.chmod(0o644)
-        # ASCII, in the C locale: a bare container has no other.
-        options = ["-A", "scram-sha-256", "-U", "mien", f"--pwfile={secret}", "--locale=C", "-E", "UTF8", "--no-sync"]
-        self._run("initdb", "-D", folder / "data", *options)
-        self.start()
-
-    @property
-    def url(self) -> str:
-        return f"postgresql://mien:{PASSWORD}@127.0.0.1:{self.port}/postgres"
-
-    def start(self) -> None:
-        settings = (
-            f"-p {self.port} -h 127.0.0.1 -k {self.folder} -F"  # -F: a test's database need not outlive the power
-        )
-        self._run("pg_ctl", "-D", self.folder / "data", "-w", "-l", self.folder / "log", "-o", settings, "start")
-
-    def stop(self) -> None:
-        self._run("pg_ctl", "-D", self.folder / "data", "-w", "-m", "immediate", "stop")
-
-    def _run(self, program: str, *words: object) -> None:
-        command = [str(self.programs / program), *map(str, words)]
-        subprocess.run(command, check=True, user=self.user, cwd=self.folder, stdout=subprocess.DEVNULL, timeout=120)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    if programs() is None:
-        pytest.skip("needs PostgreSQL's server (make system)")
-    # Not pytest's own folder: that is closed to other users.
-    with tempfile.TemporaryDirectory(prefix="mien-postgresql-") as folder:
-        running = Server(Path(folder))
-        yield running
-        running.stop()
+    with running() as found:
+        yield found
 
 
 def plan(**changes: object) -> Plan:

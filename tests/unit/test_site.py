@@ -2,11 +2,12 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from browsing import chromium
+from newcomer import build_site, read, walk
 from pages import ROOT
 
 import mien
@@ -18,10 +19,7 @@ pytest.importorskip("mkdocs")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the site, built strictly: a warning is a failure."""
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(folder)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "NO_MKDOCS_2_WARNING": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    build_site(folder, wheel=True)
     return folder
 
 
@@ -52,7 +50,7 @@ def test_links_lead_to_files_of_the_site(site: Path) -> None:
         if page.name == "404.html":
             continue
         for link in re.findall(r'(?:href|src)="([^"#?]+)', page.read_text("utf-8")):
-            if not re.match(r"[a-z]+:", link) and "download/" not in link and not (page.parent / link).exists():
+            if not re.match(r"[a-z]+:", link) and not (page.parent / link).exists():
                 dead.append(f"{page.relative_to(site)}: {link}")
     assert dead == []
 
@@ -73,4 +71,38 @@ def test_the_reference_has_every_public_name(site: Path) -> None:
 
 
 def test_what_is_not_run_is_said(site: Path) -> None:
-    assert 'class="not-run"' in (site / "live.html").read_text("utf-8")
+    assert 'class="not-run"' in (site / "benchmarks.html").read_text("utf-8")
+
+
+def test_commands_name_the_wheel_beside_the_pages(site: Path) -> None:
+    """However the site is reached, what is copied from it can be run."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    [wheel] = (site / "download").glob("*.whl")
+    with sync_api.sync_playwright() as playwright:
+        browser = chromium(playwright)
+        page = browser.new_page()
+        for name in ("start.html", "how-to/behaviour.html"):
+            page.goto((site / name).as_uri())
+            shown = "\n".join(page.locator("pre code").all_text_contents())
+            assert f' @ {wheel.as_uri()}"' in shown
+            assert "/path/to/" not in shown
+        browser.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs bash")
+def test_a_newcomer_has_a_prediction(site: Path, samples: Path, tmp_path: Path) -> None:
+    """From the site alone, in an empty environment; uv installs, as it has the packages. tests/soak does all of it."""
+    (tmp_path / "holiday").mkdir()
+    for name in ("photo.jpg", "holiday/1.jpg"):
+        (tmp_path / name).write_bytes((samples / "astronaut.jpg").read_bytes())
+    uv = Path(sys.executable).with_name("uv")
+    instead = {
+        "python3 -m venv": f"'{uv}' venv --quiet --python '{sys.executable}'",
+        "pip install": f"'{uv}' pip install --quiet --python mien-env/bin/python -c '{ROOT / 'constraints.txt'}'",
+    }
+    steps = [step for step in read(site / "start.html") if step.heading.startswith("Two minutes")]
+    assert len(steps) == 4
+    [seconds] = walk(steps, tmp_path, instead).values()
+    assert len(list((tmp_path / "demo").glob("*.jpg"))) == 2
+    assert "happiness" in (tmp_path / "faces.csv").read_text("utf-8")
+    assert seconds < 2 * 60

@@ -233,7 +233,9 @@ def in_common(
     """
     common = tuple(each for each in labels if each in other.labels)
     if len(common) < 2:
-        raise DataError(f"expected labels that the model knows ({', '.join(labels)}), got {', '.join(other)}")
+        raise DataError(
+            f"expected two labels or more that the model knows ({', '.join(labels)}), got {', '.join(other)}"
+        )
     label_set = LabelSet(labels.name if len(common) == len(labels) else f"{labels.name}, common", common)
     scaled = _scaled(probabilities[:, label_set.columns_in(labels)], nothing=1 / len(common))
     shares = None if soft is None else _scaled(soft[:, label_set.columns_in(other)], nothing=math.nan)

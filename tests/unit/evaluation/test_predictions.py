@@ -193,7 +193,7 @@ def test_labels_in_common():
     np.testing.assert_allclose(scaled[3], 1 / 7)
     back, ids, _, labels = in_common(scaled, labels, np.array([7, 1], np.int16), FERPLUS)
     assert ids.tolist() == [-1, 1] and back.shape == (4, 7)
-    with pytest.raises(DataError, match=r"expected labels that the model knows .*, got yes, no"):
+    with pytest.raises(DataError, match=r"expected two labels or more that the model knows .*, got yes, no"):
         in_common(probabilities, FERPLUS, np.zeros(4, np.int16), LabelSet("other", ("yes", "no")))
 
 
