@@ -19,6 +19,7 @@ from mien.core.labels import LABEL_SETS
 from mien.datasets import LabelColumn, Table, read_table, write_table
 from mien.datasets.lists import ids_to_drop, new_labels
 from mien.datasets.members import take_members, write_members
+from mien.datasets.parquet import MANIFEST
 from mien.evaluation import PredictionTable, read_predictions
 from mien.evaluation.clip_table import read_frames
 
@@ -92,6 +93,15 @@ def prepared(folder: Path) -> Entry:
     """Prepared tables."""
     data = _written(lambda path: write_table(small_table(), path), ".parquet")
     return Entry({"table.parquet": data}, read_table, {".parquet": changed_parquet})
+
+
+@entry("table-parts")
+def parts(folder: Path) -> Entry:
+    """The folder of a table in parts, and what it says of all of them together."""
+    part = _written(lambda path: write_table(small_table(), path), ".parquet")
+    said = {"complete": True, "inputs": {"parts": 1}, "parts": [{}], "meta": {"mean": "[0.5]", "source_sha256": "0a"}}
+    seeds = {"part-0.parquet": part, MANIFEST: json.dumps(said, indent=1).encode()}
+    return Entry(seeds, lambda path: read_table(path.parent), {".parquet": changed_parquet})
 
 
 @entry("table-pictures")
