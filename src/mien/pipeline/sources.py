@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mien.core.containers import moves
 from mien.core.errors import InputError, UsageError
 from mien.core.files import PARTIAL
 from mien.core.images import SUFFIXES
-from mien.core.video import moves
 from mien.pipeline import packed, stores
 
 # In a folder these count as photographs. The last ones may not be readable; then their row says so.
