@@ -9,10 +9,11 @@ from typing import Any
 
 from mien.core.errors import UsageError
 from mien.core.files import expect_free, make_folder, printable, replacing, write_csv
-from mien.datasets import Table, open_data
+from mien.datasets import Table
 from mien.datasets.table import SPLITS, expect_splits
 from mien.explanation.explainer import expect_method
 from mien.pipeline import predict_table
+from mien.pipeline.picture_workers import open_data
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.sources import check, expand
 from mien.runtime.session import check_options

@@ -15,12 +15,13 @@ from mien.core.files import make_folder
 from mien.core.optional import require
 from mien.core.processors import available_processors, check_workers
 from mien.core.registry import unknown
-from mien.datasets import READERS, DataSet, LabelColumn, open_dataset
+from mien.datasets import READERS, DataSet, LabelColumn
 from mien.datasets.labelmap import LabelMap
 from mien.datasets.parquet import check_table_path
 from mien.faces import DETECTORS, check_min_face
 from mien.pipeline.cut import Form
 from mien.pipeline.parts import Parts
+from mien.pipeline.picture_workers import open_dataset
 from mien.pipeline.prepare import MakeParts, Prepared, plan_of, prepare_table, rows_of
 from mien.pipeline.recognizer import NO_DETECTOR
 from mien.runtime.card import COLORS, CropGeometry
