@@ -1,24 +1,19 @@
-"""Who looks at the pictures of a data set: threads of this process, unless somebody else is named.
+"""Who looks at the pictures of a data set: whoever asks, unless somebody else is named.
 
 Pictures may come from strangers, and what decodes them is native code. Who meets many of them names processes that can
 be lost: `mien.pipeline.picture_workers`.
 """
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from mien.core.errors import InputError, MienError
-from mien.core.processors import available_processors
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 AT_ONCE = 64  # pictures that are handed to somebody together
 FEW = 16  # fewer are looked at here, before another process had started
-
-_MOST_THREADS = 8
 
 
 class Each(Protocol):
@@ -33,7 +28,7 @@ class Each(Protocol):
         at_once: int = AT_ONCE,
         few: int = FEW,
     ) -> Iterator[Result | MienError]:
-        """What `look` makes of each, in order, or why it makes nothing of it.
+        """What `look` makes of each, in order, or the error of it alone.
 
         Args:
             look: may be asked in another process, so it stands in a module. An InputError that it raises is a result.
@@ -53,11 +48,8 @@ def each_here(
     at_once: int = AT_ONCE,
     few: int = FEW,
 ) -> Iterator[Result | MienError]:
-    """See `Each`: threads of this process."""
-    work = functools.partial(attempt, look)
-    with ThreadPoolExecutor(min(_MOST_THREADS, available_processors()), thread_name_prefix="mien-look") as pool:
-        for start in range(0, len(rows), at_once):
-            yield from pool.map(work, [pictures[row] for row in rows[start : start + at_once]])
+    """See `Each`: one after the other, by whoever asks."""
+    return (attempt(look, pictures[row]) for row in rows)
 
 
 def attempt(look: Callable[[Item], Result], picture: Item) -> Result | InputError:

@@ -79,7 +79,7 @@ class PictureWorkers:
     ) -> Iterator[Result | MienError]:
         """See `mien.datasets.looking.Each`. A process that ended over a picture, or took too long, is its result."""
         if self._workers is None and len(pictures) < few:
-            yield from each_here(look, pictures, rows, at_once=at_once)
+            yield from each_here(look, pictures, rows)
             return
         count = min(available_processors(), _MOST)
         if self._workers is None:
