@@ -6,6 +6,7 @@ is tested by having such a module; one without fails.
 
 import importlib
 import inspect
+import pickle
 import pkgutil
 import re
 import shutil
@@ -17,11 +18,13 @@ import layouts
 import numpy as np
 import pytest
 
+from mien.core import stores
 from mien.core.errors import DataError, InputError, UsageError
 from mien.core.labels import CANONICAL, LABEL_SETS
 from mien.datasets import NO_OPTIONS, READERS, open_dataset, read_table, write_table
 from mien.datasets.check import check
 from mien.datasets.dataset import DataSet
+from mien.datasets.mirror import DESCRIBES, ON_DISK_ONLY
 
 FORMS = {
     f"{module.name}-{form}": writer
@@ -29,9 +32,9 @@ FORMS = {
     for form, writer in getattr(importlib.import_module(f"layouts.{module.name}"), "FORMS", {}).items()
 }
 UNCOUNTED = ("mmi",)  # their authors say nothing of how many there are
-OWN_LABELS = ("folder", "csv")  # their users bring labels of any name
-BY_PATH = ("affectnet", "csv")  # their label files name a picture by its path
-ANNOTATIONS = (".csv", ".txt", ".xml", ".npy", ".json", ".toml", "")  # suffixes of files that hold no picture
+OWN_LABELS = ("folder", "csv", "parquet")  # their users bring labels of any name
+BY_PATH = ("affectnet", "csv", "parquet")  # their label files name a picture by its path
+ANNOTATIONS = (*DESCRIBES, ".parquet")  # suffixes of files that hold labels
 
 
 @pytest.fixture(scope="session")
@@ -173,6 +176,54 @@ def test_an_option_that_is_not_there(layout):
     with pytest.raises(UsageError, match=rf"option.* got 'colour'.* options of {layout.name}") as caught:
         open_dataset(f"{layout.name}={layout.root}", options={"colour": 1})
     assert_one_line(caught.value, *known)
+
+
+# In an object store --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """A store in memory: puts a layout into it, and gives its address and the options that go with it."""
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    monkeypatch.setattr(stores, "SCHEMES", (*stores.SCHEMES, "memory"))
+
+    def put(layout):
+        base = layout.root.parent if layout.root.is_file() else layout.root
+        for path in base.rglob("*"):
+            if path.is_file():
+                memory.pipe_file(f"/bucket/{base.name}/{path.relative_to(base).as_posix()}", path.read_bytes())
+        address = f"memory:///bucket/{base.name}"
+        options = {**layout.options}
+        if isinstance(options.get("images"), Path):
+            options["images"] = f"{address}/{Path(options['images']).relative_to(base).as_posix()}"
+        return f"{address}/{layout.root.name}" if layout.root.is_file() else address, options
+
+    yield put
+    memory.rm("/bucket", recursive=True)
+
+
+def test_an_object_store_holds_the_same(layout, bucket):
+    address, options = bucket(layout)
+    if layout.name in ON_DISK_ONLY:
+        with pytest.raises(UsageError, match=f"expected {layout.name} on a disk, .* got {address}: copy it to one"):
+            open_dataset(f"{layout.name}={address}", options=options)
+        return
+    stored, here = open_dataset(f"{layout.name}={address}", options=options), read(layout)
+    assert list(differences(stored, layout)) == [] and stored.notes == here.notes and stored.root == address
+    for one, other in zip(stored, here, strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
+    some = pickle.loads(pickle.dumps(stored.select(slice(1))))
+    np.testing.assert_array_equal(some[0].image, here[0].image)
+    split = here.splits[-1]
+    assert len(open_dataset(f"{layout.name}={address}", splits=split, options=options)) == (here.split == split).sum()
+
+
+@pytest.mark.parametrize("name", [name for name in READERS if name not in ON_DISK_ONLY])
+def test_nothing_at_an_address_is_one_line(name, bucket, written):
+    address, _ = bucket(written("folder-classes"))
+    with pytest.raises(DataError, match="expected") as caught:
+        open_dataset(f"{name}={address}/absent")
+    assert_one_line(caught.value, f"{address}/absent")
 
 
 # Pictures ------------------------------------------------------------------------------------------------------------

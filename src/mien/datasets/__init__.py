@@ -1,17 +1,20 @@
 """Read data sets as they are distributed, and see what is in them. Never a network, never a model."""
 
+import functools
 import inspect
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+from mien.core import stores
 from mien.core.errors import UsageError
 from mien.core.registry import unknown
 from mien.datasets.dataset import DataSet, Sample
 from mien.datasets.looking import Each, each_here
+from mien.datasets.mirror import open_stored
 from mien.datasets.parquet import is_folder_of_tables, read_table, write_table
-from mien.datasets.readers import READERS
+from mien.datasets.readers import READERS, READS_STORES
 from mien.datasets.table import LabelColumn, Table
 
 __all__ = [
@@ -61,7 +64,10 @@ def open_dataset(
             there = unknown("option", option, known) if known else f"expected no option, got {option!r}"
             raise UsageError(f"{there}; these are the options of {name}")
         given[option] = _as_declared(option, value, parameters[option].annotation)
-    return reader(os.path.expanduser(root), splits=splits, **given)  # a shell leaves ~ as it is after NAME=
+    read = functools.partial(reader, splits=splits, **given)
+    if stores.is_address(root) and name not in READS_STORES:
+        return open_stored(name, root, read)
+    return read(os.path.expanduser(root))  # a shell leaves ~ as it is after NAME=
 
 
 def _as_declared(option: str, value: Any, annotation: Any) -> Any:

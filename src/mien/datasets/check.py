@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mien.core.errors import InputError, MienError
+from mien.core.errors import InputError
 from mien.datasets.dataset import DataSet, Picture, PictureRows, Published
 from mien.datasets.looking import Each, each_here
 from mien.datasets.table import SPLITS
@@ -229,7 +229,7 @@ def _look_at_all(
         return sizes, {}
     errors: dict[int, tuple[bool, str]] = {}
     for row, seen in enumerate(each(_size, pictures, range(n)) if decode else map(_find, pictures)):
-        if isinstance(seen, MienError):
+        if isinstance(seen, InputError):
             errors[row] = (_is_there(pictures[row]), str(seen))
         else:
             sizes[row] = seen
@@ -243,7 +243,7 @@ def _size(picture: Picture) -> tuple[int, int]:
     return width, height
 
 
-def _find(picture: Picture) -> tuple[int, int] | MienError:
+def _find(picture: Picture) -> tuple[int, int] | InputError:
     return (0, 0) if _is_there(picture) else InputError(f"expected a picture at {picture.where}, got no such file")
 
 

@@ -6,6 +6,7 @@ set of any size opens in seconds, and one picture that cannot be read does not k
 
 import functools
 import os
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from mien.core.errors import DataError, InputError, MienError
-from mien.core.images import read_image, to_gray
+from mien.core import packed, stores
+from mien.core.errors import DataError, InputError
+from mien.core.images import decode, read_image, to_gray
 from mien.datasets.looking import AT_ONCE, Each, each_here
 from mien.datasets.table import LabelColumn, Strings, Table, check_columns, expect_splits, splits_in, strings
 
@@ -62,11 +64,64 @@ class PictureFile:
         """See `Picture`. A list of pictures does not reach files outside the folder that its paths start from."""
         root = os.path.join(os.path.abspath(self.root), "")
         if not os.path.normpath(os.path.join(root, self.where)).startswith(root):
-            raise InputError(
-                f"expected a picture in {self.root}, got the path {self.where}, which leads out of it: take it out, or "
-                "give a csv the folder that holds all of them with --set images=DIR"
-            )
+            raise _leads_out(self.root, self.where)
         return read_image(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPicture:
+    """A picture that is an object in a store; `root` is an address."""
+
+    root: str
+    where: str
+
+    def read(self) -> Pixels:
+        """See `Picture`."""
+        return self.fetched().read()
+
+    def fetched(self) -> "EncodedPicture":
+        """The same, brought here and not decoded yet; raises as `read`."""
+        if posixpath.normpath(f"/{self.where}") != f"/{posixpath.normpath(self.where)}":
+            raise _leads_out(self.root, self.where)
+        address = f"{self.root.rstrip('/')}/{posixpath.normpath(self.where)}"
+        return EncodedPicture(address, stores.read(address))
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPicture:
+    """A picture whose bytes are in memory."""
+
+    where: str
+    data: bytes
+
+    def read(self) -> Pixels:
+        """See `Picture`."""
+        return decode(self.data, name=self.where)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedPicture:
+    """A picture in a row of a Parquet file, see `mien.core.packed`; `file` may be an address."""
+
+    file: str
+    row: int
+    where: str
+
+    def read(self) -> Pixels:
+        """See `Picture`."""
+        return decode(packed.read(self.file, self.row), name=f"{self.file}#{self.row}")
+
+
+def picture_at(root: str | os.PathLike[str], where: str) -> Picture:
+    """The picture in a file of its own, or in an object of a store where `root` is an address."""
+    return (StoredPicture if stores.is_address(root) else PictureFile)(os.fspath(root), where)
+
+
+def _leads_out(root: str, where: str) -> InputError:
+    return InputError(
+        f"expected a picture in {root}, got the path {where}, which leads out of it: take it out, or give a csv the "
+        "folder that holds all of them with --set images=DIR"
+    )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -161,7 +216,7 @@ class DataSet:
     """What a reader gives.
 
     Attributes:
-        name: of the reader. root: the folder or file it was given.
+        name: of the reader. root: the folder or file it was given, or an address.
         form: which of the forms in which the data set goes round, in words: ``"CK+48"``.
         origin: where its authors hand it out, in words for a message.
         ids, split, sources, extra: as in `Table`. Columns of `extra` that several data sets have bear the same name:
@@ -177,7 +232,7 @@ class DataSet:
     """
 
     name: str
-    root: Path
+    root: Path | str
     form: str
     origin: str
     ids: Strings
@@ -285,8 +340,8 @@ class DataSet:
             images[row] = self._expect(crop)
         return images
 
-    def _expect(self, crop: Pixels | tuple[int, ...] | MienError) -> Pixels:
-        if isinstance(crop, MienError):
+    def _expect(self, crop: Pixels | tuple[int, ...] | InputError) -> Pixels:
+        if isinstance(crop, InputError):
             raise DataError(f"{crop}; the data set is handed out by {self.origin}") from crop
         assert not isinstance(crop, tuple)
         return crop

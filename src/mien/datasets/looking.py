@@ -7,13 +7,13 @@ be lost: `mien.pipeline.picture_workers`.
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
-from mien.core.errors import InputError, MienError
+from mien.core.errors import InputError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 AT_ONCE = 64  # pictures that are handed to somebody together
-FEW = 16  # fewer are looked at here, before another process had started
+FEW, FEW_CLIPS = 16, 4  # fewer pictures or clips are looked at here, before another process had started
 
 
 class Each(Protocol):
@@ -27,7 +27,7 @@ class Each(Protocol):
         *,
         at_once: int = AT_ONCE,
         few: int = FEW,
-    ) -> Iterator[Result | MienError]:
+    ) -> Iterator[Result | InputError]:
         """What `look` makes of each, in order, or the error of it alone.
 
         Args:
@@ -47,7 +47,7 @@ def each_here(
     *,
     at_once: int = AT_ONCE,
     few: int = FEW,
-) -> Iterator[Result | MienError]:
+) -> Iterator[Result | InputError]:
     """See `Each`: one after the other, by whoever asks."""
     return (attempt(look, pictures[row]) for row in rows)
 

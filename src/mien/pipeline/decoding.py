@@ -43,15 +43,8 @@ class Decoders:
         future = self.warm().submit((data, name))
         try:
             return future.result()
-        except TimeLimitError as error:
-            raise InputError(
-                f"expected a picture in {name} that is decoded in {self._limit_s:g} s, got one that takes longer: make "
-                "it smaller, or convert it"
-            ) from error
-        except Died as error:
-            raise InputError(
-                f"expected a picture in {name} that can be decoded, got one that brought its decoder down: convert it"
-            ) from error
+        except (TimeLimitError, Died) as error:
+            raise not_survived(error, name, limit_s=self._limit_s) from error
 
     def warm(self) -> Workers[Encoded, Image]:
         """Start the processes, if they are not."""
@@ -66,6 +59,18 @@ class Decoders:
             if self._workers is not None:
                 self._workers.close()
                 self._workers = None
+
+
+def not_survived(error: TimeLimitError | Died, name: str, *, limit_s: float) -> InputError:
+    """What to say of a picture that a process did not survive, or not finish in time."""
+    if isinstance(error, TimeLimitError):
+        return InputError(
+            f"expected a picture in {name} that is decoded in {limit_s:g} s, got one that takes longer: make it "
+            "smaller, or convert it"
+        )
+    return InputError(
+        f"expected a picture in {name} that can be decoded, got one that brought its decoder down: convert it"
+    )
 
 
 def start_decoding() -> Callable[[Encoded], Image]:

@@ -12,19 +12,20 @@ from typing import Any, Self, TypeVar
 import cv2
 
 from mien import datasets
-from mien.core.errors import MienError
+from mien.core.errors import InputError, TimeLimitError, WorkerError
 from mien.core.processors import available_processors
 from mien.datasets import DataSet, Table
 from mien.datasets.looking import AT_ONCE, FEW, attempt, each_here
-from mien.pipeline.decoding import LIMIT_S, bound_memory, in_bounds
-from mien.pipeline.processes import Workers, one_each, tell
+from mien.pipeline.decoding import bound_memory, in_bounds, not_survived
+from mien.pipeline.processes import Died, Workers, one_each, tell
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Task = tuple[Callable[[Any], Any], Any]  # what to ask of a picture, and the picture
 
+LIMIT_S = 60.0  # for one picture: it may lie in a store that is far away
 _MOST = 8  # processes: more of them found this one could hardly take
-_AHEAD = 4  # tasks for each that are begun, or done and wait for their turn
+_AHEAD = 4  # tasks for each that are begun, or done and wait for their turn; 1 of those that are large
 _SIGN_S = 1.0  # from one sign of life to the next
 
 
@@ -76,8 +77,12 @@ class PictureWorkers:
         *,
         at_once: int = AT_ONCE,
         few: int = FEW,
-    ) -> Iterator[Result | MienError]:
-        """See `mien.datasets.looking.Each`. A process that ended over a picture, or took too long, is its result."""
+    ) -> Iterator[Result | InputError]:
+        """See `mien.datasets.looking.Each`. That a process did not survive a picture, or took too long, is its error.
+
+        Raises:
+            WorkerError: no process can be started.
+        """
         if self._workers is None and len(pictures) < few:
             yield from each_here(look, pictures, rows)
             return
@@ -87,8 +92,14 @@ class PictureWorkers:
         tasks = (
             [(look, pictures[row]) for row in rows[start : start + at_once]] for start in range(0, len(rows), at_once)
         )
-        for _, results in one_each(self._workers, tasks, ahead=_AHEAD * count):
-            yield from results
+        for some, results in one_each(self._workers, tasks, ahead=count if at_once == 1 else _AHEAD * count):
+            for (_, picture), result in zip(some, results, strict=True):
+                if isinstance(result, TimeLimitError | Died):
+                    yield not_survived(result, picture.where, limit_s=self._limit_s)
+                elif isinstance(result, WorkerError):
+                    raise result
+                else:
+                    yield result
 
 
 def _name(tasks: Sequence[Task]) -> str:

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mien.core import packed, stores
 from mien.core.containers import moves
 from mien.core.errors import InputError, UsageError
 from mien.core.files import PARTIAL
 from mien.core.images import SUFFIXES
-from mien.pipeline import packed, stores
 
 # In a folder these count as photographs. The last ones may not be readable; then their row says so.
 PHOTOGRAPHS = frozenset({*SUFFIXES, ".jpe", ".jfif", ".pnm", ".jp2", ".heic", ".heif", ".avif"})
@@ -182,8 +182,8 @@ def _at_address(address: str, skipped: Skipped, clips: bool) -> Iterator[Found]:
             )
             return
         any_found = False
-        for each in stores.objects(address):
-            name = each.rpartition("/")[2]
+        for below in stores.objects(address):
+            each, name = f"{address.rstrip('/')}/{below}", below.rpartition("/")[2]
             if packed.holds_pictures(each):
                 yield from _rows_of(each)
             elif is_photograph(name) or (clips and _is_object_clip(each)):

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mien.core import stores
 from mien.core.errors import MienError, OutputError, UsageError
 from mien.core.files import printable
 from mien.core.optional import require
-from mien.pipeline import stores
 from mien.pipeline.distributed.care import forget
 from mien.pipeline.distributed.cluster import Cluster, joined
 from mien.pipeline.distributed.division import Input, clip_input, divided, read_ranges, write_inputs

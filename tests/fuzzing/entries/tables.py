@@ -13,6 +13,7 @@ from pyarrow import parquet
 
 from fuzzing.damage import binary, text
 from fuzzing.entry import Entry, entry
+from mien.core import packed
 from mien.core.images import encode
 from mien.core.labels import LABEL_SETS
 from mien.datasets import LabelColumn, Table, read_table, write_table
@@ -20,7 +21,6 @@ from mien.datasets.lists import ids_to_drop, new_labels
 from mien.datasets.members import take_members, write_members
 from mien.evaluation import PredictionTable, read_predictions
 from mien.evaluation.clip_table import read_frames
-from mien.pipeline import packed
 
 _LABELS = LABEL_SETS["fer2013"]
 _N = 12

@@ -20,8 +20,8 @@ from mien.verbs import check as check_verb
 from mien.verbs.check import check
 from mien.verbs.evaluate import evaluate
 
-ENDED = "expected a worker process to live through {}, got one that ended by SIGSEGV: leave it out, or convert it; if "
-ENDED += "others fail, too, memory may be short"
+ENDED = "expected a picture in {} that can be decoded, got one that brought its decoder down: convert it"
+LATE = "expected a picture in 67.png that is decoded in 1 s, got one that takes longer: make it smaller, or convert it"
 
 
 def made(colors: Mapping[int, tuple[int, int, int]], n: int = 70) -> DataSet:
@@ -51,7 +51,7 @@ def test_what_a_process_does_not_survive_is_one_picture(tmp_path: Path, monkeypa
         report = check_here(data, each=workers.each)
     assert [(each.where, each.error) for each in report.unreadable] == [
         ("5.png", ENDED.format("5.png")),
-        ("67.png", "expected at most 1 s for 67.png, got more: leave it out, or allow more time"),
+        ("67.png", LATE),
     ]
     assert report.sizes == ((12, 12, 68),) and (tmp_path / "mark").exists()
 

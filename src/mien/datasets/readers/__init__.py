@@ -15,9 +15,13 @@ from mien.datasets.readers.ferplus import read_ferplus
 from mien.datasets.readers.folder import read_folder
 from mien.datasets.readers.jaffe import read_jaffe
 from mien.datasets.readers.mmi import read_mmi
+from mien.datasets.readers.parquet_file import read_parquet
 from mien.datasets.readers.rafdb import read_rafdb
 
-__all__ = ["READERS"]
+__all__ = ["READERS", "READS_STORES"]
+
+# Readers that take addresses in object stores themselves; see `mien.datasets.mirror` for the others.
+READS_STORES = ("parquet",)
 
 READERS: Registry[DataSet] = Registry("data set")
 READERS.register("affectnet")(read_affectnet)
@@ -30,4 +34,5 @@ READERS.register("ferplus")(read_ferplus)
 READERS.register("folder")(read_folder)
 READERS.register("jaffe")(read_jaffe)
 READERS.register("mmi")(read_mmi)
+READERS.register("parquet")(read_parquet)
 READERS.register("rafdb")(read_rafdb)

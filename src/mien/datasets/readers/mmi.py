@@ -16,13 +16,13 @@ from xml.etree import ElementTree
 import numpy as np
 import numpy.typing as npt
 
-from mien.core.errors import DataError, MienError, UsageError
+from mien.core.errors import DataError, InputError, UsageError
 from mien.core.images import SUFFIXES, read_image
 from mien.core.labels import FIRST_ID, LABEL_SETS, LabelSet
 from mien.core.registry import unknown
 from mien.core.video import VideoInfo, probe, read_frame
 from mien.datasets.dataset import DataSet, Pixels, not_there
-from mien.datasets.looking import Each, each_here
+from mien.datasets.looking import FEW_CLIPS, Each, each_here
 from mien.datasets.readers.listing import files_in, folders_in
 from mien.datasets.readers.sequences import FrameChoice
 from mien.datasets.table import LabelColumn
@@ -41,7 +41,6 @@ _MARKERS = "-oao_aucs.xml"
 _APEX, _OFFSET = 2, 3  # types of markers: from here on the action unit is at its height; it fades
 _UPRIGHT = 480  # rows of a frontal clip; where a frame has another number, it was stored lying on its side
 _LARGEST_XML = 1 << 20
-_FEW_CLIPS = 4  # as `mien predict` has it
 _SUBJECT = re.compile(r"S\d+", re.IGNORECASE)
 
 
@@ -325,10 +324,10 @@ def _parts(view: str, dual: str) -> list[tuple[str, str]]:
     return [(half, "frontal" if half == dual else "profile") for half in HALVES]
 
 
-def _probed(root: Path, files: Iterable[str], each: Each) -> dict[str, VideoInfo | MienError]:
+def _probed(root: Path, files: Iterable[str], each: Each) -> dict[str, VideoInfo | InputError]:
     """File -> what each clip holds, or why that cannot be said."""
     shots = [Shot(str(root), file, 0) for file in files]
-    infos = each(_probe, shots, range(len(shots)), at_once=1, few=_FEW_CLIPS)
+    infos = each(_probe, shots, range(len(shots)), at_once=1, few=FEW_CLIPS)
     return {shot.file: info for shot, info in zip(shots, infos, strict=True)}
 
 
@@ -341,7 +340,7 @@ def _rows(
     medium: _Medium,
     half: str,
     view: str,
-    infos: Mapping[str, VideoInfo | MienError],
+    infos: Mapping[str, VideoInfo | InputError],
     choice: FrameChoice,
     labels: LabelSet,
 ) -> Iterator[_Row]:
@@ -351,7 +350,9 @@ def _rows(
         yield _Row(f"mmi-{medium.name}{side}", "", -1, math.nan, view, medium.class_id, shot)
         return
     info = infos[medium.file]
-    if isinstance(info, MienError):  # its frames cannot be counted: one row stands for it, and says why when it is read
+    if isinstance(
+        info, InputError
+    ):  # its frames cannot be counted: one row stands for it, and says why when it is read
         shot = Shot(str(root), medium.file, 0, half)
         yield _Row(f"mmi-{medium.name}{side}", "", -1, math.nan, view, medium.class_id, shot)
         return

@@ -9,10 +9,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from mien.core import stores
 from mien.core.errors import InputError, MienError, WorkerError
 from mien.core.optional import require
 from mien.core.video import probe
-from mien.pipeline import predict_table, stores
+from mien.pipeline import predict_table
 from mien.pipeline.clip_store import ClipStore, first_pass
 from mien.pipeline.distributed.care import TRIES, Watch, begun
 from mien.pipeline.distributed.division import Input, read_inputs

@@ -26,10 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mien.core import stores
 from mien.core.errors import MALFORMED, InputError, MienError, OutputError
 from mien.core.files import PARTIAL, unwritable
 from mien.core.optional import require
-from mien.pipeline import stores
 
 MANIFEST = "_manifest.json"
 _FOLDERS = ("_inputs", "_clips", "_begun")

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from mien.core.errors import DataError, InputError
 from mien.datasets.labelmap import LabelMap
-from mien.datasets.readers.csv_file import LABELS, PATHS, read_csv
+from mien.datasets.readers.cells import LABELS
+from mien.datasets.readers.csv_file import PATHS, read_csv
 
 
 @pytest.fixture
@@ -36,8 +37,11 @@ def write(tmp_path):
         ("path,label\na.png,hungry\n", "got 'hungry' in the column label of FILE, line 2: say in a label map"),
         ("path,label\na.png,sad\nb.png,3\n", "got '3' in the column label of FILE, line 3: say in a label map"),
         ("path,p_hungry\na.png,1\n", "got 'hungry' in the header of FILE: say in a label map"),
-        ("path,label\na.png,sad\nb.png,sad\na.png,happy\n", "each picture once in FILE, got 'a.png' in lines 2 and 4"),
-        ("id,path,label\n1,a.png,sad\n1,b.png,sad\n", "expected each id once in FILE, got '1' in lines 2 and 3"),
+        (
+            "path,label\na.png,sad\nb.png,sad\na.png,happy\n",
+            "each picture once in FILE, got 'a.png' in line 2 and line",
+        ),
+        ("id,path,label\n1,a.png,sad\n1,b.png,sad\n", "expected each id once in FILE, got '1' in line 2 and line 3"),
         ("id,path,label\n,a.png,sad\n", "expected an id in FILE, line 2, got an empty cell"),
         ("path,label,split\na.png,sad,dev\n", "val, validation, test in the column split of FILE, line 2, got 'dev'"),
         ("path,p_sad\na.png,-1\n", "expected a share of 0 or more in the column p_sad of FILE, line 2, got '-1'"),

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import mien
+from mien.core import packed
 from mien.core.errors import InputError
-from mien.pipeline import packed
 from mien.pipeline.sources import Skipped, expand
 
 pyarrow = pytest.importorskip("pyarrow")

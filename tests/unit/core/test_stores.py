@@ -2,8 +2,8 @@
 
 import pytest
 
+from mien.core import stores
 from mien.core.errors import MissingExtraError
-from mien.pipeline import stores
 
 
 def test_addresses() -> None:

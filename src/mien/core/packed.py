@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from mien.core import stores
 from mien.core.errors import MALFORMED, InputError, MissingExtraError, first_line, one_line
 from mien.core.optional import require
-from mien.pipeline import stores
 
 COLUMNS = ("image", "img", "picture", "photo", "jpg", "jpeg", "png", "bytes", "content")
 

@@ -7,7 +7,7 @@ and roles count, and so does fsspec's configuration.
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,15 +40,14 @@ def is_folder(address: str) -> bool:
 
 
 def objects(address: str) -> Iterator[str]:
-    """The addresses of all objects below a folder, sorted, hidden ones left out.
+    """The names of all objects below a folder, as they follow its address, sorted, hidden ones left out.
 
     Raises:
         InputError: nothing is there, or the store cannot be reached or asked.
     """
     files, path = _open(address)
-    scheme = address.partition("://")[0]
-    names = _asked(lambda: files.find(path), address)
-    return (f"{scheme}://{name}" for name in sorted(names) if not _hidden(name.removeprefix(path)))
+    names = (name.removeprefix(path).lstrip("/") for name in sorted(_asked(lambda: files.find(path), address)))
+    return (name for name in names if not _hidden(name))
 
 
 def read(address: str) -> bytes:
@@ -61,6 +60,15 @@ def open_object(address: str) -> Any:
     """An object as an open binary file of which only what is asked for is fetched; InputError as `read`."""
     files, path = _open(address)
     return _asked(lambda: files.open(path, "rb"), address)
+
+
+def copy(pairs: Sequence[tuple[str, Path]]) -> None:
+    """Objects of one store as files on this machine, many at a time; InputError as `read`."""
+    if not pairs:
+        return
+    files, _ = _open(pairs[0][0])
+    keys = [_open(address)[1] for address, _ in pairs]
+    _asked(lambda: files.get(keys, [str(path) for _, path in pairs]), pairs[0][0])
 
 
 @contextlib.contextmanager
