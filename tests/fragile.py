@@ -11,8 +11,10 @@ import numpy as np
 
 from mien.core.images import write_image
 from mien.core.types import Faces, Image
-from mien.core.video import frames
+from mien.core.video import VideoInfo, frames, probe
+from mien.datasets.readers.mmi import Shot
 from mien.pipeline import drawn_clip
+from mien.pipeline.clips import ClipToRead, Frame
 from mien.pipeline.recognizer import Recognizer
 from mien.verbs.predict_config import PredictConfig
 
@@ -73,6 +75,23 @@ def _frames(path: str) -> Iterator[tuple[int, float, Image]]:
         if index == 3:  # when the copy has begun to grow
             suffer(image)
         yield index, time_s, image
+
+
+def probe_shot(shot: Shot) -> VideoInfo:
+    """What a clip of MMI holds, if its process survives that: one clip of `layouts.mmi` is deadly."""
+    if "S001-002" in shot.file:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return probe(shot.path)
+
+
+class FragileClip(ClipToRead):
+    """One whose first frame tells what it does to its process."""
+
+    def read(self) -> tuple[Frame, ...]:
+        """If its process survives that."""
+        found = super().read()
+        suffer(found[0].image)
+        return found
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import fragile
+import layouts.mmi
 import numpy as np
 import pytest
 from fragile import DEADLY, ONCE, SLOW, Made
@@ -14,8 +15,9 @@ from mien.core.images import write_image
 from mien.datasets import DataSet
 from mien.datasets.check import check as check_here
 from mien.datasets.looking import FEW
+from mien.datasets.readers import mmi
 from mien.pipeline import picture_workers
-from mien.pipeline.picture_workers import PictureWorkers, open_data
+from mien.pipeline.picture_workers import PictureWorkers, open_data, open_dataset
 from mien.verbs import check as check_verb
 from mien.verbs.check import check
 from mien.verbs.evaluate import evaluate
@@ -84,6 +86,17 @@ def test_errors_are_the_same_as_here(folder: Path, damage: str) -> None:
     with pytest.raises(DataError) as here:
         datasets.open_data(spec)
     assert str(there.value) == str(here.value)
+
+
+def test_a_clip_of_mmi_that_cannot_be_opened_is_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layouts.mmi.FORMS["sessions"](tmp_path)
+    spec, options = f"mmi={tmp_path}", {"view": "both"}
+    whole = datasets.open_dataset(spec, options=options)
+    monkeypatch.setattr(mmi, "_probe", fragile.probe_shot)
+    found = open_dataset(spec, options=options)
+    others = [name for name in whole.ids.tolist() if "S001-002" not in name]
+    assert [name for name in found.ids.tolist() if name in others] == others
+    assert set(found.ids.tolist()) - set(others) == {"mmi-S001-002"}
 
 
 def test_few_pictures_need_no_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
