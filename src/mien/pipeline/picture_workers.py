@@ -1,8 +1,8 @@
 """Data sets whose pictures are read in processes that can be lost: one that does not survive a picture costs that one.
 
-What verbs open data sets with. The processes start when there are more pictures than a few; what is in memory already, of
-a csv, needs none. Prepared tables are read by whoever asks: mien encoded their pictures, and a training reads them again
-and again.
+What verbs open data sets with. The processes start when there are more pictures than a few; what is in memory already,
+of a csv, needs none. Prepared tables are read by whoever asks: mien encoded their pictures, and a training reads them
+again and again.
 """
 
 import os
