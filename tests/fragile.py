@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import numpy as np
 
 from mien.core.images import write_image
 from mien.core.types import Faces, Image
+from mien.core.video import VideoInfo, frames, probe
+from mien.datasets.readers.mmi import Shot
+from mien.pipeline import drawn_clip
+from mien.pipeline.clips import ClipToRead, Frame
 from mien.pipeline.recognizer import Recognizer
 from mien.verbs.predict_config import PredictConfig
 
@@ -54,6 +59,39 @@ class FragileConfig(PredictConfig):
     def recognizer(self, *, threads: int | None) -> Recognizer:
         """In whichever process."""
         return Recognizer(self.model, detector=Detector(), threads=threads)
+
+
+class FragileDrawing(PredictConfig):
+    """A prediction whose drawing, in another process, decodes such frames; its first pass takes them for harmless."""
+
+    def recognizer(self, *, threads: int | None) -> Recognizer:
+        """Only worker processes ask for one where there are some."""
+        drawn_clip.frames = _frames
+        return Recognizer(self.model, detector="none", threads=threads)
+
+
+def _frames(path: str) -> Iterator[tuple[int, float, Image]]:
+    for index, time_s, image in frames(path):
+        if index == 3:  # when the copy has begun to grow
+            suffer(image)
+        yield index, time_s, image
+
+
+def probe_shot(shot: Shot) -> VideoInfo:
+    """What a clip of MMI holds, if its process survives that: one clip of `layouts.mmi` is deadly."""
+    if "S001-002" in shot.file:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return probe(shot.path)
+
+
+class FragileClip(ClipToRead):
+    """One whose first frame tells what it does to its process."""
+
+    def read(self) -> tuple[Frame, ...]:
+        """If its process survives that."""
+        found = super().read()
+        suffer(found[0].image)
+        return found
 
 
 @dataclass(frozen=True)

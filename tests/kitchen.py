@@ -35,6 +35,7 @@ USAGES = {"Training": 8, "PublicTest": 6, "PrivateTest": 2}  # faces of each cla
 SLOW = {"train", "search", "ablate", "join", "report", "bench", "export"}
 SLOW_DATA = {"explore"}
 _DATABASE = "postgresql://me@host/studies"  # a reader's
+_BUCKET = "s3://bucket"  # a reader's
 _PAGE = "page"  # the module that snippets are run as
 _SHORT = {
     "train": ["--set", "epochs=1"],
@@ -191,13 +192,32 @@ class Done:
     missing: set[str] = field(default_factory=set)  # what commands that were left out would have made
 
 
-def cook(page: Path, *, thorough: bool, port: int | None = None, database: str = _DATABASE) -> Done:
+def fill(bucket: str, files: Any) -> None:
+    """Put what pages find in a bucket of theirs into it: photographs, labelled ones in folders and in Parquet."""
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    named = {"happy": "astronaut", "neutral": "grace_hopper"}
+    for number in range(4):
+        for label, name in named.items():
+            split = "train" if number < 3 else "valid"
+            files.put(str(mien.sample(name)), f"{bucket}/people/{split}/{label}/{number}.jpg")
+            files.put(str(mien.sample(name)), f"{bucket}/pictures/{label}-{number}.jpg")
+    pictures = [Path(mien.sample(name)).read_bytes() for name in named.values()]
+    with files.open(f"{bucket}/labelled/train-00000-of-00001.parquet", "wb") as file:
+        parquet.write_table(pyarrow.table({"image": pictures, "label": list(named)}), file)
+
+
+def cook(
+    page: Path, *, thorough: bool, port: int | None = None, database: str = _DATABASE, bucket: bool = False
+) -> Done:
     """Do a page in the current folder.
 
     Args:
         page: of the documentation.
         thorough: run slow commands, too. port: where a server listens that the page calls localhost:8000.
         database: one that workers may share in place of the page's.
+        bucket: whether there is one, see `fill`.
     """
     done = Done()
     names: dict[str, Any] = _at_hand()
@@ -216,7 +236,10 @@ def cook(page: Path, *, thorough: bool, port: int | None = None, database: str =
             if "--node-rank" in block.text:  # of several machines: to be done at once
                 commands = [" ; ".join(commands)]
             for command in commands:
-                _command(command, block, done, thorough, port)
+                if _BUCKET in command and not bucket:
+                    done.left_out.append(f"{block.where}: {command}")
+                else:
+                    _command(command, block, done, thorough, port)
     _forget_readers()
     return done
 

@@ -21,7 +21,7 @@ import pytest
 from mien.core import stores
 from mien.core.errors import DataError, InputError, UsageError
 from mien.core.labels import CANONICAL, LABEL_SETS
-from mien.datasets import READERS, open_dataset, read_table, write_table
+from mien.datasets import NO_OPTIONS, READERS, open_dataset, read_table, write_table
 from mien.datasets.check import check
 from mien.datasets.dataset import DataSet
 from mien.datasets.mirror import DESCRIBES, ON_DISK_ONLY
@@ -172,7 +172,7 @@ def test_extra_columns_have_the_shared_kinds(layout):
 
 
 def test_an_option_that_is_not_there(layout):
-    known = [each for each in inspect.signature(READERS[layout.name]).parameters if each not in ("root", "splits")]
+    known = [each for each in inspect.signature(READERS[layout.name]).parameters if each not in NO_OPTIONS]
     with pytest.raises(UsageError, match=rf"option.* got 'colour'.* options of {layout.name}") as caught:
         open_dataset(f"{layout.name}={layout.root}", options={"colour": 1})
     assert_one_line(caught.value, *known)

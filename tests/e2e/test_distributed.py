@@ -14,6 +14,7 @@ from typing import Any
 import clips as made
 import numpy as np
 import pytest
+from bucket import stored
 from clips import Shelf
 
 import mien
@@ -40,26 +41,14 @@ def environment() -> Iterator[pytest.MonkeyPatch]:
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH")))))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        patch.setenv("AWS_ACCESS_KEY_ID", "key")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         yield patch
 
 
 @pytest.fixture(scope="module")
 def store(environment: pytest.MonkeyPatch) -> Iterator[Any]:
     """An object store on loopback with an empty bucket ``mien``: its file system."""
-    import fsspec
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    environment.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    files = fsspec.filesystem("s3", skip_instance_cache=True)
-    files.mkdir("mien")
-    yield files
-    server.stop()
+    with stored("mien") as files:
+        yield files
 
 
 @pytest.fixture(scope="module")

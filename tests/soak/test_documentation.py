@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from browsing import chromium
-from kitchen import Kitchen, cook
+from bucket import stored
+from kitchen import Kitchen, cook, fill
 from pages import PAGES, ROOT, blocks
 from postgresql import running
 from serving import serving
@@ -42,6 +43,10 @@ def test_the_page_works_as_it_stands_there(
     elif name == "docs/searching.md":
         with running() as server:
             done = cook(DONE[name], thorough=True, database=server.url)
+    elif name == "docs/scale.md":
+        with stored("bucket") as files:
+            fill("bucket", files)
+            done = cook(DONE[name], thorough=True, bucket=True)
     else:
         done = cook(DONE[name], thorough=True)
     assert done.failed == []

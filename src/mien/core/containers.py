@@ -3,12 +3,14 @@
 Only the outermost structure is looked at, so a file of any size takes a few reads.
 """
 
+import itertools
 import os
 from collections.abc import Iterator
 from typing import IO
 
+from mien.core.headers import MOST_PARTS, gif_frames, riff_chunks
+
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # how Matroska and WebM begin, and what holds the frames
-_MOST_BOXES = 100_000  # or chunks: a file may hold many fragments
 # How lists of further files begin; the last is a tag of sound, which FFmpeg passes over before it looks for one.
 _LISTS = (b"#EXTM3U", b"ffconcat", b"<", b"ID3")
 
@@ -24,7 +26,7 @@ def cut_off(path: str | os.PathLike[str]) -> bool:
         if _is_iso(head):
             return any(end > size for _, _, end in _boxes(file, 0, size))
         if head.startswith(b"RIFF"):
-            return any(end > size for _, end in _chunks(file, 0, size))
+            return any(end > size for _, end in riff_chunks(file, 0))
         if head.startswith(_EBML):
             return _matroska_end(file) > size
     return False
@@ -53,12 +55,31 @@ def why_unreadable(path: str | os.PathLike[str]) -> str:
 
 def pictures_in_webp(path: str | os.PathLike[str]) -> int:
     """How many pictures the header of a WebP says: 1 of a still one; 0 where it is no WebP."""
-    size = os.path.getsize(path)
     with open(path, "rb") as file:
         head = file.read(12)
         if head[:4] != b"RIFF" or head[8:12] != b"WEBP":
             return 0
-        return max(1, sum(kind == b"ANMF" for kind, _ in _chunks(file, 12, size)))
+        return max(1, sum(kind == b"ANMF" for kind, _ in riff_chunks(file, 12)))
+
+
+def moves(path: str | os.PathLike[str]) -> bool:
+    """Whether a file that is called a GIF or WebP holds several pictures; False where it cannot be read.
+
+    Nothing is decoded for that: who asks may meet a file that brings a decoder down.
+    """
+    try:
+        if not os.path.isfile(path):  # a pipe of that name would wait for somebody to write
+            return False
+        if os.fspath(path).lower().endswith(".webp"):
+            return pictures_in_webp(path) > 1
+        with open(path, "rb") as file:
+            head = file.read(12)
+            if head.startswith(b"GIF8"):
+                return sum(1 for _ in itertools.islice(gif_frames(file), 2)) > 1
+            # Some sites hand out videos under the name of a GIF.
+            return _is_iso(head) or head.startswith(_EBML) or (head[:4] == b"RIFF" and head[8:12] == b"AVI ")
+    except (OSError, ValueError):
+        return False
 
 
 def _is_iso(head: bytes) -> bool:
@@ -68,7 +89,7 @@ def _is_iso(head: bytes) -> bool:
 def _boxes(file: IO[bytes], start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Kind, start of the content and end of each box of ISO/IEC 14496-12; the last may end beyond the file."""
     size = file.seek(0, os.SEEK_END)
-    for _ in range(_MOST_BOXES):
+    for _ in range(MOST_PARTS):
         if start + 8 > min(end, size):  # file systems refuse places far beyond the end
             return
         file.seek(start)
@@ -112,18 +133,6 @@ def _codec(file: IO[bytes], start: int, end: int) -> str | None:
         file.seek(entry + 12)
         return file.read(4).decode("latin-1").strip()
     return None
-
-
-def _chunks(file: IO[bytes], start: int, size: int) -> Iterator[tuple[bytes, int]]:
-    """Kind and end of each chunk of RIFF, of which large AVI files have several; the last may end beyond the file."""
-    for _ in range(_MOST_BOXES):
-        if start + 8 > size:
-            return
-        file.seek(start)
-        header = file.read(8)
-        end = start + 8 + int.from_bytes(header[4:], "little")
-        yield header[:4], end
-        start = end + end % 2
 
 
 def _matroska_end(file: IO[bytes]) -> int:

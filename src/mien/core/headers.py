@@ -1,12 +1,18 @@
 """How large a picture says it is, and whether its bytes can hold that: what decides if decoding it is safe."""
 
+import io
 import math
+import os
 import re
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import IO
 
 Size = tuple[int, int]  # width, height
+
+MOST_PARTS = 100_000  # boxes or chunks that are looked at: a file may hold many fragments
+_MOST_BLOCKS = 1_000_000  # of a GIF, 255 bytes each where they are not made to take time: a quarter of a gigabyte
 
 PNG = b"\x89PNG\r\n\x1a\n"  # how a PNG begins
 
@@ -92,9 +98,9 @@ def frame_count(data: bytes) -> int:
     """How many frames a GIF, WebP or PNG holds; 1 of a still picture, of another format, and where it is damaged."""
     try:
         if data.startswith(b"GIF8"):
-            return max(1, sum(1 for _ in _gif_frames(data)))
+            return max(1, sum(1 for _ in gif_frames(io.BytesIO(data))))
         if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-            return max(1, sum(kind == b"ANMF" for kind in _webp_chunks(data)))
+            return max(1, sum(kind == b"ANMF" for kind, _ in riff_chunks(io.BytesIO(data), 12)))
         if data.startswith(PNG):
             end = next((end for kind, end in png_chunks(data) if kind == b"acTL"), None)
             return max(1, struct.unpack_from(">I", data, end - 12)[0]) if end is not None else 1
@@ -103,31 +109,45 @@ def frame_count(data: bytes) -> int:
     return 1
 
 
-def _gif_frames(data: bytes) -> Iterator[int]:
-    """Position of each frame of a GIF, up to where the data end."""
-    position = 13 + _color_table(data[10])
-    while data[position : position + 1] in (b"!", b","):
-        if data[position] == 0x2C:  # a frame: its place, its colours, the size of its codes
-            yield position
-            position += 10 + _color_table(data[position + 9]) + 1
-        else:  # an extension: its kind
+def gif_frames(file: IO[bytes]) -> Iterator[int]:
+    """Where the codes of each frame of a GIF begin, up to where the file ends or is no GIF any more."""
+    file.seek(10)
+    position, blocks = 13 + _color_table(file.read(1)), 0
+    while blocks < _MOST_BLOCKS:
+        file.seek(position)
+        kind = file.read(1)
+        if kind == b",":  # a frame: its place, its colours, the size of its codes
+            position += 10 + _color_table(file.read(9)[8:]) + 1
+        elif kind == b"!":  # an extension: its kind
             position += 2
-        while data[position]:  # blocks, each after its length, up to an empty one
-            position += 1 + data[position]
-        position += 1
+        else:
+            return
+        file.seek(position)
+        length = file.read(1)
+        if kind == b"," and length:
+            yield position
+        while length not in (b"\0", b""):  # blocks, each after its length, up to an empty one
+            file.seek(length[0], os.SEEK_CUR)
+            length, blocks = file.read(1), blocks + 1
+        position, blocks = file.tell(), blocks + 1
 
 
-def _color_table(flags: int) -> int:
+def _color_table(flags: bytes) -> int:
     """Bytes of a GIF's table of colours."""
-    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+    return 3 << (flags[0] & 7) + 1 if flags and flags[0] & 0x80 else 0
 
 
-def _webp_chunks(data: bytes) -> Iterator[bytes]:
-    position = 12
-    while position + 8 <= len(data):
-        kind, length = struct.unpack_from("<4sI", data, position)
-        yield kind
-        position += 8 + length + length % 2
+def riff_chunks(file: IO[bytes], start: int) -> Iterator[tuple[bytes, int]]:
+    """Kind and end of each chunk of RIFF, of which large AVI files have several; the last may end beyond the file."""
+    size = file.seek(0, os.SEEK_END)
+    for _ in range(MOST_PARTS):
+        if start + 8 > size:
+            return
+        file.seek(start)
+        header = file.read(8)
+        end = start + 8 + int.from_bytes(header[4:], "little")
+        yield header[:4], end
+        start = end + end % 2
 
 
 def _jpeg(data: bytes) -> Size | None:

@@ -62,8 +62,17 @@ def read_image(source: str | os.PathLike[str] | bytes) -> Image:
     if isinstance(source, bytes | bytearray | memoryview):
         return decode(bytes(source), name="the given bytes")
     path = Path(source)
+    return decode(encoded(path), name=str(path))
+
+
+def encoded(path: Path) -> bytes:
+    """The bytes of a file that should be a picture, for `decode`.
+
+    Raises:
+        InputError: missing, or it cannot be read.
+    """
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"expected a picture at {path}, got no such file: check the path") from None
     except IsADirectoryError:
@@ -72,7 +81,6 @@ def read_image(source: str | os.PathLike[str] | bytes) -> Image:
         raise InputError(f"expected a readable picture at {path}, got: {error.strerror}") from error
     except ValueError as error:  # a name that no file can have
         raise InputError(f"expected a picture at {str(path)!r}, got: {error}") from error
-    return decode(data, name=str(path))
 
 
 def decode(data: bytes, *, name: str = "the given bytes") -> Image:

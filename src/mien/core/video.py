@@ -98,17 +98,6 @@ def frames(
         video.close()
 
 
-def moves(path: str | os.PathLike[str]) -> bool:
-    """Whether a GIF or WebP holds several pictures; False where it cannot be read."""
-    try:
-        if os.fspath(path).lower().endswith(".webp"):
-            return pictures_in_webp(path) > 1
-        found = frames(path)
-        return next(found, None) is not None and next(found, None) is not None
-    except (InputError, OSError):
-        return False
-
-
 def read_frame(path: str | os.PathLike[str], index: int) -> Image:
     """One frame by its index, from 0.
 

@@ -35,6 +35,7 @@ class VideoWriter:
     Args:
         path: of the file.
         sound_of: a video whose sound it gets, as long before or after the first picture as there; None for no sound.
+        partial: where it grows, for who may have to remove it; None: where `mien.core.files.partial_path` says.
 
     Raises:
         MissingExtraError: PyAV is not installed.
@@ -42,10 +43,16 @@ class VideoWriter:
         InputError: the other video cannot be opened. Sound that breaks off is taken over until there.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, sound_of: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        sound_of: str | os.PathLike[str] | None = None,
+        partial: Path | None = None,
+    ) -> None:
         self._av = require("av", extra="video")
         self.path = Path(path)
-        self._partial = partial_path(path)
+        self._partial = partial or partial_path(path)
         self._sound = None if sound_of is None else _Sound(self._av, sound_of)
         self._file: Any = None
         self._stream: Any = None

@@ -10,6 +10,7 @@ from mien.core import stores
 from mien.core.errors import UsageError
 from mien.core.registry import unknown
 from mien.datasets.dataset import DataSet, Sample
+from mien.datasets.looking import Each, each_here
 from mien.datasets.mirror import open_stored
 from mien.datasets.parquet import is_folder_of_tables, read_table, write_table
 from mien.datasets.readers import READERS, READS_STORES
@@ -27,9 +28,15 @@ __all__ = [
     "write_table",
 ]
 
+NO_OPTIONS = ("root", "splits", "each")  # parameters of readers that are no options of a data set
+
 
 def open_dataset(
-    spec: str, *, splits: Sequence[str] | None = None, options: Mapping[str, Any] | None = None
+    spec: str,
+    *,
+    splits: Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    each: Each = each_here,
 ) -> DataSet:
     """Open a data set as it is distributed.
 
@@ -37,6 +44,7 @@ def open_dataset(
         spec: ``NAME=ROOT``, such as ``ferplus=data/fer``.
         splits: read these alone; None: all there.
         options: of the reader, such as ``{"peak": 3}``; its defaults otherwise.
+        each: who opens clips where the reader has to know how long they are.
 
     Raises:
         UsageError: no such form, or an unknown NAME or option (the known ones are listed).
@@ -46,9 +54,10 @@ def open_dataset(
     if not equals or not root:
         raise UsageError(f"expected NAME=FOLDER with a NAME out of {', '.join(READERS)}, got {spec!r}")
     splits = [splits] if isinstance(splits, str) else splits
-    reader, given = READERS[name], {}
+    reader = READERS[name]
     parameters = inspect.signature(reader).parameters
-    known = [each for each in parameters if each not in ("root", "splits")]
+    known = [option for option in parameters if option not in NO_OPTIONS]
+    given: dict[str, Any] = {"each": each} if "each" in parameters else {}
     for option, value in (options or {}).items():
         if option not in known:
             there = unknown("option", option, known) if known else f"expected no option, got {option!r}"
@@ -70,7 +79,13 @@ def _as_declared(option: str, value: Any, annotation: Any) -> Any:
     return str(value) if str in kinds and isinstance(value, int | float) else value
 
 
-def open_data(spec: str | os.PathLike[str], *, splits: Sequence[str] | None = None, resident: bool = True) -> Table:
+def open_data(
+    spec: str | os.PathLike[str],
+    *,
+    splits: Sequence[str] | None = None,
+    resident: bool = True,
+    each: Each = each_here,
+) -> Table:
     """Open what ``--data`` names, with all its pictures.
 
     Args:
@@ -78,6 +93,7 @@ def open_data(spec: str | os.PathLike[str], *, splits: Sequence[str] | None = No
             distributed.
         splits: read these alone; None: all there.
         resident: whether a table's pictures are read now; see `read_table`.
+        each: who reads the pictures of a data set.
 
     Raises:
         UsageError: neither of the two, or an unknown NAME (the known ones are listed).
@@ -92,4 +108,4 @@ def open_data(spec: str | os.PathLike[str], *, splits: Sequence[str] | None = No
     if not equals or not root:
         known = ", ".join(READERS)
         raise UsageError(f"expected a .parquet table, or NAME=FOLDER with a NAME out of {known}, got {text!r}")
-    return open_dataset(text, splits=splits).table()
+    return open_dataset(text, splits=splits, each=each).table(each=each)

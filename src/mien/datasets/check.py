@@ -8,7 +8,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -17,14 +16,14 @@ import numpy.typing as npt
 
 from mien.core.errors import InputError
 from mien.datasets.dataset import DataSet, Picture, PictureRows, Published
+from mien.datasets.looking import Each, each_here
 from mien.datasets.table import SPLITS
 
 Tell = Callable[[int, int], None]
 _Expected = Mapping[str, int]  # label, or "" where there is none
 
-_THREADS = min(8, os.cpu_count() or 1)
 _NAMED = 3  # classes in a sentence
-_AT_ONCE = 256  # pictures handed to the threads together: none of them stays in memory
+_TOLD = 256  # pictures from one word on how far it is to the next
 
 # How tools name what they made out of a picture: `a_aug3.jpg`, `flip_a.jpg`, `a (1).jpg`, `a - Copy.jpg`.
 _COPY = re.compile(
@@ -163,15 +162,18 @@ class _File(NamedTuple):
         return re.split(r"[/\\]", self.where)[-1]
 
 
-def check(dataset: DataSet, *, decode: bool = True, tell: Tell = lambda done, total: None) -> CheckReport:
+def check(
+    dataset: DataSet, *, decode: bool = True, tell: Tell = lambda done, total: None, each: Each = each_here
+) -> CheckReport:
     """Compare a data set with what its authors publish, and open every picture.
 
     Args:
         dataset: as its reader gives it, all splits.
         decode: open every picture; else see only whether its file is there.
         tell: called with the number of pictures done and their total.
+        each: who opens them.
     """
-    sizes, errors = _look_at_all(dataset.pictures, decode, tell)
+    sizes, errors = _look_at_all(dataset.pictures, decode, tell, each)
     missing, unreadable = _bad_pictures(dataset, errors)
     source, published = _counted_by(dataset)
     there = np.ones(len(dataset), np.bool_)
@@ -217,38 +219,32 @@ def check(dataset: DataSet, *, decode: bool = True, tell: Tell = lambda done, to
 
 
 def _look_at_all(
-    pictures: Sequence[Picture], decode: bool, tell: Tell
+    pictures: Sequence[Picture], decode: bool, tell: Tell, each: Each
 ) -> tuple[npt.NDArray[np.int32], dict[int, tuple[bool, str]]]:
     """Width and height of each picture, 0 where not known, and row -> (whether a file is there, what is wrong)."""
-    sizes = np.zeros((len(pictures), 2), np.int32)
+    n = len(pictures)
+    sizes = np.zeros((n, 2), np.int32)
     if isinstance(pictures, PictureRows):  # in memory already, and of one size
         sizes[:] = pictures.images.shape[2], pictures.images.shape[1]
         return sizes, {}
     errors: dict[int, tuple[bool, str]] = {}
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="mien-check") as pool:
-        for start in range(0, len(pictures), _AT_ONCE):
-            some = [pictures[row] for row in range(start, min(start + _AT_ONCE, len(pictures)))]
-            # To ask whether a file is there takes less than to ask a thread to.
-            for row, seen in enumerate(pool.map(_open, some) if decode else map(_find, some), start):
-                if isinstance(seen, str):
-                    errors[row] = (_is_there(pictures[row]), seen)
-                else:
-                    sizes[row] = seen
-            tell(start + len(some), len(pictures))
+    for row, seen in enumerate(each(_size, pictures, range(n)) if decode else map(_find, pictures)):
+        if isinstance(seen, InputError):
+            errors[row] = (_is_there(pictures[row]), str(seen))
+        else:
+            sizes[row] = seen
+        if (row + 1) % _TOLD == 0 or row + 1 == n:
+            tell(row + 1, n)
     return sizes, errors
 
 
-def _open(picture: Picture) -> tuple[int, int] | str:
-    """Width and height, or what is wrong."""
-    try:
-        height, width = picture.read().shape[:2]
-    except InputError as error:
-        return str(error)
+def _size(picture: Picture) -> tuple[int, int]:
+    height, width = picture.read().shape[:2]
     return width, height
 
 
-def _find(picture: Picture) -> tuple[int, int] | str:
-    return (0, 0) if _is_there(picture) else f"expected a picture at {picture.where}, got no such file"
+def _find(picture: Picture) -> tuple[int, int] | InputError:
+    return (0, 0) if _is_there(picture) else InputError(f"expected a picture at {picture.where}, got no such file")
 
 
 def _is_there(picture: Picture) -> bool:

@@ -4,6 +4,7 @@ Labels, splits and groups are read at once, for they are small; a picture is rea
 set of any size opens in seconds, and one picture that cannot be read does not keep the others back.
 """
 
+import functools
 import os
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,9 +18,12 @@ import numpy.typing as npt
 from mien.core import packed, stores
 from mien.core.errors import DataError, InputError
 from mien.core.images import decode, read_image, to_gray
+from mien.datasets.looking import AT_ONCE, Each, each_here
 from mien.datasets.table import LabelColumn, Strings, Table, check_columns, expect_splits, splits_in, strings
 
 Pixels = npt.NDArray[np.uint8]
+
+_HELD_BYTES = 1 << 23  # of face crops that are read together
 
 
 class Picture(Protocol):
@@ -302,8 +306,11 @@ class DataSet:
             if len(rows) and clip_ids[rows[0]]:
                 yield str(clip_ids[rows[0]]), self.select(rows)
 
-    def table(self) -> Table:
+    def table(self, *, each: Each = each_here) -> Table:
         """All pictures read into one table; for face crops of one size.
+
+        Args:
+            each: who reads them.
 
         Raises:
             DataError: these are photographs, crops of several sizes, or one cannot be read: prepare them first.
@@ -311,27 +318,41 @@ class DataSet:
         prepare = f"prepare it: mien data prepare {self.name}={self.root} --out {self.name}.parquet"
         if not self.faces:
             raise DataError(f"expected face crops in {self.root}, got photographs ({self.form}): {prepare}")
-        images = self.pictures.images if isinstance(self.pictures, PictureRows) else self._read_all(prepare)
+        images = self.pictures.images if isinstance(self.pictures, PictureRows) else self._read_all(prepare, each)
         return Table(self.ids, images, self.split, self.sources, self.extra, {"name": self.name, "form": self.form})
 
-    def _read_all(self, prepare: str) -> Pixels:
-        images: Pixels | None = None
-        for row, picture in enumerate(self.pictures):
-            try:
-                image = picture.read()
-            except InputError as error:
-                raise DataError(f"{error}; the data set is handed out by {self.origin}") from error
-            if self.gray and image.ndim == 3:
-                image = to_gray(image)
-            if images is None:
-                images = np.empty((len(self), *image.shape), np.uint8)
-            if image.shape != images.shape[1:]:
+    def _read_all(self, prepare: str, each: Each) -> Pixels:
+        if not len(self):
+            return np.empty((0, 48, 48), np.uint8)
+        # The first one says how large they are, so that of another size no more than this is sent.
+        look = functools.partial(_crop, gray=self.gray)
+        first = self._expect(next(each(look, self.pictures, range(1))))
+        images = np.empty((len(self), *first.shape), np.uint8)
+        images[0] = first
+        look = functools.partial(look, shape=first.shape)
+        at_once = max(1, min(AT_ONCE, _HELD_BYTES // first.nbytes))
+        for row, crop in enumerate(each(look, self.pictures, range(1, len(self)), at_once=at_once), 1):
+            if isinstance(crop, tuple):
                 raise DataError(
-                    f"expected face crops of one size in {self.root}, got {images.shape[1:]} and {image.shape} "
-                    f"({picture.where}): {prepare} --size 112"
+                    f"expected face crops of one size in {self.root}, got {first.shape} and {crop} "
+                    f"({self.pictures[row].where}): {prepare} --size 112"
                 )
-            images[row] = image
-        return np.empty((0, 48, 48), np.uint8) if images is None else images
+            images[row] = self._expect(crop)
+        return images
+
+    def _expect(self, crop: Pixels | tuple[int, ...] | InputError) -> Pixels:
+        if isinstance(crop, InputError):
+            raise DataError(f"{crop}; the data set is handed out by {self.origin}") from crop
+        assert not isinstance(crop, tuple)
+        return crop
+
+
+def _crop(picture: Picture, *, gray: bool, shape: tuple[int, ...] | None = None) -> Pixels | tuple[int, ...]:
+    """A face crop, or its shape alone where that is not the one expected."""
+    image = picture.read()
+    if gray and image.ndim == 3:
+        image = to_gray(image)
+    return image if shape in (None, image.shape) else image.shape
 
 
 def not_there(root: str | os.PathLike[str], expected: str, origin: str) -> DataError:

@@ -50,6 +50,18 @@ class ClipOfFace:
     crops: ClipCrops
 
 
+@dataclass(frozen=True)
+class ClipToRead:
+    """A clip of which a model of `count` frames shall see some; which process reads it is left open."""
+
+    where: str
+    count: int
+
+    def read(self) -> tuple[Frame, ...]:
+        """See `read_clip`."""
+        return read_clip(self.where, self.count)
+
+
 def expand_clips(sources: Sequence[str | os.PathLike[str]]) -> Iterator[Found]:
     """The clips that `sources` stand for, in order: videos, and folders that hold frames, also in other folders.
 

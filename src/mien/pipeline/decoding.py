@@ -5,7 +5,7 @@ A file that brings a decoder down, hangs it, or makes it take the machine's memo
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from mien.core.errors import InputError, TimeLimitError
 from mien.core.images import decode
@@ -43,15 +43,8 @@ class Decoders:
         future = self.warm().submit((data, name))
         try:
             return future.result()
-        except TimeLimitError as error:
-            raise InputError(
-                f"expected a picture in {name} that is decoded in {self._limit_s:g} s, got one that takes longer: make "
-                "it smaller, or convert it"
-            ) from error
-        except Died as error:
-            raise InputError(
-                f"expected a picture in {name} that can be decoded, got one that brought its decoder down: convert it"
-            ) from error
+        except (TimeLimitError, Died) as error:
+            raise not_survived(error, name, limit_s=self._limit_s) from error
 
     def warm(self) -> Workers[Encoded, Image]:
         """Start the processes, if they are not."""
@@ -68,20 +61,44 @@ class Decoders:
                 self._workers = None
 
 
+def not_survived(error: TimeLimitError | Died, name: str, *, limit_s: float) -> InputError:
+    """What to say of a picture that a process did not survive, or not finish in time."""
+    if isinstance(error, TimeLimitError):
+        return InputError(
+            f"expected a picture in {name} that is decoded in {limit_s:g} s, got one that takes longer: make it "
+            "smaller, or convert it"
+        )
+    return InputError(
+        f"expected a picture in {name} that can be decoded, got one that brought its decoder down: convert it"
+    )
+
+
 def start_decoding() -> Callable[[Encoded], Image]:
-    """In the other process: bound its memory, for a header may claim any size."""
+    """In the other process."""
+    bound_memory()
+    return _decode
+
+
+def bound_memory() -> None:
+    """Bound what this process may take, for a header may claim any size."""
     with contextlib.suppress(ImportError, OSError, ValueError):  # a system without it
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (_MOST_BYTES, _MOST_BYTES))
-    return _decode
 
 
-def _decode(item: Encoded) -> Image:
-    data, name = item
+@contextlib.contextmanager
+def in_bounds(name: str) -> Iterator[None]:
+    """Have a block that takes more memory than that raise an InputError; `name` stands in it for the picture."""
     try:
-        return decode(data, name=name)
+        yield
     except MemoryError:
         raise InputError(
             f"expected a picture in {name} that fits into memory, got a larger one: make it smaller"
         ) from None
+
+
+def _decode(item: Encoded) -> Image:
+    data, name = item
+    with in_bounds(name):
+        return decode(data, name=name)

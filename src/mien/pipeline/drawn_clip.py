@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,10 @@ from mien.core.errors import InputError
 from mien.core.types import Faces, Image
 from mien.core.video import frames
 from mien.core.video_writer import VideoWriter
+from mien.pipeline.baseline import Baseline
+from mien.pipeline.clip_store import ClipStore
 from mien.pipeline.marks import enlarged
-from mien.pipeline.second_pass import ClipFrame
+from mien.pipeline.second_pass import ClipFrame, SecondPass
 from mien.pipeline.steady import SteadyAnnotator
 
 _SILENT = (".gif", ".webp")
@@ -25,6 +27,7 @@ def draw_clip(
     *,
     abstain: float | None = None,
     tell: Callable[[int], None] = lambda frames: None,
+    partial: Path | None = None,
 ) -> None:
     """Write the drawn copy of a clip: MP4, every frame at its own time, the sound as it is.
 
@@ -37,6 +40,7 @@ def draw_clip(
         found: its frames after the second pass, in order.
         abstain: a face whose most probable emotion has less than this probability is called unsure.
         tell: called with 1 after each frame.
+        partial: where the copy grows, see `VideoWriter`.
 
     A clip that breaks off, or has a damaged frame, is drawn until there.
 
@@ -47,12 +51,34 @@ def draw_clip(
     painter = SteadyAnnotator()
     shown = _At(found)
     sound = None if Path(source).suffix.lower() in _SILENT else source
-    with VideoWriter(target, sound_of=sound) as video:
+    with VideoWriter(target, sound_of=sound, partial=partial) as video:
         for index, time_s, image in _readable(source):
             frame = shown.at(index, time_s)
             drawn = enlarged(image, copy=False)[0] if frame is None else _drawn(painter, image, frame, time_s, abstain)
             video.write(drawn, time_s)
             tell(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """A drawn copy that is to be made, by this process or another.
+
+    Attributes:
+        store: the clip and what was found in it. how: the second pass over that. baseline: that was taken off.
+        target, partial, abstain: see `draw_clip`.
+    """
+
+    store: ClipStore
+    how: SecondPass
+    baseline: Baseline
+    target: Path
+    partial: Path
+    abstain: float | None
+
+    def make(self, tell: Callable[[int], None]) -> None:
+        """Read what was found once more, and draw; see `draw_clip`."""
+        found = self.how.run(self.store.frames(), self.baseline)
+        draw_clip(self.store.source, self.target, found, abstain=self.abstain, tell=tell, partial=self.partial)
 
 
 def _readable(source: str | os.PathLike[str]) -> Iterator[tuple[int, float, Image]]:

@@ -1,10 +1,12 @@
 """Where a photograph's bytes come from: a file, a row of a Parquet file, or an object store."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
 
 from mien.core import packed, stores
 from mien.core.errors import InputError, MienError
-from mien.core.images import decode, read_image
+from mien.core.images import decode, encoded
 from mien.core.types import Image
 from mien.pipeline.batch import ordered
 from mien.pipeline.sources import Found
@@ -12,8 +14,18 @@ from mien.pipeline.sources import Found
 _REQUESTS = 8  # to an object store at once
 
 
-def read_found(found: Found) -> Image:
+class Decode(Protocol):
+    """See `mien.core.images.decode`."""
+
+    def __call__(self, data: bytes, /, *, name: str) -> Image: ...  # noqa: D102
+
+
+def read_found(found: Found, *, decode: Decode = decode) -> Image:
     """The photograph that was found: RGB uint8 (H, W, 3), upright.
+
+    Args:
+        found: where it is.
+        decode: decodes its bytes.
 
     Raises:
         InputError: it cannot be read, or is a clip in an object store, which has to be copied first.
@@ -24,7 +36,8 @@ def read_found(found: Found) -> Image:
         return decode(packed.read(found.file, found.row), name=found.source)
     if stores.is_address(found.source):
         return decode(stores.read(found.source), name=found.source)
-    return read_image(found.source)
+    path = Path(found.source)
+    return decode(encoded(path), name=str(path))
 
 
 def read_ahead(found: Sequence[Found]) -> Callable[[Found], Image]:

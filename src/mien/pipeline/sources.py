@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mien.core import packed, stores
+from mien.core.containers import moves
 from mien.core.errors import InputError, UsageError
 from mien.core.files import PARTIAL
 from mien.core.images import SUFFIXES
-from mien.core.video import moves
 
 # In a folder these count as photographs. The last ones may not be readable; then their row says so.
 PHOTOGRAPHS = frozenset({*SUFFIXES, ".jpe", ".jfif", ".pnm", ".jp2", ".heic", ".heif", ".avif"})

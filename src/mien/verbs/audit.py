@@ -12,12 +12,13 @@ import numpy.typing as npt
 from mien.core.errors import UsageError
 from mien.core.files import expect_free, make_folder
 from mien.core.images import as_image
-from mien.datasets import Table, open_data
+from mien.datasets import Table
 from mien.datasets.audit import Audit
 from mien.datasets.audit import audit as look_at
 from mien.datasets.duplicates import DISTANCE
 from mien.datasets.lists import write_list
 from mien.faces import DETECTORS
+from mien.pipeline.picture_workers import open_data
 
 _SMALLEST_FACE = 1 / 4  # of a crop's shorter side: a crop whose face is smaller is none
 

@@ -6,6 +6,7 @@ from typing import Any
 from mien.datasets import open_dataset
 from mien.datasets.check import CheckReport, Tell
 from mien.datasets.check import check as check_dataset
+from mien.pipeline.picture_workers import PictureWorkers
 
 
 def check(
@@ -25,9 +26,12 @@ def check(
 
     Raises:
         UsageError, DataError: the data set is not known, or cannot be read at all.
+        WorkerError: no process can be started.
 
     Example:
         >>> mien.check("rafdb=data/rafdb").verdict  # doctest: +SKIP
         'complete and as distributed: 15,339 pictures, each opened'
     """
-    return check_dataset(open_dataset(data, options=options), decode=decode, tell=tell)
+    with PictureWorkers() as workers:
+        dataset = open_dataset(data, options=options, each=workers.each)
+        return check_dataset(dataset, decode=decode, tell=tell, each=workers.each)

@@ -12,12 +12,13 @@ import numpy as np
 from mien.core.errors import DataError, UsageError
 from mien.core.files import file_name
 from mien.core.optional import require
-from mien.datasets import Table, open_data
+from mien.datasets import Table
 from mien.datasets.lists import apply_lists, as_paths
 from mien.datasets.table import SPLITS, expect_splits
 from mien.evaluation import Evaluation, PredictionTable, average, judge
 from mien.evaluation.errors import ErrorAnalysis
 from mien.evaluation.robustness import Robustness
+from mien.pipeline.picture_workers import open_data
 from mien.runtime.classifier import Classifier
 from mien.runtime.session import check_options
 from mien.verbs.evaluate_files import check_out, write_all_errors, write_evaluations

@@ -1,18 +1,24 @@
 """`mien explain`: a model and faces in, heat maps of what the model goes by out."""
 
+import functools
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mien.core.errors import UsageError
 from mien.core.files import expect_free, make_folder, printable, replacing, write_csv
-from mien.datasets import Table, open_data
+from mien.datasets import Table
+from mien.datasets.looking import FEW
 from mien.datasets.table import SPLITS, expect_splits
 from mien.explanation.explainer import expect_method
 from mien.pipeline import predict_table
+from mien.pipeline.decoding import Decoders
+from mien.pipeline.picture_workers import open_data
+from mien.pipeline.reading import read_found
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.sources import check, expand
 from mien.runtime.session import check_options
@@ -145,9 +151,12 @@ def explain(
         explainer.label_set(config.head).index(config.label)  # says at once that there is none
     make_folder(out)
     work = PictureWork(recognizer, explainer, config, out)
-    for done, found in enumerate(predict_table.recognize(recognizer, expand(named), keep_images=True), 1):
-        work.picture(found, alone=total == 1)
-        tell(done, total)
+    with closing(Decoders(1)) as decoders:  # one picture is decoded while another is looked at
+        read = read_found if total < FEW else functools.partial(read_found, decode=decoders.decode)
+        recognized = predict_table.recognize(recognizer, expand(named), keep_images=True, read=read)
+        for done, found in enumerate(recognized, 1):
+            work.picture(found, alone=total == 1)
+            tell(done, total)
     classes = () if faces is None else explain_classes(explainer, faces, config, out, work.files, tell)
     about = {"model": explainer.name, "method": config.method, "head": recognizer.head, "faces": work.rows}
     about |= {"classes": list(classes), "blocks": work.blocks, "failed": _failed(work.failed)}

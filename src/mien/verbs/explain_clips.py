@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from mien.core.errors import InputError, UsageError
 from mien.core.files import expect_free, make_folder, printable
 from mien.core.images import write_image
+from mien.datasets.looking import FEW_CLIPS
 from mien.explanation.explainer import Explainer, explain_faces
 from mien.explanation.maps import peak_of
 from mien.pipeline import heat as drawing
 from mien.pipeline.annotate import Annotations
-from mien.pipeline.clips import ClipOfFace, expand_clips, face_in_clip, read_clip
+from mien.pipeline.clips import ClipOfFace, ClipToRead, expand_clips, face_in_clip
+from mien.pipeline.picture_workers import PictureWorkers
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.sources import EXPLAINED
 from mien.verbs.explainers import open_explainer
@@ -79,19 +81,23 @@ def explain_clips(
     out = Path(config.out)
     make_folder(out)
     sheets, found = Annotations(out, EXPLAINED), ExplainedClips(len(clips))
-    for done, each in enumerate(clips, 1):
-        path = sheets.path(each.source)
-        expect_free(path, overwrite=config.overwrite)
-        try:
-            if each.error:
-                raise InputError(each.error)
-            frames = read_clip(each.source, recognizer.classifier.card.input.frames)
-            _explain(each.source, face_in_clip(recognizer, frames), explainer, config, path, found)
-        except InputError as error:
-            if len(clips) == 1:
-                raise
-            found.failed[each.source] = str(error)
-        tell(done, len(clips))
+    count = recognizer.classifier.card.input.frames
+    there = [ClipToRead(each.source, count) for each in clips if not each.error]
+    with PictureWorkers() as workers:
+        read = workers.each(ClipToRead.read, there, range(len(there)), at_once=1, few=FEW_CLIPS)
+        for done, each in enumerate(clips, 1):
+            path = sheets.path(each.source)
+            expect_free(path, overwrite=config.overwrite)
+            try:
+                frames = InputError(each.error) if each.error else next(read)
+                if isinstance(frames, InputError):
+                    raise frames
+                _explain(each.source, face_in_clip(recognizer, frames), explainer, config, path, found)
+            except InputError as error:
+                if len(clips) == 1:
+                    raise
+                found.failed[each.source] = str(error)
+            tell(done, len(clips))
     return found
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from mien.core.errors import OutputError
 from mien.core.files import make_folder, replacing, unwritable, write_csv
 from mien.core.optional import require
-from mien.datasets import Table, open_data
+from mien.datasets import Table
 from mien.datasets.explore import explore_table
+from mien.pipeline.picture_workers import open_data
 
 if TYPE_CHECKING:
     from mien.reporting.exploration import ExplorationPage

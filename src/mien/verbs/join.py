@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mien.core.optional import require
-from mien.datasets import open_data
 from mien.datasets.table import Table
+from mien.pipeline.picture_workers import open_data
 from mien.verbs.finish import finish
 
 

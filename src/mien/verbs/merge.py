@@ -13,9 +13,10 @@ from mien.core.errors import DataError, UsageError
 from mien.core.files import make_folder
 from mien.core.images import to_gray
 from mien.core.registry import unknown
-from mien.datasets import Table, open_data, write_table
+from mien.datasets import Table, write_table
 from mien.datasets.labelmap import LabelMap, read_map
 from mien.datasets.parquet import check_table_path
+from mien.pipeline.picture_workers import open_data
 from mien.runtime.preprocess import resize
 from mien.verbs.made_table import Counts, count_labels, count_splits, described
 

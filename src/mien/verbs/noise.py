@@ -15,7 +15,7 @@ from mien.core.files import expect_free, make_folder, replacing
 from mien.core.images import write_image
 from mien.core.labels import LabelSet
 from mien.core.montage import montage
-from mien.datasets import Table, open_data
+from mien.datasets import Table
 from mien.datasets.lists import RELABEL, Entry, write_list
 from mien.datasets.noise import (
     Agreement,
@@ -32,6 +32,7 @@ from mien.datasets.noise import (
 )
 from mien.evaluation import read_predictions
 from mien.evaluation.metrics import wilson
+from mien.pipeline.picture_workers import open_data
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _SHOWN = 100  # suspects in the gallery

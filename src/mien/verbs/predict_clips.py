@@ -1,4 +1,4 @@
-"""The clips of `mien predict`: a first pass over each, here or in several processes, then a second one.
+"""The clips of `mien predict`: a first pass over each, here or in several processes, a second one, a drawn copy.
 
 What the first pass finds is stored, so that what the second says does not depend on how the first one went.
 """
@@ -10,9 +10,11 @@ from concurrent.futures import Future, wait
 from pathlib import Path
 
 from mien.core.errors import WorkerError
+from mien.core.files import partial_path
 from mien.core.labels import LabelSet
 from mien.pipeline import predict_table
 from mien.pipeline.clip_store import ClipStore, first_pass
+from mien.pipeline.drawn_clip import Drawing
 from mien.pipeline.predict_table import Recognized, Row
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.second_pass import rows, second_pass
@@ -47,7 +49,7 @@ class Clips:
         progress: Progress,
     ) -> None:
         self._config, self._labels, self._folder, self._number = config, labels, folder, 0
-        self.outputs = ClipOutputs(config, labels, progress)
+        self.outputs = ClipOutputs(config, labels)
         if isinstance(where, Elsewhere):
             stores = (self._store(number, found) for number, found in enumerate(_clips(sources)))
             self._passes: FirstPasses | FirstPassesElsewhere = FirstPassesElsewhere(where, stores, progress)
@@ -56,17 +58,22 @@ class Clips:
 
     def rows(self, found: Found) -> Iterator[list[Row]]:
         """The rows of each frame of the next clip, and its error, if there is one; both passes are done before."""
-        error = found.error
-        if not error:
+        errors = [found.error]
+        if not found.error:
             store = self._store(self._number, found)
             self._number += 1
             self._passes.over(store)
-            error = store.error
             how = self._config.second_pass
             final, baseline = second_pass(store.frames, self._labels, how)
             table = (rows(frame, found.source, abstain=self._config.abstain) for frame in final)
-            yield from self.outputs.watched(found.source, table, baseline, lambda: how.run(store.frames(), baseline))
-        if error:
+
+            def draw(copy: Path) -> str | None:
+                drawing = Drawing(store, how, baseline, copy, partial_path(copy), self._config.abstain)
+                return self._passes.draw(drawing)
+
+            not_drawn = yield from self.outputs.watched(found.source, table, baseline, draw)
+            errors = [store.error, not_drawn]
+        for error in filter(None, errors):
             yield predict_table.rows(Recognized(found.source, None, error), self._labels)
 
     def _store(self, number: int, found: Found) -> ClipStore:
@@ -82,6 +89,11 @@ class FirstPasses:
     def over(self, store: ClipStore) -> None:
         """Have all frames of a clip in its store."""
         first_pass(self._recognizer, store, self._sampling, tell=self._progress)
+
+    def draw(self, drawing: Drawing) -> str | None:
+        """Make a drawn copy; there is nothing that could not be made and is no error of its own."""
+        drawing.make(self._progress)
+        return None
 
 
 class FirstPassesElsewhere:
@@ -103,13 +115,26 @@ class FirstPassesElsewhere:
             self._begun.append((following.folder, self._elsewhere.first_pass(following)))
         folder, result = self._begun.popleft()
         assert folder == store.folder
+        if error := self._awaited(result):
+            store.finish(error)
+
+    def draw(self, drawing: Drawing) -> str | None:
+        """Have a drawn copy made, or hear why a process did not survive that or took too long; then nothing is left."""
+        error = self._awaited(self._elsewhere.draw(drawing))
+        if error:
+            drawing.partial.unlink(missing_ok=True)
+        return error
+
+    def _awaited(self, result: Future[None]) -> str | None:
+        """Wait for what another process does, and say how it ended, where that was before its time."""
         while not wait([result], _PATIENCE_S).done:
             self._progress(self._elsewhere.frames_seen())
         self._progress(self._elsewhere.frames_seen())
         try:
             result.result()
         except WorkerError as error:
-            store.finish(str(error))
+            return str(error)
+        return None
 
 
 def frames_in(

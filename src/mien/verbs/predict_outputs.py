@@ -1,7 +1,7 @@
 """What `mien predict` makes of clips beside the table: a summary, a page each, a drawn copy each."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,7 @@ from mien.evaluation.behaviour import ClipBehaviour, Observer, timed
 from mien.evaluation.timeline import Course, Recorder
 from mien.pipeline.annotate import Annotations
 from mien.pipeline.baseline import Baseline
-from mien.pipeline.drawn_clip import draw_clip
 from mien.pipeline.predict_table import Row
-from mien.pipeline.second_pass import ClipFrame
 from mien.pipeline.sources import ANNOTATED_CLIP, TIMELINE, Contents
 from mien.verbs.predict_config import PredictConfig
 from mien.verbs.predict_photographs import check_annotations
@@ -30,14 +28,13 @@ class ClipOutputs:
     """Watches the rows of clips go by, and writes what is made of them.
 
     Attributes:
-        config: what is asked. labels: of the model. progress: told of frames that were drawn.
+        config: what is asked. labels: of the model.
         clips: what was seen in each.
         drawn, pages: the files written. notes: what the user should know.
     """
 
     config: PredictConfig
     labels: LabelSet
-    progress: Callable[[int], None]
     clips: list[ClipBehaviour] = field(default_factory=list)
     drawn: list[Path] = field(default_factory=list)
     pages: list[Path] = field(default_factory=list)
@@ -53,15 +50,18 @@ class ClipOutputs:
         source: str,
         frames: Iterable[list[Row]],
         baseline: Baseline,
-        again: Callable[[], Iterable[ClipFrame]],
-    ) -> Iterator[list[Row]]:
+        draw: Callable[[Path], str | None],
+    ) -> Generator[list[Row], None, str | None]:
         """The rows of each frame of a clip; after the last of them, its page and its drawn copy are written.
 
         Args:
             source: the clip.
             frames: the rows.
             baseline: that was taken off its faces.
-            again: begins to read the same frames once more, for drawing.
+            draw: draws the clip, with what was found in it, on the copy of that name; says why it could not, or None.
+
+        Returns:
+            Why there is no drawn copy, if it is missing.
         """
         observer, recorder = Observer(printable(source), self.labels.labels), Recorder(self.labels.labels)
         for rows, length_s in timed(frames):
@@ -72,13 +72,14 @@ class ClipOutputs:
         self.clips.append(clip)
         page, copy = (names and names.path(source) for names in (self._reports, self._copies))
         if not clip.frames:
-            return
+            return None
         self._note_baseline(clip, baseline)
         if page:
             self._write_page(page, clip, recorder.result())
-        if copy:
-            draw_clip(source, copy, again(), abstain=self.config.abstain, tell=self.progress)
+        error = draw(copy) if copy else None
+        if copy and not error:
             self.drawn.append(copy)
+        return error
 
     def finish(self) -> dict[str, Any]:
         """Write the summary of all clips beside the table, if there is one. Returns fields of a `PredictResult`."""

@@ -17,6 +17,7 @@ import cv2
 from mien.core.errors import WorkerError
 from mien.core.processors import available_processors
 from mien.pipeline.clip_store import ClipStore, first_pass
+from mien.pipeline.drawn_clip import Drawing
 from mien.pipeline.predict_table import Row
 from mien.pipeline.processes import Workers, one_each, tell
 from mien.pipeline.sources import Contents
@@ -40,7 +41,7 @@ class Clip:
     sampling: Sampling
 
 
-Task = Sequence[Photograph] | ClipStore | Clip
+Task = Sequence[Photograph] | ClipStore | Clip | Drawing
 
 
 def worker_count(config: PredictConfig, contents: Contents) -> int:
@@ -91,6 +92,10 @@ class Elsewhere:
         """Have all frames of a clip in its store. A worker that dies is replaced once, and goes on where it was."""
         return self._workers.submit(store, tries=2)
 
+    def draw(self, drawing: Drawing) -> Future[None]:
+        """Have a drawn copy made."""
+        return self._workers.submit(drawing)
+
     def frames_of(self, path: str, sampling: Sampling) -> int:
         """How many frames of a clip will be looked at, about; none of one that a process does not survive."""
         try:
@@ -99,7 +104,7 @@ class Elsewhere:
             return 0
 
     def frames_seen(self) -> int:
-        """How many frames of clips were looked at since the last call."""
+        """How many frames of clips were looked at, or drawn on, since the last call."""
         with self._lock:
             frames, self._frames = self._frames, 0
         return frames
@@ -121,6 +126,9 @@ def _start(config: PredictConfig, threads: int) -> Callable[[Task], list[list[Ro
         if isinstance(task, ClipStore):
             first_pass(recognizer, task, config.sampling, workers=threads, tell=tell)
             return None
+        if isinstance(task, Drawing):
+            task.make(tell)
+            return None
         return [rows for _, rows in photographs.look(task)]
 
     return work
@@ -129,4 +137,6 @@ def _start(config: PredictConfig, threads: int) -> Callable[[Task], list[list[Ro
 def _name(task: Task) -> str:
     if isinstance(task, Clip):
         return task.path
+    if isinstance(task, Drawing):
+        return f"drawing on {task.store.source}"
     return task.source if isinstance(task, ClipStore) else ", ".join(each.found.source for each in task)

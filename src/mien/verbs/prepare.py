@@ -16,12 +16,14 @@ from mien.core.files import make_folder
 from mien.core.optional import require
 from mien.core.processors import available_processors, check_workers
 from mien.core.registry import unknown
-from mien.datasets import READERS, DataSet, LabelColumn, Table, open_dataset
+from mien.datasets import READERS, DataSet, LabelColumn, Table
+from mien.datasets.dataset import PictureRows
 from mien.datasets.labelmap import LabelMap
 from mien.datasets.parquet import check_table_path
 from mien.faces import DETECTORS, check_min_face
 from mien.pipeline.cut import Form
 from mien.pipeline.parts import Parts
+from mien.pipeline.picture_workers import open_dataset
 from mien.pipeline.prepare import MakeParts, Prepared, plan_of, prepare_table, rows_of
 from mien.pipeline.recognizer import NO_DETECTOR
 from mien.runtime.card import COLORS, CropGeometry
@@ -33,7 +35,7 @@ Tell = Callable[[int, int], None]
 
 MODEL = "mien-s"  # whose geometry a face is cut with, unless told otherwise
 SIZE = 112  # of faces out of photographs
-MANY = 256  # photographs, from which on it pays to start processes; face crops are done too quickly
+MANY = 256  # pictures that are not in memory already, from which on they are read by processes that can be lost
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ class PrepareConfig:
         options: of the readers, by name, or by ``"<data set>.<name>"`` for one of several data sets.
         label_map: a file that gives labels of all data sets common names, as a label source of its own.
         engine: local, or ray for many machines, which have to see the pictures under the same paths.
-        workers: processes; None: one a processor for many photographs, else as many threads of this process, as with 0.
+        workers: processes; None: one a processor for many pictures, else as many threads of this process, as with 0.
         time_limit: seconds that a process may take over a picture; then it is ended, and the row has an error.
         resume: go on with a table that was broken off. overwrite: replace one that exists, or begin it anew.
     """
@@ -165,7 +167,7 @@ def prepare(
     make = _on_cluster(config) if config.engine == "ray" else None
     parts.begin(resume=config.resume, overwrite=config.overwrite)
     workers = config.workers or available_processors()
-    many = sum(len(each) for each in sets if not each.faces) >= MANY
+    many = sum(len(each) for each in sets if not isinstance(each.pictures, PictureRows)) >= MANY
     time_limit = config.time_limit if config.workers or (config.workers is None and many) else None
     prepared = prepare_table(
         sets, rows, form, parts, workers=workers, time_limit=time_limit, device=config.device, tell=tell, make=make

@@ -13,8 +13,9 @@ from mien.core.errors import DataError, MienError, ModelError, UsageError
 from mien.core.files import expect_free, file_name, make_folder, replacing, write_csv
 from mien.core.optional import require
 from mien.core.toml import parse_toml
-from mien.datasets import Table, open_data
+from mien.datasets import Table
 from mien.evaluation import Evaluation, judge, read_predictions
+from mien.pipeline.picture_workers import open_data
 from mien.runtime.card import Card, RobustnessCell
 from mien.training.diagnosis import diagnose
 from mien.verbs.evaluate import evaluate

@@ -11,12 +11,13 @@ import numpy as np
 from mien.core.errors import DataError, UsageError
 from mien.core.files import expect_free, make_folder
 from mien.core.registry import unknown
-from mien.datasets import LabelColumn, Table, open_data, read_table, write_table
+from mien.datasets import LabelColumn, Table, read_table, write_table
 from mien.datasets.lists import ids_to_drop
 from mien.datasets.members import members_path, take_members, write_members
 from mien.datasets.parquet import check_table_path
 from mien.datasets.subsets import PRESET_SOURCE, PRESETS, Part, Recipe, carve_valid, fold, leave_out, take, without
 from mien.datasets.table import SPLITS, expect_splits
+from mien.pipeline.picture_workers import open_data
 from mien.verbs.made_table import Counts, count_labels, count_splits, described
 
 Spec = str | os.PathLike[str]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from mien.core.errors import OutputError, TrainingError, UsageError
 from mien.core.optional import require
-from mien.datasets import open_data
 from mien.datasets.lists import apply_lists, as_paths, digests
 from mien.datasets.table import Table
+from mien.pipeline.picture_workers import open_data
 from mien.verbs.evaluate import evaluate
 from mien.verbs.finish import draw, finish
 from mien.verbs.summary import heads_measured, summarise

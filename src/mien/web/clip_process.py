@@ -94,8 +94,9 @@ def read(
 
 def _check(video: str, source: str, *, most_seconds: float, most_megapixels: float) -> float:
     """How many frames a video may have; InputError where it is too long or large, or does not move."""
+    from mien.core.containers import moves
     from mien.core.errors import InputError
-    from mien.core.video import moves, probe
+    from mien.core.video import probe
 
     if video.endswith(STILL_OR_MOVING) and not moves(video):
         raise InputError(f"expected a video or an animation in {source}, got a still picture: send it to /predict")

@@ -12,8 +12,8 @@ from layouts.faces import face
 
 from fuzzing.damage import CANARY, text
 from fuzzing.entry import Entry, entry
-from mien.core.containers import cut_off
-from mien.core.video import frames, moves, probe
+from mien.core.containers import cut_off, moves
+from mien.core.video import frames, probe
 
 _CODECS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "mp4v", ".webm": "VP80"}
 _MOST_FRAMES = 300  # of one input: a header may claim any number, and a decoder may repeat

@@ -1,13 +1,17 @@
 """Where files end, and why some cannot be read: with files that ffmpeg wrote."""
 
+import os
 import subprocess
+import time
 from pathlib import Path
 
 import clips as made
+import cv2
+import PIL.Image
 import pytest
 from clips import Shelf
 
-from mien.core.containers import cut_off, pictures_in_webp, why_unreadable
+from mien.core.containers import cut_off, moves, pictures_in_webp, why_unreadable
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".avi"])
@@ -68,3 +72,31 @@ def test_of_a_long_tail_of_zeros_a_part_is_looked_at(tmp_path: Path, kind: bytes
         file.truncate(1 << 36)  # takes no room on the disk
     assert not cut_off(path)
     assert pictures_in_webp(path) == (kind == b"WEBP")
+
+
+def test_whether_a_picture_moves_is_seen_without_a_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For whoever asks may be the process that has to live. Lengths of extensions that lead nowhere take no time."""
+    for name in ("VideoCapture", "imdecode", "imdecodeanimation"):
+        monkeypatch.setattr(cv2, name, None, raising=False)
+    whole = PIL.Image.effect_noise((40, 40), 90)
+    moving, still = tmp_path / "a.gif", tmp_path / "b.gif"
+    whole.save(moving, save_all=True, append_images=[whole.rotate(90)])
+    whole.save(still)
+    assert moves(moving) and not moves(still)
+    data = moving.read_bytes()
+    second = data.index(b"!\xf9\x04", len(still.read_bytes()) - 20)
+    moving.write_bytes(data[:second])
+    assert not moves(moving)
+    moving.write_bytes(still.read_bytes()[:-1] + b"!\xff\0" * 3_000_000 + data[second:])
+    began = time.monotonic()
+    assert not moves(moving) and time.monotonic() - began < 5
+
+
+def test_a_video_under_the_name_of_a_gif_moves(clips: Shelf, tmp_path: Path) -> None:
+    for suffix in (".mp4", ".mkv", ".avi"):
+        subprocess.run(["ffmpeg", "-v", "error", "-i", clips["nobody"].path, "-c", "copy", tmp_path / f"a{suffix}"],
+                       check=True)  # fmt: skip
+        assert moves((tmp_path / f"a{suffix}").rename(tmp_path / "a.gif"))
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "b.gif")  # to which nobody writes
+        assert not moves(tmp_path / "b.gif")

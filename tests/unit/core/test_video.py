@@ -13,8 +13,9 @@ import pytest
 from clips import animated, rotated, still, text
 
 from mien.core import video
+from mien.core.containers import moves
 from mien.core.errors import InputError
-from mien.core.video import VideoInfo, frames, moves, probe, read_frame
+from mien.core.video import VideoInfo, frames, probe, read_frame
 
 N, FPS = 12, 25
 

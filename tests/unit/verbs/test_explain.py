@@ -1,8 +1,10 @@
 """The verb explain, on the bundled model and photographs; what it refuses, in one line each."""
 
 import csv
+import functools
 import json
 
+import decoders
 import numpy as np
 import pytest
 
@@ -12,6 +14,9 @@ from mien.core.errors import InputError, OutputError, UsageError
 from mien.core.images import read_image, write_image
 from mien.core.labels import LABEL_SETS
 from mien.datasets import LabelColumn, Table
+from mien.datasets.looking import FEW
+from mien.pipeline.decoding import Decoders
+from mien.verbs import explain as verb
 from mien.verbs.explain import AREAS, COLUMNS, explain
 from mien.verbs.predict import predict
 
@@ -89,6 +94,20 @@ def test_a_picture_without_a_face(plain, samples, tmp_path, capsys):
     assert "expected a face in" in said.err and "happiness" in said.out
     with pytest.raises(InputError, match="expected a face in"):
         explain("mien-s", plain, out=tmp_path / "c")
+
+
+def test_a_picture_that_brings_its_decoder_down_is_one_that_failed(tmp_path, monkeypatch):
+    monkeypatch.setattr(verb, "Decoders", functools.partial(Decoders, start=decoders.fragile))
+    for k in range(FEW):
+        write_image(tmp_path / f"{k:02}.png", np.random.default_rng(k).integers(0, 256, (48, 48), np.uint8))
+    deadly = tmp_path / "03.png"
+    deadly.write_bytes(deadly.read_bytes() + decoders.DEADLY)
+    found = explain("mien-s", tmp_path, out=tmp_path / "out", detector="none")
+    assert found.failed == {
+        str(deadly): f"expected a picture in {deadly} that can be decoded, got one that brought its decoder down: "
+        "convert it"
+    }
+    assert (found.pictures, found.faces) == (FEW, FEW - 1)
 
 
 def test_what_is_not_known_or_not_there(samples, tmp_path, capsys):

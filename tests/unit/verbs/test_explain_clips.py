@@ -6,11 +6,14 @@ import json
 import cv2
 import numpy as np
 import pytest
+from fragile import DEADLY, FragileClip
 
 from mien.cli.app import main
 from mien.core.errors import InputError, UsageError
 from mien.core.images import read_image, write_image
+from mien.datasets.looking import FEW_CLIPS
 from mien.pipeline.clips import expand_clips, read_clip
+from mien.verbs import explain_clips
 from mien.verbs.explain import explain
 from mien.verbs.explain_clips import CLIP_COLUMNS
 
@@ -110,6 +113,19 @@ def test_a_face_is_found_in_each_frame(run, samples, tmp_path):
     write_image(tmp_path / "clip" / "1.png", np.full_like(picture, 90))
     with pytest.raises(InputError, match=r"expected a face in every frame .* got none in .*1.png: leave"):
         explain(run, tmp_path / "clip", out=tmp_path / "none", detector="haar")
+
+
+def test_a_clip_that_is_deadly_is_one_that_failed(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(explain_clips, "ClipToRead", FragileClip)
+    for k in range(FEW_CLIPS):
+        (tmp_path / "clips" / str(k)).mkdir(parents=True)
+        for number in range(FRAMES):
+            color = DEADLY if k == 1 else (40 * k, 90, 9)
+            write_image(tmp_path / "clips" / str(k) / f"{number}.png", np.full((SIDE, SIDE, 3), color, np.uint8))
+    found = explain(run, tmp_path / "clips", out=tmp_path / "out", detector="none", method="occlusion")
+    deadly = str(tmp_path / "clips" / "1")
+    assert list(found.failed) == [deadly] and "brought its decoder down" in found.failed[deadly]
+    assert (found.pictures, found.faces, len(found.rows)) == (FEW_CLIPS, FEW_CLIPS - 1, FRAMES * (FEW_CLIPS - 1))
 
 
 def test_what_cannot_be_is_said_in_one_line(run, clips, samples, tmp_path):

@@ -8,7 +8,7 @@ import clips as made
 import fragile
 import pytest
 from clips import Shelf
-from fragile import DEADLY, ONCE, SLOW, FragileConfig
+from fragile import DEADLY, ONCE, SLOW, FragileConfig, FragileDrawing
 
 from mien.core.errors import ModelError, UsageError
 from mien.pipeline.sources import Contents
@@ -96,15 +96,39 @@ def test_what_a_worker_does_not_survive_is_an_error_row(
     assert found.faces == 28 and (tmp_path / "mark").exists()
 
 
+def of_color(path: Path, color: str) -> Path:
+    """A clip of ten frames of one colour."""
+    made = ["-f", "lavfi", "-i", f"color={color}:size=64x64:rate=5:duration=2", "-c:v", "png", str(path)]
+    subprocess.run(["ffmpeg", "-v", "error", *made], check=True, stdin=subprocess.DEVNULL)
+    return path
+
+
 def test_a_clip_that_is_deadly_is_an_error_row_and_others_are_whole(
     clips: Shelf, tiny_model: Path, tmp_path: Path
 ) -> None:
-    red = ["-f", "lavfi", "-i", "color=red:size=64x64:rate=5:duration=2", "-c:v", "png", str(tmp_path / "red.mov")]
-    subprocess.run(["ffmpeg", "-v", "error", *red], check=True, stdin=subprocess.DEVNULL)
+    of_color(tmp_path / "red.mov", "red")
     found = predict([tmp_path / "red.mov", clips["nobody"].path], FragileConfig(model=tiny_model, workers=2))
     assert list(found.failed) == [str(tmp_path / "red.mov")]
     assert "expected a worker process to live through" in found.failed[str(tmp_path / "red.mov")]
     assert found.frames == 25
+
+
+def test_a_clip_that_is_deadly_to_draw_on_is_an_error_row_beside_its_others(tiny_model: Path, tmp_path: Path) -> None:
+    """Its frames were seen, so their rows are there; nothing is left of its copy, and other clips have theirs."""
+    red, gray = (of_color(tmp_path / f"{color}.mov", color) for color in ("red", "gray"))
+    out, drawn = tmp_path / "t.csv", tmp_path / "drawn"
+    steps: list[Step] = []
+    config = FragileDrawing(model=tiny_model, workers=1, annotate=drawn, out=out)
+    found = predict([red, gray], config, tell=steps.append)
+    assert found.failed == {
+        str(red): f"expected a worker process to live through drawing on {red}, got one that ended by SIGSEGV: leave "
+        "it out, or convert it; if others fail, too, memory may be short"
+    }
+    assert found.frames == 20 and found.clips == 2
+    assert found.annotated == (drawn / "gray.annotated.mp4",) and [*drawn.iterdir()] == [*found.annotated]
+    frames = [row.split(",")[1] for row in out.read_text("utf-8").splitlines()[1:]]
+    assert frames == [*map(str, range(10)), "", *map(str, range(10))]
+    assert sum(step.done for step in steps) == 20 + 10 + 3  # what was drawn on counts, too
 
 
 def test_what_cannot_be_loaded_is_said_before_any_work(tiny_model: Path, samples: Path) -> None:

@@ -8,7 +8,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -20,8 +20,9 @@ from mien.core.errors import DataError, InputError, UsageError
 from mien.core.images import SUFFIXES, read_image
 from mien.core.labels import FIRST_ID, LABEL_SETS, LabelSet
 from mien.core.registry import unknown
-from mien.core.video import probe, read_frame
+from mien.core.video import VideoInfo, probe, read_frame
 from mien.datasets.dataset import DataSet, Pixels, not_there
+from mien.datasets.looking import FEW_CLIPS, Each, each_here
 from mien.datasets.readers.listing import files_in, folders_in
 from mien.datasets.readers.sequences import FrameChoice
 from mien.datasets.table import LabelColumn
@@ -124,6 +125,7 @@ def read_mmi(
     clips: bool = False,
     view: str = "frontal",
     dual: str = "right",
+    each: Each = each_here,
 ) -> DataSet:
     """Read the clips and stills of MMI that show one of six basic emotions.
 
@@ -136,6 +138,7 @@ def read_mmi(
         clips: all frames of each clip carry its label instead; not with `peak` or `neutral`.
         view: frontal, profile, or both.
         dual: which half of a picture with two views is the frontal one, as one looks at it.
+        each: who opens the clips, to see how long they are.
 
     Returns:
         Photographs with the label source ``mmi``, which has the class neutral after the six only if asked for;
@@ -151,9 +154,10 @@ def read_mmi(
             raise UsageError(unknown(option, str(value), known))
     root = Path(root)
     media, left_out = _list_media(root)
-    parts = [(each, half, seen) for each in media for half, seen in _parts(each.view, dual) if view in (seen, "both")]
+    parts = [(one, half, seen) for one in media for half, seen in _parts(one.view, dual) if view in (seen, "both")]
     labels = LabelSet("mmi", (*_EMOTIONS, "neutral")) if choice.neutral else _EMOTIONS
-    rows = [row for each in parts for row in _rows(root, *each, choice, labels)]
+    infos = _probed(root, dict.fromkeys(medium.file for medium, _, _ in parts if medium.is_clip), each)
+    rows = [row for part in parts for row in _rows(root, *part, infos, choice, labels)]
     left_out["in another view"] += len(media) - len({each.file for each, _, _ in parts})
     notes = tuple(_notes(rows, left_out, dual))
     if not rows:
@@ -320,15 +324,35 @@ def _parts(view: str, dual: str) -> list[tuple[str, str]]:
     return [(half, "frontal" if half == dual else "profile") for half in HALVES]
 
 
-def _rows(root: Path, medium: _Medium, half: str, view: str, choice: FrameChoice, labels: LabelSet) -> Iterator[_Row]:
+def _probed(root: Path, files: Iterable[str], each: Each) -> dict[str, VideoInfo | InputError]:
+    """File -> what each clip holds, or why that cannot be said."""
+    shots = [Shot(str(root), file, 0) for file in files]
+    infos = each(_probe, shots, range(len(shots)), at_once=1, few=FEW_CLIPS)
+    return {shot.file: info for shot, info in zip(shots, infos, strict=True)}
+
+
+def _probe(shot: Shot) -> VideoInfo:
+    return probe(shot.path)
+
+
+def _rows(
+    root: Path,
+    medium: _Medium,
+    half: str,
+    view: str,
+    infos: Mapping[str, VideoInfo | InputError],
+    choice: FrameChoice,
+    labels: LabelSet,
+) -> Iterator[_Row]:
     side = f"-{half}" if half else ""
     if not medium.is_clip:
         shot = Shot(str(root), medium.file, None, half)
         yield _Row(f"mmi-{medium.name}{side}", "", -1, math.nan, view, medium.class_id, shot)
         return
-    try:
-        info = probe(root / medium.file)
-    except InputError:  # its frames cannot be counted: one row stands for it, and says why when it is read
+    info = infos[medium.file]
+    if isinstance(
+        info, InputError
+    ):  # its frames cannot be counted: one row stands for it, and says why when it is read
         shot = Shot(str(root), medium.file, 0, half)
         yield _Row(f"mmi-{medium.name}{side}", "", -1, math.nan, view, medium.class_id, shot)
         return
