@@ -1,11 +1,11 @@
-"""`mien predict --engine ray` on one core and on two, and what follows for a hundred machines, on paper.
+"""`--engine ray` of both commands on one core and on two, and what follows for a hundred machines, on paper.
 
     python benchmarks/scale.py --photographs DIR
     python benchmarks/scale.py --photographs DIR --count 256 --cores 1
 
 First the CPU time of a photograph, stage by stage, in this process on one thread; then how many photographs a second a
-cluster of this machine's first cores does, once its actors have loaded (`--cores 1,2`; Linux); then how many tasks a
-second the first process hands out. The last table is computed from these, and from what `Paper` assumes.
+cluster of this machine's first cores does, once its actors have loaded (`--cores 1,2`; Linux), for each command; then
+how many tasks a second the first process hands out. The last table is computed from these, and from what `Paper` assumes.
 """
 
 import argparse
@@ -77,10 +77,14 @@ def main() -> None:
     pictures = [Path(found.source).resolve() for found in expand(given) if not found.error]
     stages = measure(pictures[:256])
     print_stages(stages)
-    rates = {int(cores): rate(pictures, options.count, int(cores)) for cores in options.cores.split(",")}
+    rates: dict[int, float] = {}
+    for verb in _RUNS:
+        found = {int(cores): rate(verb, pictures, options.count, int(cores)) for cores in options.cores.split(",")}
+        rates = rates or found
+        alone = found[min(found)] / min(found)
+        for cores, pictures_s in found.items():
+            print(f"| {verb} | {cores} | {pictures_s:.1f} | {pictures_s / cores / alone:.2f} |")
     alone = rates[min(rates)] / min(rates)
-    for cores, pictures_s in rates.items():
-        print(f"| {cores} | {pictures_s:.1f} | {pictures_s / cores / alone:.2f} |")
     tasks = handed_out()
     print(f"\n{tasks:.0f} empty tasks a second\n")
     print_paper(stages, alone, Paper(machines=options.machines, efficiency=efficiency(rates), tasks=tasks))
@@ -116,24 +120,36 @@ def print_stages(stages: Stages) -> None:
         spent = getattr(stages, name)
         print(f"| {name} | {spent * 1000:.2f} ms | {1 / spent:,.0f} |")
     print(f"\n{stages.bytes / 1000:.0f} kB a photograph\n")
-    print("| cores | photographs/s | a core, against one alone |\n|---|---|---|")
+    print("| command | cores | photographs/s | a core, against one alone |\n|---|---|---|---|")
 
 
 # Told of each part; what comes before the first one is starting.
-_RUN = """
+_RUNS = {
+    "predict": """
 import sys, time
 import mien
 seen = []
 mien.predict(sys.argv[1], engine="ray", out=sys.argv[2], tell=lambda step: seen.append((time.monotonic(), step.done)))
 print(sum(done for _, done in seen[1:]) / (seen[-1][0] - seen[0][0]))
-"""
+""",
+    "data prepare": """
+import sys, time
+import mien
+seen = []
+mien.prepare(
+    f"folder={sys.argv[1]}", engine="ray", out=sys.argv[2], options={"faces": False},
+    tell=lambda done, total: seen.append((time.monotonic(), done)),
+)
+print((seen[-1][1] - seen[0][1]) / (seen[-1][0] - seen[0][0]))
+""",
+}
 
 
-def rate(pictures: list[Path], count: int, cores: int) -> float:
+def rate(verb: str, pictures: list[Path], count: int, cores: int) -> float:
     """Photographs a second of a cluster of so many cores of this machine, after its first task."""
     with tempfile.TemporaryDirectory() as temporary:
-        album = Path(temporary, "album")
-        album.mkdir()
+        album = Path(temporary, "people", "neutral")  # any class
+        album.mkdir(parents=True)
         for i in range(count):
             os.symlink(pictures[i % len(pictures)], album / f"{i:06}{pictures[i % len(pictures)].suffix}")
         mine = sorted(os.sched_getaffinity(0))[:cores]
@@ -143,8 +159,8 @@ def rate(pictures: list[Path], count: int, cores: int) -> float:
             ",".join(map(str, mine)),
             sys.executable,
             "-c",
-            _RUN,
-            str(album),
+            _RUNS[verb],
+            str(album.parent),
             f"{temporary}/out",
         ]
         clean = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
