@@ -5,7 +5,7 @@
 
 First the CPU time of a photograph, stage by stage, in this process on one thread; then how many photographs a second a
 cluster of this machine's first cores does, once its actors have loaded (`--cores 1,2`; Linux), for each command; then
-how many tasks a second the first process hands out. The last table is computed from these, and from what `Paper` assumes.
+how many tasks a second the first process hands out. The last table is computed from these and what `Paper` assumes.
 """
 
 import argparse
