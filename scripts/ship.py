@@ -55,6 +55,7 @@ class Stage:
         name: of its run folder.
         preset, changes: as `mien train` takes them.
         teachers: stages before it that it learns from.
+        begins_from: a stage before it whose weights it begins with, or "".
         join: stages before it whose mean it is, instead of a training.
         title: of a joined model.
         place: out of `PLACES`, or "" for a model that is not shipped.
@@ -64,6 +65,7 @@ class Stage:
     preset: str | None = None
     changes: tuple[str, ...] = ()
     teachers: tuple[str, ...] = ()
+    begins_from: str = ""
     join: tuple[str, ...] = ()
     title: str = ""
     place: str = ""
@@ -100,15 +102,16 @@ def read_recipe(path: Path) -> Recipe:
     for each in raw["stages"]:
         model = stages[each["like"]] if "like" in each else Stage(each["name"])
         teachers, joined, place = tuple(each.get("teachers", ())), tuple(each.get("join", ())), each.get("place", "")
-        unknown = [name for name in (*teachers, *joined) if name not in stages]
+        first = each.get("begins_from", "")
+        unknown = [name for name in (*teachers, *joined, first) if name and name not in stages]
         if unknown or place not in ("", *PLACES):
             raise UsageError(
-                f"expected stages before {each['name']} as its teachers and parts and a place out of "
+                f"expected stages before {each['name']} as its teachers, parts and beginning and a place out of "
                 f"{', '.join(PLACES)}, got {', '.join(unknown) or place}"
             )
         changes = (*model.changes, *as_changes(each.get("settings", {})), *each.get("set", ()))
         preset, title = each.get("preset", model.preset), each.get("title", "")
-        stages[each["name"]] = Stage(each["name"], preset, changes, teachers, joined, title, place)
+        stages[each["name"]] = Stage(each["name"], preset, changes, teachers, first, joined, title, place)
     return Recipe(tuple(stages.values()), raw.get("restricted", {}))
 
 
@@ -131,7 +134,8 @@ def as_changes(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
 def changes_of(stage: Stage, work: Path) -> list[str]:
     """What `--set` is told for a stage."""
     taught = [f"teachers={[(work / each).as_posix() for each in stage.teachers]}"] if stage.teachers else []
-    return [f"name='{stage.name}'", *stage.changes, *taught]
+    begun = [f"weights='{(work / stage.begins_from).as_posix()}'"] if stage.begins_from else []
+    return [f"name='{stage.name}'", *stage.changes, *begun, *taught]
 
 
 def make_stage(stage: Stage, data: str, work: Path, clock: Clock) -> bool:
@@ -183,7 +187,8 @@ def _command(stage: Stage) -> str:
     if stage.join:
         return f"mien join {' '.join(stage.join)} --data DATA --name {stage.name} --out RUN"
     taught = f' --set "teachers={list(stage.teachers)}"' if stage.teachers else ""
-    said = "".join(f' --set "{each}"' for each in stage.changes)
+    begun = [f"weights='{stage.begins_from}'"] if stage.begins_from else []
+    said = "".join(f" --set '{each}'" if '"' in each else f' --set "{each}"' for each in (*stage.changes, *begun))
     return f"mien train --data DATA --preset {stage.preset}{said}{taught} --out RUN"
 
 
@@ -240,7 +245,8 @@ def put(stage: Stage, run: Path) -> None:
             shutil.copyfile(run / file.file, partial)
     with replacing(_placed(stage)) as partial:
         shutil.copyfile(run / MEASURED, partial)
-    for part in (stage.name, *stage.join):
+    told = (stage.begins_from,) if stage.begins_from else ()
+    for part in (stage.name, *stage.join, *stage.teachers, *told):
         _keep_log(run.parent / part, LOGS / part)
 
 

@@ -121,13 +121,14 @@ class Case:
 SHIPPED = Case(
     fer,
     {"ferplus": FERPLUS, "fer2013": FER2013},
-    {**GREY, "net": "resnet", "optimizer": "sgd", "schedule": "one-cycle", "ema": 0.999, "batch": 128},
+    {**GREY, "net": "resnet", "optimizer": "sgd", "schedule": "one-cycle", "ema": 0.999},
     on=("augment.blur", "augment.downscale", "augment.jpeg"),
 )
 
 CASES = {
     "mien-s": SHIPPED,
-    "mien-m": replace(SHIPPED, on=()),
+    "mien-taught": replace(SHIPPED, on=(*SHIPPED.on, "augment.mixup")),
+    "mien-teacher": replace(SHIPPED, on=(*SHIPPED.on, "augment.mixup")),
     "cnn3-four": Case(
         four,
         {"fer2013": ("anger", "happiness", "sadness", "neutral")},

@@ -146,13 +146,22 @@ def test_a_call_without_time_for_an_epoch_does_nothing(ship: ModuleType, tmp_pat
 def test_the_recipe_itself(ship: ModuleType, tmp_path: Path) -> None:
     recipe = ship.read_recipe(ship.RECIPE)
     places = {each.name: each.place for each in recipe.stages}
-    assert places == {"wider": "", "mien-s": "package", "mien-m": "models"}
-    trained = [each for each in recipe.stages if not each.join]
-    configs = [ship.load_config(preset=each.preset, changes=ship.changes_of(each, Path("w"))) for each in trained]
-    assert [each.name for each in configs] == ["wider", "mien-s"]
-    assert recipe.stages[-1].join == ("wider", "mien-s")
+    teachers = [f"teacher-{letter}" for letter in "abcd"]
+    assert places == {**dict.fromkeys(teachers, ""), "mien-m": "models", "mien-s-first": "", "mien-s": "package"}
+    stages = recipe.stages
+    configs = [ship.load_config(preset=each.preset, changes=ship.changes_of(each, Path("w"))) for each in stages]
+    assert [each.name for each in configs] == list(places)
+    for config in configs[4:6]:
+        assert list(config.teachers) == [f"w/{each}" for each in teachers] and config.distill_on == "batches"
+    assert (*configs[6].teachers, configs[6].weights) == ("w/mien-m", "w/mien-s-first")
+    # What the shipped runs were made with, and what their stages say, is the same.
+    logs = ship.RECIPE.parents[1] / "docs" / "runs"
+    for stage in stages:
+        changes = ship.changes_of(stage, Path())
+        said = ship.load_config(preset=stage.preset, changes=changes)
+        assert ship.load_config(file=logs / stage.name / "config.toml") == said, stage.name
     (tmp_path / "recipe.toml").write_text(RECIPE.replace('["teacher"]', '["nobody"]'))
-    with pytest.raises(UsageError, match="expected stages before student as its teachers and parts .*, got nobody"):
+    with pytest.raises(UsageError, match="expected stages before student as its teachers, parts .*, got nobody"):
         ship.read_recipe(tmp_path / "recipe.toml")
     with pytest.raises(UsageError, match="expected --run NAME=FOLDER of a stage and a run"):
         ship.accept(recipe, "mien-m=nowhere", tmp_path)

@@ -33,8 +33,7 @@ class EpochLog(Callback):
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start the epoch's clock, and measure from zero (the sanity check and a resume leave counts behind)."""
         self._started = time.perf_counter()
-        for metric in cast(ExpressionModule, pl_module).metrics.values():
-            metric.reset()  # type: ignore[operator]
+        cast(ExpressionModule, pl_module).metrics.reset()
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the epoch's row, and log its selection figure for the checkpoints."""

@@ -27,6 +27,7 @@ from mien.training.transfer import FREEZE
 PRECISIONS = ("auto", "bf16", "float32")
 LOGS = ("tensorboard", "mlflow")
 NORMALISATIONS = ("", "unit", "symmetric", "dataset", "imagenet")
+DISTILL_ON = ("faces", "batches")
 SELECTIONS = ("accuracy", "macro_f1", "loss")
 SEEDS = 1 << 32  # times what else chance depends on, they must fit into 64 bits
 # Settings that count with some choices only: key -> (the choice, with which of its values).
@@ -67,7 +68,8 @@ class TrainConfig:
         head_weights: of the heads' losses in their sum; 1 where none is given.
         regress: ["valence", "arousal"]: learn these columns, too, as the head `valence_arousal`.
         teachers: finished runs or exported models whose mean answer is learnt, too; see `distill`. distill_weight: its
-            share of the targets. distill_temperature: above 1 their answers are softer.
+            share of the targets. distill_temperature: above 1 their answers are softer. distill_on: they answer once
+            for each of the faces, or beside each step for its batches, as the student sees them.
 
         optimizer: sgd (with Nesterov's step), adam, adamw, rmsprop or muon. momentum: of sgd, rmsprop and muon. betas:
             of adam, adamw and muon's norms and biases. weight_decay: L2 on weights, not on norms and biases.
@@ -131,6 +133,7 @@ class TrainConfig:
     teachers: Sequence[str] = ()
     distill_weight: float = 0.7
     distill_temperature: float = 1.0
+    distill_on: str = "faces"
 
     # How
     optimizer: str = "sgd"
@@ -204,6 +207,7 @@ class TrainConfig:
             "sampling": SAMPLINGS,
             "loss": tuple(LOSSES),
             "class_weights": CLASS_WEIGHTS,
+            "distill_on": DISTILL_ON,
             "optimizer": tuple(OPTIMIZERS),
             "schedule": tuple(SCHEDULES),
             "select": SELECTIONS,

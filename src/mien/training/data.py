@@ -50,6 +50,11 @@ class Targets:
         """The same on a device."""
         return Targets(*(each.to(device, non_blocking=True) for each in (self.ids, self.soft, self.weights)))
 
+    @property
+    def device(self) -> torch.device:
+        """Where they are."""
+        return self.ids.device
+
 
 @dataclass(frozen=True, eq=False)
 class Faces:
@@ -66,12 +71,22 @@ class Faces:
     def __len__(self) -> int:
         return len(self.images if self.clips is None else self.clips)
 
+    def to(self, device: torch.device) -> "Faces":
+        """Targets, and faces that are in memory, on a device."""
+        images = self.images if isinstance(self.images, StoredImages) else self.images.to(device)
+        return replace(self, images=images, targets={head: each.to(device) for head, each in self.targets.items()})
+
     def pictures(self, plan: Sequence[Tensor], config: TrainConfig) -> Iterator[Tensor]:
         """Batches of faces or clips (B,) -> (B, P, C, S, S) uint8 each, the pictures of each."""
         images, clips = self.images, self.clips
         if isinstance(images, StoredImages):
             return read_ahead(images, plan, config.input)
-        return (images[index.unsqueeze(1) if clips is None else clips.rows(index)] for index in plan)
+        rows = (index.unsqueeze(1) if clips is None else clips.rows(index) for index in plan)
+        return (images[each.to(images.device, non_blocking=True)] for each in rows)
+
+    def targets_of(self, index: Tensor, device: torch.device) -> dict[str, Targets]:
+        """Of some faces (B,), on a device."""
+        return {head: each[index.to(each.device, non_blocking=True)].to(device) for head, each in self.targets.items()}
 
     def inputs(self, pictures: Tensor, config: TrainConfig) -> tuple[Tensor, ...]:
         """(B, P * C, S, S) in 0..1 -> what the net takes of them, normalised."""
@@ -93,6 +108,14 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.inputs[0])
+
+
+def resident_on(faces: Faces, device: torch.device) -> Faces:
+    """The faces on a GPU, where they take no more than a quarter of its free memory; else as they are."""
+    images = faces.images
+    if isinstance(images, StoredImages) or images.nbytes > torch.cuda.mem_get_info(device)[0] // 4:
+        return faces
+    return faces.to(device)
 
 
 def resolve_input(config: TrainConfig, table: Table) -> TrainConfig:
@@ -230,7 +253,8 @@ def _affect(table: Table) -> Targets:
 def normalise(images: Tensor, config: TrainConfig) -> Tensor:
     """(B, C, S, S) in 0..1 -> what `runtime.preprocess.to_tensor` makes of the same values, channels last."""
     mean, std = (
-        torch.tensor(each, device=images.device).view(1, -1, 1, 1) for each in (config.input.mean, config.input.std)
+        torch.tensor(each).to(images.device, non_blocking=True).view(1, -1, 1, 1)  # without waiting for a GPU
+        for each in (config.input.mean, config.input.std)
     )
     return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
 
@@ -271,7 +295,7 @@ class TrainingBatches:
         for index, mine, pictures in zip(batches, shares, faces.pictures(plan, config), strict=True):
             pictures = pictures.to(self.device, non_blocking=True)
             images = self._changed(pictures, size, generator, len(index), None if whole else mine)
-            targets = {head: each[index].to(self.device) for head, each in faces.targets.items()}
+            targets = faces.targets_of(index, self.device)
             if mixing(config.augment):
                 images, targets = _mix(images, targets, config.augment, generator)
             if self.world > 1:
@@ -339,4 +363,4 @@ class ValidationBatches:
         plan = [whole[self.rank :: self.world] for whole in batches]
         for index, pictures in zip(plan, self.faces.pictures(plan, self.config), strict=True):
             inputs = self.faces.inputs(pictures.to(self.device).flatten(1, 2).float() / 255, self.config)
-            yield Batch(inputs, {head: each[index].to(self.device) for head, each in self.faces.targets.items()})
+            yield Batch(inputs, self.faces.targets_of(index, self.device))

@@ -93,7 +93,7 @@ def _table(base: tuple[tuple[int, ...], ...], quality: Tensor) -> Tensor:
     """(B, 8, 8) steps of quantisation at a quality (B,)."""
     quality = quality.round().clamp(1, 100).view(-1, 1, 1)
     scale = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)
-    steps = torch.tensor(base, dtype=torch.float32, device=quality.device)
+    steps = torch.tensor(base, dtype=torch.float32).to(quality.device, non_blocking=True)
     return ((steps * scale + 50) / 100).floor().clamp(1, 255)
 
 

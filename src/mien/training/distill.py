@@ -27,7 +27,8 @@ from mien.datasets.table import Table
 from mien.runtime.classifier import Classifier
 from mien.runtime.temperature import apply_temperature
 from mien.training.config import TrainConfig
-from mien.training.data import Faces, Targets
+from mien.training.data import Faces
+from mien.training.teaching import share_of
 from mien.zoo.store import load_classifier
 
 ANSWERS = "distill.npz"  # in the run folder
@@ -48,6 +49,11 @@ class Teacher:
     digest: str
 
 
+def taught(config: TrainConfig, on: str) -> bool:
+    """Whether teachers answer for `faces`, or for `batches`."""
+    return bool(config.teachers) and config.distill_weight > 0 and config.distill_on == on
+
+
 def read_teachers(config: TrainConfig, label_sets: Mapping[str, LabelSet]) -> tuple[Teacher, ...]:
     """The teachers that the settings name; none where their answers weigh nothing.
 
@@ -58,7 +64,7 @@ def read_teachers(config: TrainConfig, label_sets: Mapping[str, LabelSet]) -> tu
     Raises:
         TrainingError: a teacher is not there, damaged, or has no head of the student's; or the student sees clips.
     """
-    if config.distill_weight == 0 or not config.teachers:
+    if not taught(config, "faces"):
         return ()
     if config.input.frames:
         raise TrainingError("expected single pictures to learn from teachers, got clips: leave teachers out")
@@ -120,16 +126,9 @@ def distilled(
         given = [answers[key] for each in teachers if (key := _key(each, head)) in answers]
         if given:
             soft = np.mean([apply_temperature(each, config.distill_temperature) for each in given], axis=0)
-            targets[head] = _mixed(targets[head], torch.from_numpy(soft), config.distill_weight)
+            answers_here = torch.from_numpy(soft).to(targets[head].soft)
+            targets[head] = share_of(targets[head], answers_here, config.distill_weight)
     return replace(faces, targets=targets)
-
-
-def _mixed(labels: Targets, answers: torch.Tensor, weight: float) -> Targets:
-    """Targets with a share of answers (N, K); where there is no label, the answer alone, weighing that share."""
-    answers = answers.to(labels.soft)
-    known = labels.weights > 0
-    soft = torch.where(known[:, None], (1 - weight) * labels.soft + weight * answers, answers)
-    return replace(labels, soft=soft, weights=torch.where(known, labels.weights, weight))
 
 
 def _all_answers(

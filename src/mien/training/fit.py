@@ -30,7 +30,7 @@ from mien.training.callbacks import EpochLog, StopAfter, WholeCheckpoints
 from mien.training.config import TrainConfig, as_settings, load_config
 from mien.training.data import Faces, Targets, choose_heads, expect_labels, faces_of, resolve_input, size_notes
 from mien.training.diagnosis import diagnose
-from mien.training.distill import Teacher, distilled, read_teachers
+from mien.training.distill import Teacher, distilled, read_teachers, taught
 from mien.training.logs import open_logs, require_logs
 from mien.training.meeting import Meeting, met
 from mien.training.memory import naming_what_fits, one_step
@@ -41,6 +41,7 @@ from mien.training.processes import expect as expect_processes
 from mien.training.provenance import check_run, close_run, decisive, open_run, read_finished, read_versions
 from mien.training.sampling import notes_on_data
 from mien.training.streamed import notes_on_place, placed
+from mien.training.teaching import Teaching, TeachingNet
 from mien.training.transfer import freezes, prepare
 
 LAST = Path("checkpoints") / "last.ckpt"
@@ -128,6 +129,7 @@ def _fit(
     train = faces_of(table.of_split("train"), config, heads)
     valid = faces_of(table.of_split("valid"), config, heads)
     teachers = read_teachers(config, train.label_sets)
+    teaching = _teaching(config, train.label_sets)
     expect_labels(train, "train", besides={head for each in teachers for head in each.heads})
     expect_labels(valid, "valid")
     _expect_alike(meeting, config, table)
@@ -152,7 +154,7 @@ def _fit(
         *notes_on_data(train, batch=config.batch),
         *prepare(net, config, anew=checkpoint is None),
     )
-    module = ExpressionModule(net, config, train, valid)
+    module = ExpressionModule(net, config, train, valid, teaching)
     done = 0 if checkpoint is None else meeting.of_first(lambda: _check_checkpoint(checkpoint, module))
     if processes.first and not begun:  # last, so that wrong settings leave no folder behind
         open_run(out, identity, _machine(config, device, net, processes))
@@ -173,6 +175,18 @@ def _fit(
     finished = len(module.history) >= config.epochs or ended_early(module.history, config)
     epochs, diagnosis = meeting.of_first(lambda: _close(out, finished=finished))
     return Run(out, epochs, finished, tuple(diagnosis), notes)
+
+
+def _teaching(config: TrainConfig, label_sets: Mapping[str, LabelSet]) -> Teaching | None:
+    """The nets of the runs that answer beside each step, if any do."""
+    if not taught(config, "batches"):
+        return None
+    nets = []
+    for each in map(Path, config.teachers):
+        settings, net = load_run(each)
+        theirs = label_sets_of(each)
+        nets.append(TeachingNet.of(net, settings.input, theirs, student=config.input, wanted=label_sets))
+    return Teaching(nets, weight=config.distill_weight, temperature=config.distill_temperature)
 
 
 def _expect_alike(meeting: Meeting, config: TrainConfig, table: Table) -> None:
@@ -308,6 +322,7 @@ def _trainer(
         max_epochs=config.epochs,
         accumulate_grad_batches=config.accumulate,
         precision="bf16-mixed" if bf16 else "32-true",
+        benchmark=device == "cuda",  # sides of faces and of batches hardly change
         callbacks=callbacks,
         logger=False,
         enable_progress_bar=False,

@@ -1,7 +1,8 @@
 """The training step, the averaged weights, and what is measured each epoch."""
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,14 +10,14 @@ import torch
 from lightning import pytorch as lightning
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from mien.core.errors import DataError, TrainingError, UsageError
 from mien.nets.heads import inputs_of
 from mien.runtime.card import VALENCE_AROUSAL
 from mien.training.clips import fit_to_net
 from mien.training.config import TrainConfig
-from mien.training.data import Batch, Faces, Targets, TrainingBatches, ValidationBatches
+from mien.training.data import Batch, Faces, Targets, TrainingBatches, ValidationBatches, resident_on
 from mien.training.losses import choose_loss, class_weights, concordance_loss, smooth, weighted_mean
 from mien.training.measures import Measures, selection
 from mien.training.optimizers import (
@@ -28,8 +29,10 @@ from mien.training.optimizers import (
 )
 from mien.training.processes import started
 from mien.training.schedules import Progress, learning_rate, stale_epochs
+from mien.training.teaching import Teaching
 from mien.training.transfer import freeze, parameter_groups
 
+_UNCHECKED = 32  # steps from check to check on a GPU
 _RANKS_APART = 7_919_000_003  # seeds of different processes never meet
 
 
@@ -40,9 +43,17 @@ class ExpressionModule(lightning.LightningModule):
 
     Attributes:
         history: the selection figure of each epoch so far; larger is better.
+        teaching: what answers for each batch beside the labels, if anything does.
     """
 
-    def __init__(self, net: nn.Module, config: TrainConfig, train: Faces, valid: Faces) -> None:
+    def __init__(
+        self,
+        net: nn.Module,
+        config: TrainConfig,
+        train: Faces,
+        valid: Faces,
+        teaching: Teaching | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         seen = inputs_of(net)
@@ -51,9 +62,9 @@ class ExpressionModule(lightning.LightningModule):
             for split, each in (("train", train), ("valid", valid))
         }
         self.history: list[float] = []
+        self.teaching = teaching
         self.net: nn.Module = net.to(memory_format=torch.channels_last)
-        decay = config.ema
-        self.average = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+        self.average = AveragedModel(self.net, use_buffers=True)
         self.average.requires_grad_(False)  # several processes would wait for gradients of theirs
         if config.compile:
             self.net.compile()
@@ -87,6 +98,13 @@ class ExpressionModule(lightning.LightningModule):
         """The optimiser; its rate is set before each step."""
         return make_optimizer(parameter_groups(self.net, self.config), self.config)
 
+    def on_fit_start(self) -> None:
+        """Faces that fit go to the GPU once, and not a batch at a time; teachers go where the student is."""
+        if self.device.type == "cuda":
+            self.faces = {split: resident_on(each, self.device) for split, each in self.faces.items()}
+        if self.teaching:
+            self.teaching.to(self.device)
+
     def on_train_start(self) -> None:
         """A run that had ended early does not go on."""
         self._stop_early()
@@ -104,6 +122,8 @@ class ExpressionModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss; of a sharpness-aware step, that at the worst place nearby."""
+        if self.teaching:
+            batch = replace(batch, targets=self.teaching.taught(batch.inputs[0], batch.targets))
         if not self.config.sam:
             return self._measured_loss(batch)
         with torch.random.fork_rng([] if self.device.type == "cpu" else [self.device]):  # the same dropout both times
@@ -133,8 +153,7 @@ class ExpressionModule(lightning.LightningModule):
         """Make the step, then move the averaged weights; early on they follow faster than the decay says."""
         super().optimizer_step(*args, **kwargs)
         done = self.global_step + 1  # Lightning counts the step after this
-        self.average.multi_avg_fn = get_ema_multi_avg_fn(min(self.config.ema, (1 + done) / (10 + done)))
-        self.average.update_parameters(self.net)
+        follow(self.average, self.net, decay=min(self.config.ema, (1 + done) / (10 + done)) if done > 1 else 0.0)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Measure the averaged weights."""
@@ -142,6 +161,9 @@ class ExpressionModule(lightning.LightningModule):
         self.metrics.count("valid", logits, batch, self._loss(logits, batch, smoothing=0.0))
 
     def _finite(self, value: Tensor, what: str = "loss") -> Tensor:
+        """The value, checked; on a GPU, which has to be waited for, in some steps: weights stay what they became."""
+        if value.is_cuda and self.global_step % _UNCHECKED:
+            return value
         if not torch.isfinite(value):
             kept = "the checkpoints of the epochs before are kept" if self.history else "no epoch was finished before"
             raise TrainingError(
@@ -190,6 +212,25 @@ class ExpressionModule(lightning.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on where the checkpoint was written; one of an earlier version has no history, and is asked for none."""
         self.history = list(checkpoint.get("history", [math.nan] * (checkpoint["epoch"] + 1)))
+
+
+@torch.no_grad()
+def follow(average: AveragedModel, net: nn.Module, *, decay: float) -> None:
+    """Move averaged weights and buffers to (1 - decay) of a net's; integers are taken as they are.
+
+    `AveragedModel.update_parameters` does as much, and waits for the GPU twice a step.
+    """
+    pairs = list(zip(_values(average.module), _values(net), strict=True))
+    real = [pair for pair in pairs if pair[0].is_floating_point()]
+    torch._foreach_lerp_([ours for ours, _ in real], [theirs for _, theirs in real], 1 - decay)
+    for ours, theirs in pairs:
+        if not ours.is_floating_point():
+            ours.copy_(theirs)
+    average.n_averaged += 1
+
+
+def _values(net: nn.Module) -> Iterator[Tensor]:
+    return itertools.chain(net.parameters(), net.buffers())
 
 
 def ended_early(history: list[float], config: TrainConfig) -> bool:

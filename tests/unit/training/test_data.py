@@ -17,6 +17,7 @@ from mien.training.data import (
     ValidationBatches,
     expect_labels,
     faces_of,
+    resident_on,
     resolve_input,
     size_notes,
 )
@@ -197,10 +198,18 @@ def test_pixels_are_mixed_as_targets_are():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_batches_are_made_on_the_device_and_equal_those_of_the_cpu():
     settings = config("augment.blur=0.03", "augment.jpeg=50.0", *MIXED)
-    faces = faces_of(table(32), settings, ["fer2013"])
-    for here, there in zip(
-        TrainingBatches(faces, settings, 0), TrainingBatches(faces, settings, 0, torch.device("cuda")), strict=True
+    faces, cuda = faces_of(table(32), settings, ["fer2013"]), torch.device("cuda")
+    resident = resident_on(faces, cuda)
+    assert resident.images.is_cuda
+    for here, there, other in zip(
+        *(
+            TrainingBatches(each, settings, 0, where)
+            for each, where in ((faces, torch.device("cpu")), (faces, cuda), (resident, cuda))
+        ),
+        strict=True,
     ):
+        assert torch.equal(there.inputs[0], other.inputs[0])
+        assert torch.equal(there.targets["fer2013"].soft, other.targets["fer2013"].soft)
         assert there.inputs[0].is_cuda
         assert (here.inputs[0] - there.inputs[0].cpu()).abs().mean() < 1e-2
         assert torch.equal(here.targets["fer2013"].ids, there.targets["fer2013"].ids.cpu())

@@ -19,7 +19,10 @@ from mien.training.config import TrainConfig, load_config
 from mien.training.data import TrainingBatches, choose_heads, faces_of, normalise
 from mien.training.fit import LAST, fit, load_run, uses_bf16
 
-SMALL = ["epochs=3", "batch=16", "net_options.widths=[8,16]", "net_options.blocks=[1,1]", "ema=0.9", "threads=1"]
+SMALL = [
+    *("epochs=3", "batch=16", "net_options.widths=[8,16]", "net_options.blocks=[1,1]", "ema=0.9"),
+    *("threads=1", "device='cpu'"),
+]
 
 
 def small(*changes: str) -> TrainConfig:

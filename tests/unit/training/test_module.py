@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mien.core.epochs import read_epochs
 from mien.core.errors import DataError, TrainingError, UsageError
@@ -19,11 +20,11 @@ from mien.training.data import faces_of
 from mien.training.export import write_onnx
 from mien.training.fit import BEST, LAST, build_net, fit, load_run
 from mien.training.measures import selection
-from mien.training.module import ExpressionModule
+from mien.training.module import ExpressionModule, follow
 
 TINY = [
     *("epochs=3", "batch=8", "input.size=8", "start_size=8", "threads=1", "precision='float32'", "learning_rate=0.02"),
-    *("net_options.widths=[4]", "net_options.blocks=[1]", "ema=0.9"),
+    *("net_options.widths=[4]", "net_options.blocks=[1]", "ema=0.9", "device='cpu'"),
 ]
 PLAIN = [f"augment.{name}=0" for name in ("flip", "rotation", "zoom", "shift", "brightness", "contrast", "erase")]
 
@@ -225,14 +226,81 @@ def test_weights_that_are_not_finite_are_no_checkpoint(tmp_path, monkeypatch):
 def test_one_batch_of_which_no_loss_is_known_is_not_left_out_of_the_mean():
     module = module_of(tiny(), faces())
     (batch,) = module.val_dataloader()
-    logits, mean = {"fer2013": torch.zeros(len(batch), 7)}, module.metrics["valid_loss"]
+    logits = {"fer2013": torch.zeros(len(batch), 7)}
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # what torchmetrics has to say would be a line of its own
         for losses, expected in (((1.0, 2.0), 1.5), ((1.0, math.nan, 1.0), math.nan)):
             for loss in losses:
+                module.metrics.count("train", logits, batch, torch.tensor(loss))
                 module.metrics.count("valid", logits, batch, torch.tensor(loss))
-            assert float(mean.compute()) == pytest.approx(expected, nan_ok=True)
-            module.metrics.reset()
+            assert module.metrics.collect()["valid_loss"] == pytest.approx(expected, nan_ok=True)
+
+
+def test_what_is_counted_some_batches_at_a_time_is_counted_whole():
+    module = module_of(tiny(), faces())
+    (batch,) = module.val_dataloader()
+    logits = {"fer2013": torch.nn.functional.one_hot(batch.targets["fer2013"].ids, 7).float()}
+    logits["fer2013"][0] = logits["fer2013"][0].roll(1)  # one is wrong
+    for loss in range(100):  # more than are counted together
+        for split in ("train", "valid"):
+            module.metrics.count(split, logits, batch, torch.tensor(float(loss)))
+    found = module.metrics.collect()
+    assert found["valid_loss"] == pytest.approx(49.5)
+    assert found["train_accuracy_fer2013"] == pytest.approx(1 - 1 / len(batch))
+
+
+def test_averaged_weights_follow_as_those_of_torch_do():
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 3, 3), torch.nn.BatchNorm2d(3))
+    ours = AveragedModel(net, use_buffers=True)
+    theirs = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.8), use_buffers=True)
+    for step in range(4):
+        with torch.no_grad():
+            for each in net.parameters():
+                each.add_(torch.randn_like(each))
+        net(torch.randn(2, 1, 5, 5))
+        follow(ours, net, decay=0.8 if step else 0.0)
+        theirs.update_parameters(net)
+    assert int(ours.n_averaged) == 4
+    for name, each in theirs.module.named_parameters():
+        torch.testing.assert_close(ours.module.get_parameter(name), each)
+    torch.testing.assert_close(ours.module[1].running_var, theirs.module[1].running_var)
+
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+
+
+@needs_cuda
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_on_a_gpu_every_combination_learns_and_goes_on(name, tmp_path):
+    table, config = faces(), tiny(*COMBINATIONS[name], "device='cuda'", "precision='bf16'")
+    fit(config, table, out=tmp_path / "run", max_minutes=0)
+    run = fit(config, table, out=tmp_path / "run", resume=True)
+    assert run.finished
+    rows = read_epochs(run.folder / "metrics.csv")
+    assert [int(row["epoch"]) for row in rows] == list(range(run.epochs))
+    assert all(math.isfinite(float(row["train_loss"])) for row in rows)
+    load_run(run.folder)
+
+
+@needs_cuda
+def test_on_a_gpu_faces_lie_there_and_are_what_they_are_on_the_cpu(tmp_path):
+    changes = ("epochs=12", "learning_rate=0.1", "dropout=0", *PLAIN)
+    for device in ("cpu", "cuda"):
+        fit(tiny(*changes, f"device='{device}'"), faces(), out=tmp_path / device)
+    here, there = (read_epochs(tmp_path / device / "metrics.csv") for device in ("cpu", "cuda"))
+    assert float(there[0]["train_loss"]) == pytest.approx(float(here[0]["train_loss"]), rel=0.02)
+    assert float(there[-1]["valid_accuracy_fer2013"]) > 0.9
+    module = module_of(tiny("device='cuda'"), faces()).cuda()
+    module.on_fit_start()
+    assert module.faces["train"].images.is_cuda
+    assert module.faces["train"].targets["fer2013"].soft.is_cuda
+
+
+@needs_cuda
+def test_on_a_gpu_a_loss_that_is_not_finite_ends_the_training(tmp_path):
+    with pytest.raises(TrainingError, match="expected a finite"):
+        fit(tiny("learning_rate=1e30", "device='cuda'"), faces(), out=tmp_path / "run")
 
 
 def test_valence_and_arousal_are_learnt_measured_and_exported(tmp_path):
