@@ -38,7 +38,7 @@ _RUN = re.compile(r"[0-9a-f]{8}")
 _PART = re.compile(rf"part-\d{{6,}}-{_RUN.pattern}\.parquet")
 _COUNTS = ("rows", "inputs", "pictures", "clips", "frames", "faces")  # of a part's record
 _MOST_PARTS = 1_000_000  # far more than the inputs are divided into
-_PROBE = "_inputs/.probe"
+_PROBE = ".probe"
 _RECORD = b"mien_part"  # where a part's own record stands in its footer
 
 
