@@ -98,7 +98,8 @@ def _open(file: str, state: Any) -> _File:
 def _pictures(file: str, state: Any, group: int) -> Any:
     opened, pyarrow = _open(file, state), require("pyarrow", extra="data")
     try:
-        return opened.parquet.read_row_group(group, columns=[opened.column])[opened.column]
+        # Threads of pyarrow's would take addresses, of which a process that decodes has few.
+        return opened.parquet.read_row_group(group, columns=[opened.column], use_threads=False)[opened.column]
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"expected whole pictures in {file}, got: {first_line(error)}") from error
 
