@@ -119,7 +119,7 @@ def _picture_column(schema: Any, file: str, pyarrow: Any) -> str:
 
 
 def _is_binary(kind: Any, pyarrow: Any) -> bool:
-    return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
+    return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind) or str(kind) == "binary_view")
 
 
 def _is_packed(kind: Any, pyarrow: Any) -> bool:

@@ -5,7 +5,9 @@ and roles count, and so does fsspec's configuration.
 """
 
 import contextlib
+import functools
 import io
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -127,6 +129,7 @@ def file_system(address: str) -> tuple[Any, str]:
     """
     fsspec, address = require("fsspec", extra="distributed"), tidy(address)
     scheme = address.partition("://")[0]
+    _keep_logs_off_stderr()
     try:
         kind = fsspec.get_filesystem_class(scheme)
         # Not by `url_to_fs`, to which "::" in a name means another address.
@@ -191,6 +194,13 @@ def _open(address: str) -> tuple[Any, str]:
         raise
     except Exception as error:  # such as missing keys
         raise failed(error, address) from error
+
+
+@functools.cache
+def _keep_logs_off_stderr() -> None:
+    """What these packages log, pages where a store is out of reach, is for handlers that somebody set up."""
+    for name in ("gcsfs", "adlfs", "azure", "s3fs", "aiobotocore", "fsspec"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 def _asked(question: Callable[[], Result], address: str) -> Result:

@@ -1,6 +1,7 @@
 """Addresses of object stores, and what their errors mean. On loopback: `tests/e2e/test_distributed.py`."""
 
 import io
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +108,11 @@ def test_a_store_that_goes_away_while_an_object_is_read(memory: Any, monkeypatch
     monkeypatch.setattr(type(memory), "open", lambda *args, **options: Gone())
     with stores.open_object("memory://bucket/a") as file, pytest.raises(OSError, match="^could not connect to the end"):
         file.read(1)
+
+
+def test_what_packages_log_does_not_stand_beside_the_line() -> None:
+    """Google's client logs pages where it reaches nobody; without a handler, Python would print them."""
+    pytest.importorskip("s3fs")
+    stores.file_system("s3://bucket/a")
+    assert all(logging.getLogger(name).hasHandlers() for name in ("gcsfs", "azure", "s3fs"))
+    assert [type(each) for each in logging.getLogger("gcsfs").handlers] == [logging.NullHandler]

@@ -144,7 +144,8 @@ def _file(path: str, name: str) -> _File:
             wanted = [each for each in schema.names if each.lower() in _COLUMNS or each.lower().startswith(_PREFIXES)]
             expect_labels([each.lower() for each in wanted], schema.names, path)
             table, names = file.read(wanted), _class_names(schema.metadata)
-        columns = {each.lower(): _cells(table[each], each, names.get(each), path) for each in wanted}
+        first = {each.lower(): each for each in reversed(wanted)}  # as of a csv, of those that differ in case alone
+        columns = {lower: _cells(table[each], each, names.get(each), path) for lower, each in reversed(first.items())}
     except InputError as error:
         raise DataError(str(error)) from error
     except OSError as error:
