@@ -192,7 +192,7 @@ def bucket(monkeypatch):
         for path in base.rglob("*"):
             if path.is_file():
                 memory.pipe_file(f"/bucket/{base.name}/{path.relative_to(base).as_posix()}", path.read_bytes())
-        address = f"memory:///bucket/{base.name}"
+        address = f"memory://bucket/{base.name}"
         options = {**layout.options}
         if isinstance(options.get("images"), Path):
             options["images"] = f"{address}/{Path(options['images']).relative_to(base).as_posix()}"

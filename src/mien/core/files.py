@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mien.core.errors import OutputError
+from mien.core.stores import SCHEMES
 
+_ADDRESS = re.compile(rf"({'|'.join(SCHEMES)}):/+(.*)", re.IGNORECASE)  # a path has one slash of its two
 PARTIAL = ".part"  # how the name of a file ends while it grows
 
 
@@ -69,13 +71,24 @@ def file_name(name: str) -> str:
 
 
 def expect_free(path: str | os.PathLike[str], *, overwrite: bool) -> None:
-    """Raise OutputError where a file stands under the name and may not be replaced."""
+    """Raise OutputError where a file stands under the name and may not be replaced, or the name is an address."""
+    expect_on_disk(path)
     if not overwrite and Path(path).exists():
         raise OutputError(f"expected no file at {path}, got one: choose another name, or give --overwrite")
 
 
+def expect_on_disk(path: str | os.PathLike[str]) -> None:
+    """Raise OutputError where a name is an address in an object store: as a path it would be a folder ``s3:`` here."""
+    if found := _ADDRESS.match(os.fspath(path)):
+        raise OutputError(
+            f"expected a name on this machine, got {found[1]}://{found[2]}: only `predict` and `data prepare` write to "
+            "object stores, with --engine ray and the address of a folder"
+        )
+
+
 def make_folder(path: str | os.PathLike[str]) -> None:
     """Make a folder, and those above it, where it is not there yet; OutputError says why it cannot be."""
+    expect_on_disk(path)
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -98,7 +98,8 @@ def _open(file: str, state: Any) -> _File:
 def _pictures(file: str, state: Any, group: int) -> Any:
     opened, pyarrow = _open(file, state), require("pyarrow", extra="data")
     try:
-        return opened.parquet.read_row_group(group, columns=[opened.column])[opened.column]
+        # Threads of pyarrow's would take addresses, of which a process that decodes has few.
+        return opened.parquet.read_row_group(group, columns=[opened.column], use_threads=False)[opened.column]
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"expected whole pictures in {file}, got: {first_line(error)}") from error
 
@@ -118,7 +119,7 @@ def _picture_column(schema: Any, file: str, pyarrow: Any) -> str:
 
 
 def _is_binary(kind: Any, pyarrow: Any) -> bool:
-    return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
+    return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind) or str(kind) == "binary_view")
 
 
 def _is_packed(kind: Any, pyarrow: Any) -> bool:

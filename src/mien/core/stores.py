@@ -5,13 +5,16 @@ and roles count, and so does fsspec's configuration.
 """
 
 import contextlib
+import functools
+import io
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mien.core.errors import InputError, MienError, MissingExtraError
+from mien.core.errors import InputError, MienError, MissingExtraError, one_line
 from mien.core.optional import require
 
 Result = TypeVar("Result")
@@ -20,13 +23,30 @@ SCHEMES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")
 
 # What stores say of a bucket or key that they do not show; several packages, each with errors of its own.
 _NOT_ALLOWED = ("forbidden", "access denied", "accessdenied", "unauthorized", "permission", "credentials")
-_NOT_THERE = ("nosuchbucket", "bucket does not exist", "no such bucket", "not found", "containernotfound", "404")
+_NO_BUCKET = ("nosuchbucket", "bucket does not exist", "no such bucket", "containernotfound")
+_NOT_THERE = (*_NO_BUCKET, "not found", "404")
 
 
 def is_address(name: str | os.PathLike[str]) -> bool:
     """Whether a name is an address in an object store."""
     scheme, mark, _ = os.fspath(name).partition("://")
     return bool(mark) and scheme.lower() in SCHEMES
+
+
+def tidy(address: str) -> str:
+    """An address as messages and results have it: its scheme in small letters, no slash at its end.
+
+    Raises:
+        InputError: it names no bucket.
+
+    >>> tidy("S3://bucket/faces/")
+    's3://bucket/faces'
+    """
+    scheme, _, path = address.partition("://")
+    if not path.strip("/") or path.startswith("/"):
+        scheme = scheme.lower()
+        raise InputError(f"expected {scheme}://BUCKET/NAME, got {address}, which names no bucket: add it")
+    return f"{scheme.lower()}://{path.rstrip('/')}"
 
 
 def is_folder(address: str) -> bool:
@@ -49,7 +69,8 @@ def objects(address: str) -> Iterator[str]:
     files, path = _open(address)
     files.invalidate_cache()
     names = (name.removeprefix(path).lstrip("/") for name in sorted(_asked(lambda: files.find(path), address)))
-    return (name for name in names if not _hidden(name))
+    # Consoles mark a folder by an object whose name ends as one.
+    return (name for name in names if name and not name.endswith("/") and not _hidden(name))
 
 
 def read(address: str) -> bytes:
@@ -58,10 +79,26 @@ def read(address: str) -> bytes:
     return bytes(_asked(lambda: files.cat_file(path), address))
 
 
-def open_object(address: str) -> Any:
-    """An object as an open binary file of which only what is asked for is fetched; InputError as `read`."""
+def open_object(address: str) -> io.RawIOBase:
+    """An object as an open binary file of which only what is asked for is fetched.
+
+    Raises:
+        InputError: as `read`. What fails later, when the file is read, is an OSError, as of a file on a disk.
+    """
     files, path = _open(address)
-    return _asked(lambda: files.open(path, "rb"), address)
+
+    def opened() -> Any:
+        # Without a cache: s3fs would read ahead 50 MB, so all of most files.
+        return files.open(path, "rb", cache_type="none")
+
+    def opened_at_last() -> Any:
+        try:
+            return opened()
+        except FileNotFoundError:  # when names were listed; others write there, too
+            files.invalidate_cache()
+            return opened()
+
+    return _Object(_asked(opened_at_last, address))
 
 
 def copy(pairs: Sequence[tuple[str, Path]]) -> None:
@@ -87,31 +124,67 @@ def file_system(address: str) -> tuple[Any, str]:
     """Fsspec's file system of an address, and the path in it.
 
     Raises:
+        InputError: the address names no bucket.
         MissingExtraError: fsspec, or what it needs for this store, is not installed.
     """
-    core = require("fsspec.core", extra="distributed")
+    fsspec, address = require("fsspec", extra="distributed"), tidy(address)
+    scheme = address.partition("://")[0]
+    _keep_logs_off_stderr()
     try:
-        found: tuple[Any, str] = core.url_to_fs(address)
+        kind = fsspec.get_filesystem_class(scheme)
+        # Not by `url_to_fs`, to which "::" in a name means another address.
+        return fsspec.filesystem(scheme, **kind._get_kwargs_from_urls(address)), str(kind._strip_protocol(address))
     except ImportError as error:
-        scheme = address.partition("://")[0]
         raise MissingExtraError(
             f"expected a package that reads {scheme}://, got none installed: run `pip install 'mien[distributed]'`"
         ) from error
-    return found
 
 
 def failed(error: Exception, address: str, doing: str = "read") -> InputError:
     """What an error of a store means, in one line."""
-    said = " ".join((str(error) or type(error).__name__).split())
-    plain = said.lower() + type(error).__name__.lower()
+    said = one_line(error)
+    name = address.partition("://")[2].strip("/")
+    plain = (said.replace(name, "") + type(error).__name__).lower()  # names may say anything
     bucket = "/".join(address.split("/")[:3])
-    if isinstance(error, FileNotFoundError) and "bucket" not in plain and bucket != address.rstrip("/"):
+    no_bucket = bucket == address.rstrip("/") or any(each in plain for each in _NO_BUCKET)
+    if isinstance(error, FileNotFoundError) and not no_bucket:
         return InputError(f"expected an object at {address}, got none of that name: check the address")
     if isinstance(error, PermissionError) or any(each in plain for each in _NOT_ALLOWED):
         return InputError(f"expected to {doing} {address}, got access denied ({said}): check keys and rights")
     if isinstance(error, FileNotFoundError) or any(each in plain for each in _NOT_THERE):
         return InputError(f"expected to {doing} {address}, got no bucket {bucket} ({said}): check its name")
     return InputError(f"expected to {doing} {address}, got: {said}")
+
+
+class _Object(io.RawIOBase):
+    """An open object; see `open_object`."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            return bytes(self._file.read(size))
+        except OSError:
+            raise
+        except Exception as error:  # see `_asked`
+            raise OSError(one_line(error)) from error
+
+    def close(self) -> None:
+        super().close()
+        self._file.close()
 
 
 def _open(address: str) -> tuple[Any, str]:
@@ -121,6 +194,13 @@ def _open(address: str) -> tuple[Any, str]:
         raise
     except Exception as error:  # such as missing keys
         raise failed(error, address) from error
+
+
+@functools.cache
+def _keep_logs_off_stderr() -> None:
+    """What these packages log, pages where a store is out of reach, is for handlers that somebody set up."""
+    for name in ("gcsfs", "adlfs", "azure", "s3fs", "aiobotocore", "fsspec"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 def _asked(question: Callable[[], Result], address: str) -> Result:
@@ -134,4 +214,4 @@ def _asked(question: Callable[[], Result], address: str) -> Result:
 
 
 def _hidden(path: str) -> bool:
-    return any(part.startswith(".") for part in path.split("/"))
+    return any(part.startswith(".") and part not in (".", "..") for part in path.split("/"))

@@ -64,8 +64,8 @@ def open_dataset(
             raise UsageError(f"{there}; these are the options of {name}")
         given[option] = _as_declared(option, value, parameters[option].annotation)
     read = functools.partial(reader, splits=splits, **given)
-    if stores.is_address(root) and name not in READS_STORES:
-        return open_stored(name, root, read)
+    if stores.is_address(root):
+        return read(root) if name in READS_STORES else open_stored(name, root, read)
     return read(os.path.expanduser(root))  # a shell leaves ~ as it is after NAME=
 
 

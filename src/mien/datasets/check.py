@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.core.errors import InputError
-from mien.datasets.dataset import DataSet, Picture, PictureRows, Published
+from mien.datasets.dataset import DataSet, Picture, PictureRows, Published, StoredPicture
 from mien.datasets.looking import Each, each_here
 from mien.datasets.table import SPLITS
 
@@ -290,7 +290,8 @@ def _files(dataset: DataSet) -> list[_File]:
     if isinstance(dataset.pictures, PictureRows):
         return []
     some = zip(dataset.pictures, dataset.split.tolist(), strict=True)
-    return [_File(each.where, split) for each, split in some if hasattr(each, "path")]
+    own = (pair for pair in some if hasattr(pair[0], "path") or isinstance(pair[0], StoredPicture))
+    return [_File(each.where, split) for each, split in own]
 
 
 def _shared_names(files: Sequence[_File]) -> tuple[SharedName, ...]:

@@ -84,19 +84,20 @@ class StoredPicture:
         if posixpath.normpath(f"/{self.where}") != f"/{posixpath.normpath(self.where)}":
             raise _leads_out(self.root, self.where)
         address = f"{self.root.rstrip('/')}/{posixpath.normpath(self.where)}"
-        return EncodedPicture(address, stores.read(address))
+        return EncodedPicture(self.where, address, stores.read(address))
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedPicture:
-    """A picture whose bytes are in memory."""
+    """A picture whose bytes are in memory; messages on them call it by `name`."""
 
     where: str
+    name: str
     data: bytes
 
     def read(self) -> Pixels:
         """See `Picture`."""
-        return decode(self.data, name=self.where)
+        return decode(self.data, name=self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,6 +358,6 @@ def _crop(picture: Picture, *, gray: bool, shape: tuple[int, ...] | None = None)
 
 def not_there(root: str | os.PathLike[str], expected: str, origin: str) -> DataError:
     """The error for a root that holds nothing that a reader knows."""
-    root = Path(root)
-    got = "none of it" if root.exists() else "no such file or folder"
+    there = stores.is_address(root) or Path(root).exists()
+    got = "none of it" if there else "no such file or folder"
     return DataError(f"expected {expected} in {root}, got {got}: the data set is handed out by {origin}")

@@ -4,6 +4,7 @@ A reader sees a folder with the same names in it. Its pictures are empty files t
 are asked for; then they are fetched from the store.
 """
 
+import posixpath
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -33,7 +34,10 @@ def open_stored(name: str, address: str, read: Callable[[str], DataSet]) -> Data
     """
     if name in ON_DISK_ONLY:
         raise UsageError(f"expected {name} on a disk, for it is made of clips, got {address}: copy it to one")
-    address = address.rstrip("/")
+    try:
+        address = stores.tidy(address)
+    except InputError as error:
+        raise DataError(str(error)) from error
     above, _, last = address.rpartition("/")  # a reader may look at what its root is called
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:
         try:
@@ -50,16 +54,19 @@ def _copy(address: str, folder: Path) -> None:
     if not stores.is_folder(address):
         stores.copy([(address, root)])
         return
+    root.mkdir()
     wanted = []
     for name in stores.objects(address):
-        if ".." in name.split("/"):  # a store allows any name
-            raise InputError(f"expected names of files below {address}, got {name}: rename it")
         path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if posixpath.normpath(name) != name:  # a store allows any name
+                raise ValueError(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        except (OSError, ValueError) as error:  # such as one that is also called as a folder
+            raise InputError(f"expected names of files below {address}, got {name}: rename it") from error
         if path.suffix.lower() in DESCRIBES:
             wanted.append((f"{address}/{name}", path))
-        else:
-            path.touch()
     stores.copy(wanted)
 
 

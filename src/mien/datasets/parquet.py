@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mien.core import stores
 from mien.core.arrays import texts
 from mien.core.errors import MALFORMED, DataError, InputError, OutputError, one_line
-from mien.core.files import expect_free, printable, replacing
+from mien.core.files import expect_free, expect_on_disk, printable, replacing
 from mien.core.images import encode
 from mien.core.labels import LabelSet
 from mien.core.optional import require
@@ -38,6 +38,7 @@ def check_table_path(path: str | os.PathLike[str], *, overwrite: bool = False) -
         OutputError: the file exists and `overwrite` is not set, or its suffix is another.
         MissingExtraError: pyarrow is not installed.
     """
+    expect_on_disk(path)
     if Path(path).suffix != ".parquet":
         raise OutputError(f"expected a table's name to end in .parquet, got {path}")
     expect_free(path, overwrite=overwrite)
@@ -123,14 +124,24 @@ def read_table(path: str | os.PathLike[str], *, splits: Sequence[str] | None = N
         DataError: no such file, not such a table, a damaged row, or a split that is not there; or a table that is not
             finished.
     """
-    path = os.fspath(path) if stores.is_address(path) else Path(path)
     try:
+        path = stores.tidy(os.fspath(path)) if stores.is_address(path) else Path(path)
         folder = stores.is_folder(path) if isinstance(path, str) else path.is_dir()
         table, there = _read_parts(path, splits) if folder else _read_file(path, splits)
     except InputError as error:  # of a store
         raise DataError(str(error)) from error
     expect_splits(list(splits or ()), there=there, where=path)
     return load(table) if resident else table
+
+
+def read_column(path: Place, name: str) -> list[Any]:
+    """One column of a Parquet file, of which no more is read; DataError where it cannot be."""
+    pyarrow = require("pyarrow", extra="data")
+    try:
+        with opened(path) as file:
+            return list(file.read([name])[name].to_pylist())
+    except (InputError, OSError, pyarrow.ArrowException, *MALFORMED) as error:
+        raise DataError(f"expected the column {name} in {path}, got: {one_line(error)}") from error
 
 
 def load(table: Table) -> Table:
@@ -142,38 +153,45 @@ def is_folder_of_tables(path: str | os.PathLike[str]) -> bool:
     """Whether there are Parquet files in a folder; an address is taken to be one, unless it ends as a file."""
     if stores.is_address(path):
         return not os.fspath(path).endswith(".parquet")
-    return Path(path).is_dir() and bool(_parts(Path(path)))
+    return Path(path).is_dir() and bool(_parts(_names(Path(path))))
 
 
-def _parts(folder: Place) -> list[Place]:
+def _names(folder: Place) -> list[str]:
+    """What is directly in a folder, sorted."""
     if isinstance(folder, str):
-        names = [name for name in stores.objects(folder) if "/" not in name]
-    else:
-        names = sorted(each.name for each in folder.glob("*.parquet"))
-    wanted = [name for name in names if name.endswith(".parquet") and not name.startswith((".", "_"))]
-    return [_in(folder, name) for name in wanted]
+        return [name for name in stores.objects(folder) if "/" not in name]
+    try:
+        return sorted(os.listdir(folder))
+    except OSError as error:
+        raise DataError(f"expected a readable folder at {folder}, got: {error.strerror or error}") from error
+
+
+def _parts(names: Sequence[str]) -> list[str]:
+    return [name for name in names if name.endswith(".parquet") and not name.startswith((".", "_"))]
 
 
 def _in(folder: Place, name: str) -> Place:
     return f"{folder.rstrip('/')}/{name}" if isinstance(folder, str) else folder / name
 
 
-def _meta_of_all(folder: Place) -> dict[str, str]:
-    """What the manifest says of all parts together, where there is one; DataError where they are not all there."""
+def _meta_of_all(folder: Place, parts: Sequence[str]) -> dict[str, str]:
+    """What the manifest says of all parts together; DataError where they are not all there."""
     place = _in(folder, MANIFEST)
     try:
-        text = stores.read(place) if isinstance(place, str) else place.read_bytes()
-        said = json.loads(text)
+        said = json.loads(stores.read(place) if isinstance(place, str) else place.read_bytes())
         complete, meta = bool(said["complete"]), dict(said.get("meta", {}))
-        done, parts = len(said["parts"]), int(said["inputs"]["parts"])
-    except (FileNotFoundError, InputError):  # parts that someone put there
-        return {}
+        done, expected = [str(each["file"]) for each in said["parts"]], int(said["inputs"]["parts"])
     except (OSError, *MALFORMED) as error:
         raise DataError(f"expected a readable manifest at {place}, got: {one_line(error)}") from error
     if not complete:
         raise DataError(
-            f"expected a finished table in {folder}, got {done:,} of {parts:,} parts: go on with `mien data prepare "
-            "--resume`"
+            f"expected a finished table in {folder}, got {len(done):,} of {expected:,} parts: go on with `mien data "
+            "prepare --resume`"
+        )
+    if lost := sorted({*done} - {*parts}):
+        raise DataError(
+            f"expected all {expected:,} parts of the table in {folder}, got it without {', '.join(lost[:3])}: copy it "
+            "again, or make it anew"
         )
     if not all(isinstance(each, str) for item in meta.items() for each in item):
         raise DataError(f"expected texts in meta of {place}, got others: make the table anew")
@@ -182,21 +200,23 @@ def _meta_of_all(folder: Place) -> dict[str, str]:
 
 def _read_parts(folder: Place, splits: Sequence[str] | None) -> tuple[Table, tuple[str, ...]]:
     """The tables of a folder as one, and the splits that are there."""
-    of_all, paths = _meta_of_all(folder), _parts(folder)
-    if not paths:
+    in_it = _names(folder)
+    names = _parts(in_it)
+    of_all = _meta_of_all(folder, names) if MANIFEST in in_it else {}  # without: parts that someone put there
+    if not names:
         raise DataError(f"expected Parquet files in {folder}, got none: make a table with `mien data prepare`")
-    parts, there = zip(*(_read_file(each, splits) for each in paths), strict=True)
-    names = sorted({each.meta.get("name", "table") for each in parts})
-    if len(names) > 1:
+    parts, there = zip(*(_read_file(_in(folder, each), splits) for each in names), strict=True)
+    kinds = sorted({each.meta.get("name", "table") for each in parts})
+    if len(kinds) > 1:
         raise DataError(
-            f"expected parts of one table in {folder}, got those of {', '.join(names)}: put several tables together "
+            f"expected parts of one table in {folder}, got those of {', '.join(kinds)}: put several tables together "
             "with `mien data merge`"
         )
     failed = [int(each.meta[FAILED]) for each in parts if FAILED in each.meta]
-    meta = {**parts[0].meta, **({FAILED: str(sum(failed))} if failed else {}), **of_all}
+    filled = [each for each in parts if len(each)] or parts[:1]  # where every row failed, no face has a shape
+    meta = {**filled[0].meta, **({FAILED: str(sum(failed))} if failed else {}), **of_all}
     every = tuple(dict.fromkeys(split for each in there for split in each))
-    filled = [each for each in parts if len(each)]  # where every row failed, nobody knows of what shape faces are
-    return replace(Table.concatenate(filled or parts[:1]), meta=meta), every
+    return replace(Table.concatenate(filled), meta=meta), every
 
 
 def _read_file(path: Place, splits: Sequence[str] | None) -> tuple[Table, tuple[str, ...]]:

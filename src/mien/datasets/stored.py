@@ -208,16 +208,17 @@ class StoredImages:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Pixels:
         """Read them all."""
-        if len(self):  # whether pictures are of the shape that the table says, before it decides how much is reserved
-            group = int(self.groups[0])
-            self.store.decode(self.store.read(group), group, int(self.rows[0]))
-        images = np.empty(self.shape, np.uint8)
         groups = self.groups
+        first = int(groups[0]) if len(self) else -1
+        held = self.store.read(first) if len(self) else None
+        if len(self):  # whether pictures are of the shape that the table says, before it decides how much is reserved
+            self.store.decode(held, first, int(self.rows[0]))
+        images = np.empty(self.shape, np.uint8)
         order = np.argsort(groups, kind="stable")
         cuts = np.flatnonzero(np.diff(groups[order])) + 1
         for places in np.split(order, cuts) if len(order) else ():
             group = int(groups[places[0]])
-            column = self.store.read(group)
+            column = held if group == first else self.store.read(group)
             pairs = list(zip(places.tolist(), self.rows[places].tolist(), strict=True))
 
             def fill(pair: tuple[int, int], group: int = group, column: Any = column) -> None:

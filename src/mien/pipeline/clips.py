@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from mien.core.errors import InputError, UsageError
 from mien.core.images import read_image
 from mien.core.types import Faces, Image
 from mien.faces.boxes import overlaps
+from mien.pipeline.launch import tell
 from mien.pipeline.recognizer import Recognizer
 from mien.pipeline.sources import PHOTOGRAPHS, VIDEOS, Found, is_photograph
 from mien.runtime.preprocess import ClipCrops, choose_frames
@@ -58,8 +59,8 @@ class ClipToRead:
     count: int
 
     def read(self) -> tuple[Frame, ...]:
-        """See `read_clip`."""
-        return read_clip(self.where, self.count)
+        """See `read_clip`; each frame is a sign of life, for those of a long clip may take minutes together."""
+        return read_clip(self.where, self.count, tell=tell)
 
 
 def expand_clips(sources: Sequence[str | os.PathLike[str]]) -> Iterator[Found]:
@@ -104,23 +105,28 @@ def _by_number(path: Path) -> list[tuple[int, str]]:
     return [(int(each), "") if each.isdecimal() else (-1, each) for each in re.split(r"(\d+)", path.name) if each]
 
 
-def read_clip(source: str, count: int) -> tuple[Frame, ...]:
+def read_clip(source: str, count: int, *, tell: Callable[[int], None] = lambda frames: None) -> tuple[Frame, ...]:
     """The frames of a video or folder that a model of `count` frames sees, evenly spaced up to the last.
+
+    Args:
+        source: the video or folder.
+        count: of frames.
+        tell: called with 1 after each frame that was read.
 
     Raises:
         InputError: the video or a picture cannot be read.
     """
-    if os.path.isdir(source):
-        paths = _frames_in(Path(source))
-        chosen = choose_frames(len(paths), count).tolist()
-        read = {k: Frame(k, None, str(paths[k]), read_image(paths[k])) for k in dict.fromkeys(chosen)}
-    else:
-        info = video.probe(source)
-        chosen = choose_frames(info.frames, count).tolist()
-        read = {
-            k: Frame(k, k / info.fps if info.fps else None, f"frame {k} of {source}", video.read_frame(source, k))
-            for k in dict.fromkeys(chosen)
-        }
+    paths = _frames_in(Path(source)) if os.path.isdir(source) else None
+    info = None if paths is not None else video.probe(source)
+    chosen: list[int] = choose_frames(info.frames if info else len(paths or ()), count).tolist()
+    read = {}
+    for k in dict.fromkeys(chosen):
+        if paths is not None:
+            read[k] = Frame(k, None, str(paths[k]), read_image(paths[k]))
+        else:
+            time_s = k / info.fps if info and info.fps else None
+            read[k] = Frame(k, time_s, f"frame {k} of {source}", video.read_frame(source, k))
+        tell(1)
     return tuple(read[k] for k in chosen)
 
 

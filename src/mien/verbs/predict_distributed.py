@@ -68,7 +68,7 @@ def _folder(config: PredictConfig) -> Folder:
         raise OutputError(f"expected a folder for the parts of --engine ray at {out}, got a file: choose another name")
     for package, extra in (("pyarrow", "data"), ("ray", "distributed")):
         require(package, extra=extra)
-    return Folder(out.rstrip("/") or out)
+    return Folder.at(out)
 
 
 def _plan(sources: Sources, config: PredictConfig) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mien.core.errors import OutputError, WorkerError
-from mien.core.files import printable
+from mien.core.files import expect_on_disk, printable
 from mien.core.images import write_image
 from mien.core.labels import LabelSet
 from mien.core.types import Faces, Image
@@ -153,6 +153,7 @@ def check_annotations(
     Raises:
         OutputError: it cannot be made or written, or holds a copy of that name.
     """
+    expect_on_disk(folder)
     folder = Path(folder)
     probe = folder / f".{os.getpid()}.part"
     try:

@@ -51,7 +51,7 @@ def prepare_parts(
     """
     size = max(ROWS_IN_GROUP, len(rows) // MOST_PARTS)
     ends = [*range(0, len(rows), size), len(rows)]
-    folder = Folder(out.rstrip("/") or out)
+    folder = Folder.at(out)
     plan = plan_of(sets, form) | {"rows of a part": size}
     result, manifest = begin(folder, plan, resume=resume, overwrite=overwrite)
     counts = {"photographs": len(rows), "clips": 0, "parts": len(ends) - 1}
@@ -94,4 +94,5 @@ def _counting(total: int, tell: Tell | None) -> Callable[[Mapping[str, Any]], No
 
 def _here(sets: Sequence[DataSet], folder: Folder) -> str:
     """The working directory, where a path may begin at it."""
-    return "" if folder.stored and all(stores.is_address(each.root) for each in sets) else os.getcwd()
+    roots = (str(getattr(each, "file", getattr(each, "root", ""))) for data in sets for each in data.pictures)
+    return "" if folder.stored and all(map(stores.is_address, roots)) else os.getcwd()

@@ -99,7 +99,12 @@ def prepared(folder: Path) -> Entry:
 def parts(folder: Path) -> Entry:
     """The folder of a table in parts, and what it says of all of them together."""
     part = _written(lambda path: write_table(small_table(), path), ".parquet")
-    said = {"complete": True, "inputs": {"parts": 1}, "parts": [{}], "meta": {"mean": "[0.5]", "source_sha256": "0a"}}
+    said = {
+        "complete": True,
+        "inputs": {"parts": 1},
+        "parts": [{"file": "part-0.parquet"}],
+        "meta": {"mean": "[0.5]", "source_sha256": "0a"},
+    }
     seeds = {"part-0.parquet": part, MANIFEST: json.dumps(said, indent=1).encode()}
     return Entry(seeds, lambda path: read_table(path.parent), {".parquet": changed_parquet})
 

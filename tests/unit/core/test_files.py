@@ -55,6 +55,15 @@ def test_a_name_is_free_or_may_be_overwritten(tmp_path):
         expect_free(target, overwrite=False)
 
 
+@pytest.mark.parametrize("path", ["s3://bucket/faces.parquet", "s3:/bucket/faces.parquet", "GS://bucket/faces.parquet"])
+def test_an_address_is_no_name_of_a_file(path):
+    """As a path, too, which has lost a slash: else a folder `s3:` would be made here."""
+    for check in (lambda: expect_free(path, overwrite=True), lambda: make_folder(path)):
+        with pytest.raises(OutputError, match="expected a name on this machine, got [sG][3S]://bucket/faces.parquet: "):
+            check()
+    expect_free("s3/bucket", overwrite=False)
+
+
 def test_a_folder_is_made_with_those_above_it_or_the_reason_is_said(tmp_path):
     make_folder(tmp_path / "a" / "b")
     make_folder(tmp_path / "a" / "b")

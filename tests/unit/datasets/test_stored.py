@@ -1,7 +1,9 @@
 """Pictures that stay in their files are those that an array would hold, and are read group by group."""
 
+import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +11,11 @@ import pytest
 
 pytest.importorskip("pyarrow")
 
+from mien.core import stores
 from mien.core.errors import DataError, UsageError
 from mien.core.labels import LABEL_SETS
 from mien.datasets import LabelColumn, Table, open_data, read_table, write_table
-from mien.datasets.parquet import ROWS_IN_GROUP, load
+from mien.datasets.parquet import ROWS_IN_GROUP, load, table_writer
 from mien.datasets.stored import Store, StoredImages
 
 N = 2 * ROWS_IN_GROUP + 76  # three row groups
@@ -116,6 +119,57 @@ def test_a_folder_of_parts_is_one_table(path: Path, tmp_path: Path) -> None:
         open_data(tmp_path / "empty")
     with pytest.raises(DataError, match="expected Parquet files in .*empty, got none"):
         read_table(tmp_path / "empty")
+
+
+def parts(folder: Path, *, complete: bool = True) -> None:
+    """A table in two parts with their manifest; in the first no picture gave a face."""
+    folder.mkdir()
+    table = make(6)
+    none = table_writer(folder / "part-0.parquet", replace(table, images=np.empty((6, 0, 0), np.uint8),
+                        meta={"name": "noise", "size": "0x0", "failed": "6"}), shape=(0, 0), errors=True)  # fmt: skip
+    with none as write:
+        write(table, [None] * 6, ["expected a face, got none"] * 6)
+    write_table(replace(make(4, first=6), meta={"name": "noise", "size": "5x6"}), folder / "part-1.parquet")
+    said = {"complete": complete, "inputs": {"parts": 2}, "meta": {"mean": "[0.5]"},
+            "parts": [{"file": f"part-{k}.parquet"} for k in range(2)]}  # fmt: skip
+    (folder / "_manifest.json").write_text(json.dumps(said), "utf-8")
+
+
+def test_a_part_without_a_face_says_nothing_of_the_others(tmp_path: Path) -> None:
+    parts(tmp_path / "faces")
+    table = read_table(tmp_path / "faces")
+    assert len(table) == 4 and table.meta == {"name": "noise", "size": "5x6", "failed": "6", "mean": "[0.5]"}
+
+
+def test_a_part_that_is_lost_is_said(tmp_path: Path) -> None:
+    parts(tmp_path / "faces")
+    (tmp_path / "faces" / "part-0.parquet").unlink()
+    with pytest.raises(
+        DataError, match=r"expected all 2 parts of the table in .*, got it without part-0\.parquet: copy"
+    ):
+        open_data(tmp_path / "faces")
+
+
+def test_a_manifest_that_a_store_does_not_give_is_no_table_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a table that is not finished would pass for one that is."""
+    files = pytest.importorskip("fsspec").filesystem("memory")
+    monkeypatch.setattr(stores, "SCHEMES", (*stores.SCHEMES, "memory"))
+    parts(tmp_path / "faces", complete=False)
+    for each in (tmp_path / "faces").iterdir():
+        files.pipe_file(f"/bucket/faces/{each.name}", each.read_bytes())
+    try:
+        with pytest.raises(DataError, match="expected a finished table in memory://bucket/faces, got 2 of 2 parts"):
+            open_data("memory://bucket/faces/")
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                stores, "read", lambda address: (_ for _ in ()).throw(stores.failed(OSError("slow"), address))
+            )
+            with pytest.raises(DataError, match=r"expected to read memory://bucket/faces/_manifest\.json, got: slow"):
+                open_data("memory://bucket/faces/")
+    finally:
+        files.rm("/bucket", recursive=True)
 
 
 def test_a_file_that_was_replaced_is_said(path: Path, tmp_path: Path) -> None:

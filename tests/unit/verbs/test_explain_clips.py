@@ -51,6 +51,9 @@ def test_frames_are_taken_evenly_and_in_the_order_of_their_numbers(clips):
     frames = read_clip(str(clips / "frames"), FRAMES)
     assert [each.index for each in frames] == [0, 6, 11]
     assert [int(each.image[0, 0, 0]) for each in frames] == [0, 120, 220]
+    told = []
+    read_clip(str(clips / "frames"), 14, tell=told.append)
+    assert told == [1] * 12  # each is a sign of life, but for those that are read once and taken again
     assert [each.time_s for each in frames] == [None] * 3
     of_video = read_clip(str(clips / "moving.avi"), FRAMES)
     assert [(each.index, each.time_s) for each in of_video] == [

@@ -350,9 +350,7 @@ def _rows(
         yield _Row(f"mmi-{medium.name}{side}", "", -1, math.nan, view, medium.class_id, shot)
         return
     info = infos[medium.file]
-    if isinstance(
-        info, InputError
-    ):  # its frames cannot be counted: one row stands for it, and says why when it is read
+    if isinstance(info, InputError):  # its frames cannot be counted: one row stands for it, and says why when read
         shot = Shot(str(root), medium.file, 0, half)
         yield _Row(f"mmi-{medium.name}{side}", "", -1, math.nan, view, medium.class_id, shot)
         return

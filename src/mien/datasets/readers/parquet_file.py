@@ -72,7 +72,7 @@ def read_parquet(
         MissingExtraError: pyarrow is not installed.
     """
     root, renames = os.fspath(root), read_map(label_map)
-    files = [_file(root, each) for each in _names(root)]
+    files = [_file(path, each) for path, each in _found(root)]
     if not files:
         raise not_there(root, "Parquet files with pictures", ORIGIN)
     ends = [0, *accumulate(each.rows for each in files)]
@@ -114,24 +114,23 @@ class _File:
     columns: dict[str, list[str]]
 
 
-def _names(root: str) -> list[str]:
-    """The files under the root by their names there; the root itself where it is a file."""
+def _found(root: str) -> list[tuple[str, str]]:
+    """The files under the root with their names there; the root itself where it is a file."""
     if stores.is_address(root):
         try:
-            if not stores.is_folder(root):
-                return [root.rpartition("/")[2]]
-            found = list(stores.objects(root))
+            root = stores.tidy(root)
+            names = list(stores.objects(root)) if stores.is_folder(root) else None
         except InputError as error:
             raise DataError(str(error)) from error
-    elif os.path.isfile(root):
-        return [os.path.basename(root)]
     else:
-        found = list(walk(root)) if os.path.isdir(root) else []
-    return sorted(each for each in found if packed.is_parquet(each) and not each.rpartition("/")[2].startswith("_"))
+        names = None if os.path.isfile(root) else list(walk(root)) if os.path.isdir(root) else []
+    if names is None:
+        return [(root, os.path.basename(root))]
+    wanted = (each for each in names if packed.is_parquet(each) and not each.rpartition("/")[2].startswith("_"))
+    return [(f"{root.rstrip('/')}/{each}", each) for each in sorted(wanted)]
 
 
-def _file(root: str, name: str) -> _File:
-    path = root if root.rpartition("/")[2] == name and not os.path.isdir(root) else f"{root.rstrip('/')}/{name}"
+def _file(path: str, name: str) -> _File:
     arrow, parquet = require("pyarrow", extra="data"), require("pyarrow.parquet", extra="data")
     try:
         rows = packed.count(path)  # says what is wrong with it
@@ -145,7 +144,8 @@ def _file(root: str, name: str) -> _File:
             wanted = [each for each in schema.names if each.lower() in _COLUMNS or each.lower().startswith(_PREFIXES)]
             expect_labels([each.lower() for each in wanted], schema.names, path)
             table, names = file.read(wanted), _class_names(schema.metadata)
-        columns = {each.lower(): _cells(table[each], each, names.get(each), path) for each in wanted}
+        first = {each.lower(): each for each in reversed(wanted)}  # as of a csv, of those that differ in case alone
+        columns = {lower: _cells(table[each], each, names.get(each), path) for lower, each in reversed(first.items())}
     except InputError as error:
         raise DataError(str(error)) from error
     except OSError as error:

@@ -21,7 +21,7 @@ from mien.core.files import printable
 from mien.core.optional import require
 from mien.datasets import DataSet, Table
 from mien.datasets.dataset import Picture, StoredPicture
-from mien.datasets.parquet import ROWS_IN_GROUP, arrow_table, writing
+from mien.datasets.parquet import ROWS_IN_GROUP, arrow_table, read_column, writing
 from mien.pipeline.batch import in_order, ordered
 from mien.pipeline.cut import FaceMaker, Form, Row
 from mien.pipeline.distributed.cluster import Cluster, Task, joined
@@ -32,6 +32,7 @@ from mien.pipeline.parts import Parts
 from mien.pipeline.prepare import described, different_sizes, jobs, meta_of_all, moments, part_columns
 from mien.pipeline.processes import Workers
 from mien.runtime.card import COLORS
+from mien.runtime.session import on_graphics_card
 
 SOURCE = "source_sha256"  # column of a part that no reader of tables asks for: of the pixels that were read
 _AHEAD = 16  # pictures that are fetched from a store while another is looked at
@@ -58,7 +59,11 @@ class Cutting:
         """What an actor works with: a process that can be lost, for a picture may bring its decoder down."""
         arrive(self.version, self.here)
         workers: Workers[DataSet, Row] = Workers(
-            functools.partial(_face_maker, self.form, self.device), 1, limit_s=self.time_limit, name=_where
+            functools.partial(_face_maker, self.form, self.device),
+            1,
+            limit_s=self.time_limit,
+            name=_where,
+            share=not on_graphics_card(self.device),
         )
         return functools.partial(_sent if self.result is None else _written, self, workers)
 
@@ -144,10 +149,8 @@ def meta_of_parts(rows: Table, records: Sequence[Mapping[str, Any]], result: Res
 
 
 def _sources(records: Sequence[Mapping[str, Any]], result: Result) -> Iterator[bytes]:
-    parquet, pyarrow = require("pyarrow.parquet", extra="data"), require("pyarrow", extra="data")
     for each in records:
-        data = result.folder.read(each["file"])
-        yield from parquet.read_table(pyarrow.BufferReader(data), columns=[SOURCE])[SOURCE].to_pylist()
+        yield from read_column(result.folder.place(each["file"]), SOURCE)
 
 
 def _pictures(sets: Sequence[DataSet], part: int, rows: range) -> list[DataSet]:

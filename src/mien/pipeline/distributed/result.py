@@ -24,13 +24,14 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from mien.core import stores
 from mien.core.errors import MALFORMED, InputError, MienError, OutputError
 from mien.core.files import PARTIAL, unwritable
 from mien.core.optional import require
 from mien.datasets.parquet import MANIFEST
+from mien.datasets.stored import Place
 from mien.pipeline.parts import expect_same_plan
 
 _FOLDERS = ("_inputs", "_clips", "_begun")
@@ -38,7 +39,7 @@ _RUN = re.compile(r"[0-9a-f]{8}")
 _PART = re.compile(rf"part-\d{{6,}}-{_RUN.pattern}\.parquet")
 _COUNTS = ("rows", "inputs", "pictures", "clips", "frames", "faces")  # of a part's record
 _MOST_PARTS = 1_000_000  # far more than the inputs are divided into
-_PROBE = "_inputs/.probe"
+_PROBE = ".probe"
 _RECORD = b"mien_part"  # where a part's own record stands in its footer
 
 
@@ -52,10 +53,26 @@ class Folder:
 
     where: str
 
+    @classmethod
+    def at(cls, out: str) -> Self:
+        """The folder that somebody named; OutputError where it is an address that names no bucket, or a pattern."""
+        if not stores.is_address(out):
+            return cls(out.rstrip("/") or out)
+        if any(sign in out for sign in "*?["):  # which fsspec takes for many names, where something is removed
+            raise OutputError(f"expected an address without *, ? and [ in it for the result, got {out}: choose another")
+        try:
+            return cls(stores.tidy(out))
+        except InputError as error:
+            raise OutputError(str(error)) from error
+
     @property
     def stored(self) -> bool:
         """Whether it is in an object store."""
         return stores.is_address(self.where)
+
+    def place(self, name: str) -> Place:
+        """Where a file of it is."""
+        return f"{self.where}/{name}" if self.stored else Path(self.where, name)
 
     def read(self, name: str) -> bytes | None:
         """The bytes of a file; None where there is none."""

@@ -3,12 +3,14 @@
 import json
 import re
 
+import numpy as np
 import pyarrow
 import pyarrow.parquet as parquet
 import pytest
 
 import mien
 from mien.core.errors import DataError
+from mien.core.images import encode
 from mien.datasets import read_table
 from mien.datasets.readers.parquet_file import read_parquet
 from mien.datasets.table import Table
@@ -64,6 +66,13 @@ def test_files_by_their_splits(tmp_path):
         "parquet-val_1": "valid",
         "parquet-validation-0": "valid",
     }
+
+
+def test_columns_whose_names_differ_in_case_and_bytes_as_views(tmp_path):
+    """The first of a name counts, as in a csv."""
+    image = pyarrow.array([encode(np.zeros((4, 5, 3), np.uint8))], pyarrow.binary_view())
+    sample = read_parquet(write(tmp_path / "a.parquet", image=image, label=["happy"], Label=["sad"]))[0]
+    assert sample.labels == {"labels": "happiness"} and sample.image.shape == (4, 5, 3)
 
 
 def test_a_table_of_faces(tmp_path, samples):

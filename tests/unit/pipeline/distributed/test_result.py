@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mien.core.errors import InputError
+from mien.core.errors import InputError, OutputError
 from mien.core.files import PARTIAL
 from mien.pipeline.distributed.result import MANIFEST, Folder, Result, read_manifest
 
@@ -31,6 +31,18 @@ SAID: dict[str, Any] = {
 @pytest.fixture
 def result(tmp_path: Path) -> Result:
     return Result(Folder(str(tmp_path / "out")), "00c0ffee", SAID["plan"])
+
+
+@pytest.mark.parametrize(("out", "where"), [("a/b//", "a/b"), ("/", "/"), ("S3://Bucket/a/", "s3://Bucket/a")])
+def test_a_folder_as_somebody_wrote_it(out: str, where: str) -> None:
+    assert Folder.at(out).where == where
+
+
+@pytest.mark.parametrize("out", ["s3://", "s3:///a", "s3://bucket/run[1]"])
+def test_an_address_that_is_none_for_a_result(out: str) -> None:
+    """The first would else be a folder `s3:` on this machine."""
+    with pytest.raises(OutputError, match="^expected .*, got s3:.*: "):
+        Folder.at(out)
 
 
 def test_what_is_recorded_is_read(result: Result) -> None:
