@@ -32,6 +32,7 @@ class Case:
     channels: int = 1
     batch: int = 64
     steps: int = 16
+    int8: float = 0.15  # largest difference of a probability
 
     def __str__(self) -> str:
         return f"{self.net} at {self.size}"
@@ -39,7 +40,9 @@ class Case:
 
 def preset_case(name: str) -> Case:
     config = load_config(preset=name)
-    return Case(config.net, dict(config.net_options), config.input.size, config.input.channels)
+    # What teaches is not quantized to be shipped, and its many layers add up more.
+    off = {"int8": 0.25} if name == "mien-teacher" else {}
+    return Case(config.net, dict(config.net_options), config.input.size, config.input.channels, **off)
 
 
 PRESETS = {f"preset {name}": preset_case(name) for name in preset_names()}
@@ -112,7 +115,7 @@ def test_a_full_net_learns_and_is_exported(name: str, tmp_path: Path) -> None:
     expected = {output_name(head): each.softmax(1).numpy() for head, each in logits.items()}
     worst = {}
     # float16: one step of each weight; int8: 256 steps of each weight and map, of a net that has learnt for seconds.
-    for file, allowed in (("full", 1e-4), ("half", 1e-2), ("int8", 0.15)):
+    for file, allowed in (("full", 1e-4), ("half", 1e-2), ("int8", case.int8)):
         found = Session(tmp_path / f"{file}.onnx", threads=1).run(None, **named)
         worst[file] = max(float(np.abs(found[each] - expected[each]).max()) for each in expected)
         assert worst[file] <= allowed
