@@ -39,6 +39,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.soak
 def test_its_script_installs_and_its_server_serves(samples: Path, folder: Path) -> None:
     found = recipe()
     copy_files(found, folder / "source")

@@ -63,7 +63,7 @@ def test_it_is_kept_without_outputs(name: str) -> None:
     nbformat.validate(notebook)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_exploring_real_data(fer2013: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = run("explore", tmp_path, monkeypatch, FER2013=str(fer2013), EXPLORED=str(tmp_path / "explored"))
     assert "500 images, from fer2013.csv and fer2013new.csv" in said

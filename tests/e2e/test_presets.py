@@ -245,8 +245,13 @@ def pretrained(preset: str, changes: Sequence[str], folder: Path) -> Path:
     return path
 
 
+LONG = ("efficientnet-b3-imagenet", "vit-ckplus")  # large even in small
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.soak] if name in LONG else []) for name in preset_names()]
+)
 def test_a_preset_is_its_recipe_and_trains(name: str, tmp_path: Path) -> None:
     case, plan = CASES[name], load_config(preset=name)
     expect_recipe(plan, case)

@@ -12,6 +12,7 @@ pytest.importorskip("matplotlib")
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
 
 
+@pytest.mark.soak
 def test_an_order_in_time_is_learnt_that_no_single_frame_tells(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
