@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.core import stores
-from mien.core.errors import OutputError, UsageError
+from mien.core.errors import UsageError
 from mien.core.files import printable
 from mien.core.optional import require
 from mien.pipeline.distributed.cluster import Cluster, joined
@@ -64,8 +64,6 @@ def _folder(config: PredictConfig) -> Folder:
     out = os.fspath(config.out)
     if Path(out).suffix.lower() in WRITERS:
         raise UsageError(f"expected a folder for the parts of --engine ray, got --out {out}: leave out its ending")
-    if os.path.exists(out) and not os.path.isdir(out):
-        raise OutputError(f"expected a folder for the parts of --engine ray at {out}, got a file: choose another name")
     for package, extra in (("pyarrow", "data"), ("ray", "distributed")):
         require(package, extra=extra)
     return Folder.at(out)

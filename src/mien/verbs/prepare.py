@@ -186,8 +186,9 @@ def _expect_folder(out: str | os.PathLike[str]) -> None:
     """See whether parts may be written there, before any data set is read."""
     for package, extra in (("pyarrow", "data"), ("ray", "distributed")):
         require(package, extra=extra)
-    if os.path.isfile(out):
-        raise OutputError(f"expected a folder for the parts of --engine ray at {out}, got a file: choose another name")
+    from mien.pipeline.distributed.result import Folder
+
+    Folder.at(os.fspath(out))
     if not stores.is_address(out) and Path(out).suffix.lower() in (".csv", ".json", ".jsonl"):
         raise OutputError(f"expected TABLE.parquet, or a folder for its parts, got {out}")
 

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mien.core.arrays import LONGEST_TEXT
 from mien.core.errors import DataError
 from mien.core.labels import LabelSet
+from mien.datasets.dataset import DataSet
 from mien.datasets.labelmap import LabelMap
 from mien.datasets.splits import SPELLINGS
 from mien.datasets.table import LabelColumn
@@ -91,6 +92,14 @@ def labels_of(rows: Rows, renames: LabelMap, name: str) -> tuple[LabelSet, Label
         ids, rule = _largest(soft), "the largest share"
     dropped = np.array([read[cell] == "" for cell in cells], np.bool_)
     return label_set, LabelColumn(label_set, ids, soft, renames.rule(rule), os.path.basename(rows.path)), dropped
+
+
+def without(data: DataSet, dropped: npt.NDArray[np.bool_]) -> DataSet:
+    """The data set without the pictures whose labels the label map drops, and with a note of how many these are."""
+    if not dropped.any():
+        return data
+    left_out = f"pictures left out, for the label map drops their labels: {dropped.sum():,}"
+    return replace(data.select(~dropped), notes=(left_out,))
 
 
 def _soft(rows: Rows, classes: dict[str, int], k: int) -> npt.NDArray[np.float32] | None:

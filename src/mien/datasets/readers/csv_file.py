@@ -3,13 +3,12 @@
 import csv
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from mien.core.errors import DataError
 from mien.datasets.dataset import DataSet, not_there, picture_at
 from mien.datasets.labelmap import LabelMap, read_map
-from mien.datasets.readers.cells import BOX, Rows, extra_of, ids_of, labels_of, splits_of
+from mien.datasets.readers.cells import BOX, Rows, extra_of, ids_of, labels_of, splits_of, without
 
 ORIGIN = "whoever made it"
 
@@ -74,10 +73,7 @@ def read_csv(
         faces=not set(BOX) <= set(rows.columns) if faces is None else faces,
         gray=gray,
     )
-    if dropped.any():
-        left_out = f"pictures left out, for the label map drops their labels: {dropped.sum():,}"
-        data = replace(data.select(~dropped), notes=(left_out,))
-    return data.of_splits(splits)
+    return without(data, dropped).of_splits(splits)
 
 
 def _read_rows(path: Path) -> Rows:

@@ -5,7 +5,7 @@ import math
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,11 @@ from mien.datasets.readers.cells import (
     ids_of,
     labels_of,
     splits_of,
+    without,
 )
 from mien.datasets.readers.listing import walk
 from mien.datasets.splits import SPELLINGS
+from mien.datasets.stored import opened
 
 ORIGIN = "whoever made it"
 
@@ -98,10 +100,7 @@ def read_parquet(
         faces=not set(BOX) <= set(rows.columns) if faces is None else faces,
         gray=gray,
     )
-    if dropped.any():
-        left_out = f"pictures left out, for the label map drops their labels: {dropped.sum():,}"
-        data = replace(data.select(~dropped), notes=(left_out,))
-    return data.of_splits(splits)
+    return without(data, dropped).of_splits(splits)
 
 
 @dataclass(frozen=True)
@@ -131,10 +130,10 @@ def _found(root: str) -> list[tuple[str, str]]:
 
 
 def _file(path: str, name: str) -> _File:
-    arrow, parquet = require("pyarrow", extra="data"), require("pyarrow.parquet", extra="data")
+    arrow = require("pyarrow", extra="data")
     try:
         rows = packed.count(path)  # says what is wrong with it
-        with parquet.ParquetFile(stores.open_object(path) if stores.is_address(path) else path) as file:
+        with opened(path) as file:
             schema = file.schema_arrow
             if _OUR_TABLE in (schema.metadata or {}):
                 raise DataError(

@@ -55,8 +55,12 @@ class Folder:
 
     @classmethod
     def at(cls, out: str) -> Self:
-        """The folder that somebody named; OutputError where it is an address that names no bucket, or a pattern."""
+        """The folder that somebody named; OutputError where it is a file, or an address of no bucket, or a pattern."""
         if not stores.is_address(out):
+            if os.path.exists(out) and not os.path.isdir(out):
+                raise OutputError(
+                    f"expected a folder for the parts of --engine ray at {out}, got a file: choose another name"
+                )
             return cls(out.rstrip("/") or out)
         if any(sign in out for sign in "*?["):  # which fsspec takes for many names, where something is removed
             raise OutputError(f"expected an address without *, ? and [ in it for the result, got {out}: choose another")
